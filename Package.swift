@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// The agent runs on one queue: whatever its targets declare belongs to the main actor.
+let oneQueue: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
+
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+
+let package = Package(
+    name: "upgradelinkd",
+    products: [
+        .executable(name: "upgradelinkd", targets: ["upgradelinkd"]),
+        .executable(name: "upgradelink-fetch", targets: ["upgradelink-fetch"]),
+        .executable(name: "upgradelink-installer", targets: ["upgradelink-installer"]),
+        .executable(name: "upgradelink-sim", targets: ["upgradelink-sim"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+        .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+    ],
+    targets: [
+        // The core: decisions only.
+        .target(name: "UpdateCore", swiftSettings: strict + [.strictMemorySafety()]),
+
+        // C: module maps, and shims for what Swift cannot call (variadic functions, macros).
+        .target(name: "CHost"),
+        .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
+        .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
+
+        // Adapters: each knows the core and Host, and no sibling. Installation also knows Verification,
+        // whose proof type is the only thing it installs.
+        .target(name: "UpgradeLinkAPI", dependencies: ["UpdateCore"], swiftSettings: strict),
+        .target(name: "Host", dependencies: ["UpdateCore", "CHost", subprocess, .product(name: "SystemPackage", package: "swift-system")], swiftSettings: strict),
+        .target(name: "Configuration", dependencies: ["UpdateCore", "Host", "TOMLKit"], swiftSettings: strict),
+        .target(name: "Fetch", dependencies: ["UpdateCore", "Host", "CCurl"], swiftSettings: strict),
+        .target(name: "Verification", dependencies: ["UpdateCore", "Host", "CCrypto"], swiftSettings: strict),
+        .target(
+            name: "Installation", dependencies: ["UpdateCore", "Host", "Verification"], swiftSettings: strict),
+        .target(name: "Systemd", dependencies: ["UpdateCore", "Host", "CSystemd", logging], swiftSettings: strict),
+
+        .target(
+            name: "Agent",
+            dependencies: ["UpdateCore", "Host", "Configuration", "Systemd", logging],
+            swiftSettings: oneQueue),
+
+        .executableTarget(
+            name: "upgradelinkd",
+            dependencies: ["Agent", "Configuration", "Host", "Systemd", "UpdateCore", logging, arguments],
+            swiftSettings: oneQueue),
+        .executableTarget(
+            name: "upgradelink-fetch",
+            dependencies: ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "upgradelink-installer",
+            dependencies: ["Installation", "Verification", "Configuration", "Host", "UpdateCore"],
+            swiftSettings: strict),
+
+        // For demonstrations, tests and integrators; never on a box.
+        .target(
+            name: "Simulator",
+            dependencies: ["FlyingFox", "TOMLKit", "CCrypto"], swiftSettings: strict),
+        .executableTarget(name: "upgradelink-sim", dependencies: ["Simulator", arguments], swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,67 @@
+import Host
+import TOMLKit
+
+/// One file, read and checked by itself: every key known, every value allowed.
+struct Fragment: Sendable {
+    let file: String
+    let values: [String: Value]
+    let isReadableByOthers: Bool
+
+    private static let maximumBytes = 1 << 20
+
+    /// Nil where there is no such file.
+    init?(file: String) throws(ConfigurationError) {
+        let bytes: [UInt8]
+        do throws(SystemError) {
+            bytes = try Files.read(file, limit: Self.maximumBytes)
+        } catch {
+            if error.isNotFound { return nil }
+            throw ConfigurationError(file: file, key: "", problem: "it cannot be read: \(error.reason)")
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw ConfigurationError(file: file, key: "", problem: "it is not UTF-8 text")
+        }
+        try self.init(file: file, text: text, isReadableByOthers: Files.isReadableByOthers(file))
+    }
+
+    init(file: String, text: String, isReadableByOthers: Bool = false) throws(ConfigurationError) {
+        let table: TOMLTable
+        do {
+            table = try TOMLTable(string: text)
+        } catch let error as TOMLParseError {
+            let place = error.source.begin
+            throw ConfigurationError(
+                file: "\(file):\(place.line):\(place.column)", key: "", problem: "not TOML: \(error.description)")
+        } catch {
+            throw ConfigurationError(file: file, key: "", problem: "not TOML: \(error)")
+        }
+        var values: [String: Value] = [:]
+        for (section, value) in Value.fields(table).sorted(by: { $0.key < $1.key }) {
+            guard Schema.sections.contains(section) else { throw Self.unknown(section, file) }
+            guard case .table(let fields) = value else {
+                throw ConfigurationError(
+                    file: file, key: section, problem: "found \(value.found), allowed is a table: [\(section)]")
+            }
+            for (name, field) in fields.sorted(by: { $0.key < $1.key }) {
+                let key = "\(section).\(name)"
+                guard let option = Schema.byKey[key] else { throw Self.unknown(key, file) }
+                if let objection = option.objection(to: field) {
+                    throw ConfigurationError(file: file, key: key, problem: objection)
+                }
+                values[key] = field
+            }
+        }
+        self.file = file
+        self.values = values
+        self.isReadableByOthers = isReadableByOthers
+    }
+
+    private static func unknown(_ key: String, _ file: String) -> ConfigurationError {
+        let section = String(key.prefix { $0 != "." })
+        let known = key.contains(".") ? Schema.options.map(\.key).filter { $0.hasPrefix("\(section).") } : Schema.sections.sorted()
+        // Somebody who slipped on the case of a letter is told so.
+        let similar = known.first { $0.lowercased() == key.lowercased() }
+        let allowed = similar.map { "did you mean \($0)?" } ?? "allowed are \(known.joined(separator: ", "))"
+        return ConfigurationError(file: file, key: key, problem: "found a key that is not known; \(allowed)")
+    }
+}

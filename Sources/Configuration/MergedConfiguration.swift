@@ -1,0 +1,85 @@
+import Host
+
+/// The files of both places laid over each other: the later file wins, key by key.
+struct MergedConfiguration: Sendable {
+    struct Entry: Sendable {
+        var value: Value
+        var file: String
+    }
+
+    private(set) var entries: [String: Entry] = [:]
+    /// The administrator's file, which errors name that no file is to blame for.
+    let mainFile: String
+    /// Things that are allowed, and unwise.
+    private(set) var warnings: [String] = []
+
+    /// - Parameter root: stands for `/`, so that a configuration can be tried out elsewhere.
+    init(root: String) throws(ConfigurationError) {
+        let base = root == "/" ? "" : root
+        let vendor = "\(base)/usr/lib/upgradelinkd/upgradelinkd.toml"
+        let administrator = "\(base)/etc/upgradelinkd/upgradelinkd.toml"
+        mainFile = administrator
+        var files = [vendor, administrator]
+        // Drop-ins of both places in name order; one in /etc replaces the vendor's of the same name, as systemd's do.
+        var dropIns: [String: String] = [:]
+        for folder in ["\(vendor).d", "\(administrator).d"] {
+            let names: [String]
+            do throws(SystemError) {
+                names = try Files.list(folder)
+            } catch {
+                if error.isNotFound { continue }
+                throw ConfigurationError(file: folder, key: "", problem: "it cannot be read: \(error.reason)")
+            }
+            for name in names where name.hasSuffix(".toml") && !name.hasPrefix(".") {
+                dropIns[name] = "\(folder)/\(name)"
+            }
+        }
+        files += dropIns.sorted { $0.key < $1.key }.map(\.value)
+        for file in files {
+            if let fragment = try Fragment(file: file) { lay(fragment) }
+        }
+    }
+
+    init(_ fragments: [Fragment], mainFile: String) {
+        self.mainFile = mainFile
+        fragments.forEach { lay($0) }
+    }
+
+    private mutating func lay(_ fragment: Fragment) {
+        for (key, value) in fragment.values { entries[key] = Entry(value: value, file: fragment.file) }
+        if fragment.isReadableByOthers, fragment.values["credentials.secretKey"] != nil {
+            warnings.append(
+                "\(fragment.file): credentials.secretKey: others can read this file; chmod o-r it, or use "
+                    + "LoadCredential=secretKey: in the unit or credentials.secretKeyFile")
+        }
+    }
+
+    func error(_ key: String, _ problem: String) -> ConfigurationError {
+        ConfigurationError(file: entries[key]?.file ?? mainFile, key: key, problem: problem)
+    }
+
+    func text(_ key: String) -> String? {
+        if case .string(let text)? = entries[key]?.value { text } else { nil }
+    }
+
+    func integer(_ key: String) -> Int? {
+        if case .integer(let number)? = entries[key]?.value { number } else { nil }
+    }
+
+    func flag(_ key: String) -> Bool? {
+        if case .bool(let flag)? = entries[key]?.value { flag } else { nil }
+    }
+
+    func seconds(_ key: String) -> Double? { entries[key].flatMap { Option.seconds($0.value) } }
+
+    func bytes(_ key: String) -> Int? { entries[key].flatMap { Option.bytes($0.value) } }
+
+    func texts(_ key: String) -> [String]? {
+        guard case .list(let items)? = entries[key]?.value else { return nil }
+        return items.compactMap { if case .string(let text) = $0 { text } else { nil } }
+    }
+
+    func table(_ key: String) -> [String: Value] {
+        if case .table(let fields)? = entries[key]?.value { fields } else { [:] }
+    }
+}

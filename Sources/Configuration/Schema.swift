@@ -1,0 +1,177 @@
+import UpdateCore
+
+/// An option: where it is, what it may be, and what it is where nobody says.
+struct Option: Sendable {
+    enum Kind: Sendable {
+        case text
+        /// An absolute path.
+        case path
+        case url
+        case flag
+        case integer(ClosedRange<Int>)
+        /// A length of time; bounds in seconds.
+        case duration(ClosedRange<Seconds>)
+        case size(ClosedRange<Int>)
+        case choice([String])
+        case texts
+        /// A table whose keys the operator chooses.
+        case textTable
+        case durationTable(ClosedRange<Seconds>)
+        case freeTable
+    }
+
+    let key: String
+    let kind: Kind
+    var isSecret = false
+
+    init(_ key: String, _ kind: Kind, isSecret: Bool = false) {
+        self.key = key
+        self.kind = kind
+        self.isSecret = isSecret
+    }
+
+    /// Why the value is not allowed, or nil where it is.
+    func objection(to value: Value) -> String? {
+        let found = isSecret ? "something else" : value.found
+        switch (kind, value) {
+        case (.text, .string(let text)) where !text.isEmpty: return nil
+        case (.text, _): return "found \(found), allowed is a text that is not empty"
+
+        case (.path, .string(let text)) where text.hasPrefix("/"): return nil
+        case (.path, _): return "found \(found), allowed is an absolute path"
+
+        case (.url, .string(let text)) where WebURL(text) != nil: return nil
+        case (.url, _): return "found \(found), allowed is an http or https URL"
+
+        case (.flag, .bool): return nil
+        case (.flag, _): return "found \(found), allowed are true and false"
+
+        case (.integer(let range), .integer(let number)) where range.contains(number): return nil
+        case (.integer(let range), _):
+            let bounds = range.upperBound == Int.max ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
+            return "found \(found), allowed is a whole number \(bounds)"
+
+        case (.duration(let range), _):
+            if let seconds = Self.seconds(value), range.contains(seconds) { return nil }
+            return "found \(found), allowed is a length of time from \(describe(range.lowerBound)) to "
+                + "\(describe(range.upperBound)), such as \"90s\", \"15min\" or \"6h\""
+
+        case (.size(let range), _):
+            if let bytes = Self.bytes(value), range.contains(bytes) { return nil }
+            return "found \(found), allowed is a number of bytes from \(range.lowerBound) to "
+                + "\(range.upperBound), such as 65536, \"512K\" or \"8G\""
+
+        case (.choice(let names), .string(let text)) where names.contains(text): return nil
+        case (.choice(let names), _):
+            return "found \(found), allowed is one of " + names.map { "\"\($0)\"" }.joined(separator: ", ")
+
+        case (.texts, .list(let items)):
+            for case let item in items {
+                guard case .string = item else { return "found \(item.found) in the list, allowed are texts" }
+            }
+            return nil
+        case (.texts, _): return "found \(found), allowed is a list of texts"
+
+        case (.textTable, .table(let fields)):
+            for (name, field) in fields.sorted(by: { $0.key < $1.key }) {
+                guard case .string = field else { return "found \(field.found) for \"\(name)\", allowed are texts" }
+            }
+            return nil
+        case (.durationTable(let range), .table(let fields)):
+            for (name, field) in fields.sorted(by: { $0.key < $1.key }) {
+                if let objection = Option(name, .duration(range)).objection(to: field) { return "\(name): \(objection)" }
+            }
+            return nil
+        case (.freeTable, .table): return nil
+        case (.textTable, _), (.durationTable, _), (.freeTable, _): return "found \(found), allowed is a table"
+        }
+    }
+
+    static func seconds(_ value: Value) -> Seconds? {
+        switch value {
+        case .integer(let number): Seconds(number)
+        case .number(let number): number
+        case .string(let text): Quantity.seconds(text)
+        case .bool, .list, .table, .moment: nil
+        }
+    }
+
+    static func bytes(_ value: Value) -> Int? {
+        switch value {
+        case .integer(let number): number
+        case .string(let text): Quantity.bytes(text)
+        case .number, .bool, .list, .table, .moment: nil
+        }
+    }
+}
+
+/// Every option there is. Defaults are in ``Settings``, and in the vendor's file as documentation.
+enum Schema {
+    private static let day: Seconds = 86_400
+
+    static let options: [Option] = [
+        Option("server.url", .url),
+        Option("server.signingPath", .path),
+        Option("server.caBundle", .path),
+        Option("server.clientCertificate", .path),
+        Option("server.clientKey", .path),
+        Option("server.proxy", .text),
+        Option("server.connectTimeout", .duration(0.1...600)),
+        Option("server.requestTimeout", .duration(0.1...3600)),
+
+        Option("credentials.accessKey", .text),
+        Option("credentials.secretKey", .text, isSecret: true),
+        Option("credentials.accessKeyFile", .path),
+        Option("credentials.secretKeyFile", .path),
+
+        Option("device.urlKey", .text),
+        Option("device.devModelKey", .text),
+        Option("device.devKey", .text),
+        Option("device.interface", .text),
+        Option("device.devKeyFormat", .choice(DevKeyFormat.allCases.map(\.rawValue))),
+        Option("device.devKeySalt", .text, isSecret: true),
+        Option("device.appointVersionCode", .integer(0...Int.max)),
+        Option("device.versionCode", .integer(1...Int.max)),
+        Option("device.versionName", .text),
+        Option("device.versionFile", .path),
+        Option("device.versionCodeKey", .text),
+        Option("device.versionNameKey", .text),
+
+        Option("poll.interval", .duration(1...(90 * day))),
+        Option("poll.splay", .duration(0...(7 * day))),
+        Option("poll.backOffBase", .duration(0.1...day)),
+        Option("poll.backOffCap", .duration(1...(7 * day))),
+
+        Option("download.folder", .path),
+        Option("download.speedLimit", .size(0...Int.max)),
+        Option("download.sizeLimit", .size(1...Int.max)),
+        Option("download.keepFree", .size(0...Int.max)),
+        Option("download.lowSpeed", .size(0...Int.max)),
+        Option("download.lowSpeedTime", .duration(1...3600)),
+        Option("download.timeout", .duration(60...(30 * day))),
+        Option("download.beforeConsent", .flag),
+
+        Option("verification.mode", .choice(VerificationPolicy.Mode.allCases.map(\.rawValue))),
+        Option("verification.keys", .texts),
+        Option("verification.keysFolder", .path),
+        Option("verification.signatureUrl", .text),
+        Option("verification.requireVersionCode", .flag),
+
+        Option("install.module", .text),
+        Option("install.moduleFolders", .texts),
+        Option("install.fileName", .text),
+        Option("install.files", .textTable),
+        Option("install.metaData", .freeTable),
+        Option("install.timeout", .duration(1...(7 * day))),
+        Option("install.timeouts", .durationTable(1...(7 * day))),
+        Option("install.attempts", .integer(1...100)),
+        Option("install.retryDelay", .duration(0.1...(7 * day))),
+        Option("install.rebootCommand", .texts),
+
+        Option("state.folder", .path),
+    ]
+
+    static let byKey = Dictionary(uniqueKeysWithValues: options.map { ($0.key, $0) })
+
+    static let sections = Set(options.map { String($0.key.prefix { $0 != "." }) })
+}

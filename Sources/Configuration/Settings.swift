@@ -1,0 +1,223 @@
+import Host
+public import UpdateCore
+
+/// How a MAC address becomes a devKey.
+public enum DevKeyFormat: String, CaseIterable, Sendable {
+    /// `001122aabbcc`
+    case hex
+    /// `001122AABBCC`
+    case upperHex
+    /// `00:11:22:aa:bb:cc`
+    case colons
+    /// `00:11:22:AA:BB:CC`
+    case upperColons
+    /// SHA-256 over the salt and the plain form, in hex.
+    case sha256
+}
+
+/// Where the installed version is to be read.
+public enum VersionSource: Hashable, Sendable {
+    case fixed(versionCode: Int, versionName: String?)
+    case file(path: String, codeKey: String, nameKey: String?)
+}
+
+/// Who the box is.
+public struct DeviceSettings: Hashable, Sendable {
+    public var urlKey: String
+    public var devModelKey: String?
+    public var devKey: String?
+    public var interface: String?
+    public var devKeyFormat: DevKeyFormat
+    public var devKeySalt: String
+    public var appointVersionCode: Int?
+    public var version: VersionSource
+}
+
+public struct DownloadSettings: Hashable, Sendable {
+    public var folder: String
+    /// Bytes per second; 0 is no limit.
+    public var speedLimit: Int
+    public var sizeLimit: Int
+    public var keepFree: Int
+    public var lowSpeed: Int
+    public var lowSpeedTime: Seconds
+    /// A download worker is stopped after this time; the next one goes on from there.
+    public var timeout: Seconds
+    public var beforeConsent: Bool
+}
+
+/// What the operator says about the update module.
+public struct ModuleSettings: Hashable, Sendable {
+    public var module: String
+    public var folders: [String]
+    public var fileName: String
+    public var files: [String: String]
+    /// JSON.
+    public var metaData: String
+    public var timeout: Seconds
+    public var timeouts: [String: Seconds]
+    public var attempts: Int
+    public var retryDelay: Seconds
+    public var rebootCommand: [String]
+}
+
+/// The whole configuration, valid as a whole: there is no other way to make one than ``load(root:environment:)``.
+public struct Settings: Hashable, Sendable {
+    public let server: ServerConnection
+    public let credentials: Credentials
+    public let device: DeviceSettings
+    public let poll: PollSchedule
+    public let download: DownloadSettings
+    public let verification: VerificationPolicy
+    public let install: ModuleSettings
+    public let stateFolder: String
+    /// Things that are allowed, and unwise: a line each.
+    public let warnings: [String]
+
+    /// Reads the configuration files below `root`.
+    ///
+    /// - Parameter environment: `CREDENTIALS_DIRECTORY`, `STATE_DIRECTORY` and `CACHE_DIRECTORY` as systemd sets them
+    ///   (systemd.exec(5)).
+    public static func load(root: String, environment: [String: String]) throws(ConfigurationError) -> Settings {
+        try Settings(try MergedConfiguration(root: root), environment)
+    }
+
+    init(_ merged: MergedConfiguration, _ environment: [String: String]) throws(ConfigurationError) {
+        server = try Self.server(merged)
+        credentials = try Self.credentials(merged, environment)
+        device = try Self.device(merged)
+        poll = try Self.poll(merged)
+        download = Self.download(merged, environment)
+        verification = try Self.verification(merged)
+        install = try Self.install(merged)
+        stateFolder =
+            merged.text("state.folder") ?? environment["STATE_DIRECTORY"]?.firstPath ?? "/var/lib/upgradelinkd"
+        warnings = merged.warnings
+    }
+
+    private static func server(_ merged: MergedConfiguration) throws(ConfigurationError) -> ServerConnection {
+        for (one, other) in [("clientCertificate", "clientKey"), ("clientKey", "clientCertificate")] {
+            if merged.text("server.\(one)") != nil, merged.text("server.\(other)") == nil {
+                throw merged.error("server.\(other)", "missing, and needed beside server.\(one)")
+            }
+        }
+        for key in ["server.caBundle", "server.clientCertificate", "server.clientKey"] {
+            if let path = merged.text(key), !Files.exists(path) {
+                throw merged.error(key, "found \"\(path)\", which does not exist")
+            }
+        }
+        return ServerConnection(
+            url: merged.text("server.url") ?? "https://api.upgrade.toolsetlink.com",
+            signingPath: merged.text("server.signingPath"), caBundle: merged.text("server.caBundle"),
+            clientCertificate: merged.text("server.clientCertificate"), clientKey: merged.text("server.clientKey"),
+            proxy: merged.text("server.proxy"), connectTimeout: merged.seconds("server.connectTimeout") ?? 30,
+            requestTimeout: merged.seconds("server.requestTimeout") ?? 60)
+    }
+
+    private static func device(_ merged: MergedConfiguration) throws(ConfigurationError) -> DeviceSettings {
+        guard let urlKey = merged.text("device.urlKey") else {
+            throw merged.error("device.urlKey", "missing; set it to the application's urlKey on the server")
+        }
+        let version: VersionSource
+        switch (merged.integer("device.versionCode"), merged.text("device.versionFile")) {
+        case (let code?, nil): version = .fixed(versionCode: code, versionName: merged.text("device.versionName"))
+        case (nil, let file?):
+            version = .file(
+                path: file, codeKey: merged.text("device.versionCodeKey") ?? "VERSION_CODE",
+                nameKey: merged.text("device.versionNameKey"))
+        case (nil, nil):
+            throw merged.error(
+                "device.versionFile",
+                "missing; set it to the file that says which version is installed, or device.versionCode to a number")
+        case (_?, _?):
+            throw merged.error("device.versionFile", "found beside device.versionCode, allowed is one of the two")
+        }
+        let format = merged.text("device.devKeyFormat").flatMap(DevKeyFormat.init) ?? .hex
+        let salt = merged.text("device.devKeySalt")
+        if format == .sha256, salt == nil {
+            throw merged.error(
+                "device.devKeySalt", "missing, and needed for device.devKeyFormat = \"sha256\"; a MAC address alone is guessed soon")
+        }
+        let appointed = merged.integer("device.appointVersionCode") ?? 0
+        return DeviceSettings(
+            urlKey: urlKey, devModelKey: merged.text("device.devModelKey"), devKey: merged.text("device.devKey"),
+            interface: merged.text("device.interface"), devKeyFormat: format, devKeySalt: salt ?? "",
+            appointVersionCode: appointed > 0 ? appointed : nil, version: version)
+    }
+
+    private static func poll(_ merged: MergedConfiguration) throws(ConfigurationError) -> PollSchedule {
+        let schedule = PollSchedule(
+            interval: merged.seconds("poll.interval") ?? 6 * 3600, splay: merged.seconds("poll.splay") ?? 30 * 60,
+            backOffBase: merged.seconds("poll.backOffBase") ?? 60, backOffCap: merged.seconds("poll.backOffCap") ?? 3600)
+        guard schedule.backOffBase <= schedule.backOffCap else {
+            throw merged.error(
+                "poll.backOffBase",
+                "found \(describe(schedule.backOffBase)), allowed is at most poll.backOffCap, \(describe(schedule.backOffCap))")
+        }
+        return schedule
+    }
+
+    private static func download(_ merged: MergedConfiguration, _ environment: [String: String]) -> DownloadSettings {
+        DownloadSettings(
+            folder: merged.text("download.folder") ?? environment["CACHE_DIRECTORY"]?.firstPath
+                ?? "/var/cache/upgradelinkd",
+            speedLimit: merged.bytes("download.speedLimit") ?? 0,
+            sizeLimit: merged.bytes("download.sizeLimit") ?? 8 << 30,
+            keepFree: merged.bytes("download.keepFree") ?? 64 << 20,
+            lowSpeed: merged.bytes("download.lowSpeed") ?? 1024,
+            lowSpeedTime: merged.seconds("download.lowSpeedTime") ?? 60,
+            timeout: merged.seconds("download.timeout") ?? 86_400,
+            beforeConsent: merged.flag("download.beforeConsent") ?? true)
+    }
+
+    private static func verification(_ merged: MergedConfiguration) throws(ConfigurationError) -> VerificationPolicy {
+        let mode = merged.text("verification.mode").flatMap(VerificationPolicy.Mode.init) ?? .minisign
+        let template = merged.text("verification.signatureUrl") ?? (mode == .sha256 ? "{url}.sha256" : "{url}.minisig")
+        return VerificationPolicy(
+            mode: mode, keys: mode == .minisign ? try VerificationKeys.collect(merged) : [], sidecarURL: template,
+            requireVersionCode: merged.flag("verification.requireVersionCode") ?? true)
+    }
+
+    private static func install(_ merged: MergedConfiguration) throws(ConfigurationError) -> ModuleSettings {
+        let module = merged.text("install.module") ?? "file"
+        let fileName = merged.text("install.fileName") ?? "artifact"
+        var files: [String: String] = [:]
+        for (name, value) in merged.table("install.files") {
+            if case .string(let text) = value { files[name] = text }
+        }
+        try requireName(module, "install.module", merged)
+        try requireName(fileName, "install.fileName", merged)
+        for name in files.keys.sorted() {
+            try requireName(name, "install.files", merged)
+            if name == fileName {
+                throw merged.error("install.files", "found \"\(name)\", which is the artifact's own name (install.fileName)")
+            }
+        }
+        let command = merged.texts("install.rebootCommand") ?? ["/usr/bin/systemctl", "reboot"]
+        guard command.first?.hasPrefix("/") == true else {
+            throw merged.error("install.rebootCommand", "allowed is an absolute path and its arguments")
+        }
+        return ModuleSettings(
+            module: module,
+            folders: merged.texts("install.moduleFolders") ?? ["/usr/lib/upgradelinkd/modules", "/usr/share/mender/modules/v3"],
+            fileName: fileName, files: files, metaData: Value.table(merged.table("install.metaData")).json,
+            timeout: merged.seconds("install.timeout") ?? 1800,
+            timeouts: merged.table("install.timeouts").compactMapValues { Option.seconds($0) },
+            attempts: merged.integer("install.attempts") ?? 3, retryDelay: merged.seconds("install.retryDelay") ?? 600,
+            rebootCommand: command)
+    }
+
+    /// A name, not a path: it must not lead out of the folder it belongs to.
+    private static func requireName(
+        _ name: String, _ key: String, _ merged: MergedConfiguration
+    ) throws(ConfigurationError) {
+        guard !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
+            throw merged.error(key, "found \"\(name)\", allowed is a plain file name")
+        }
+    }
+}
+
+extension String {
+    /// Of systemd's colon-separated lists of folders the first.
+    fileprivate var firstPath: String? { split(separator: ":").first.map(String.init) }
+}

@@ -1,0 +1,65 @@
+import FoundationEssentials
+import TOMLKit
+
+/// A value of a configuration file.
+enum Value: Hashable, Sendable {
+    case string(String)
+    case integer(Int)
+    case number(Double)
+    case bool(Bool)
+    case list([Value])
+    case table([String: Value])
+    /// A date or a time: allowed by TOML, wanted by no option.
+    case moment(String)
+
+    init(_ value: any TOMLValueConvertible) {
+        switch value.type {
+        case .string: self = .string(value.string ?? "")
+        case .int: self = .integer(value.int ?? 0)
+        case .double: self = .number(value.double ?? 0)
+        case .bool: self = .bool(value.bool ?? false)
+        case .array: self = .list((value.array ?? TOMLArray()).map { Value($0) })
+        case .table: self = .table(Self.fields(value.table ?? TOMLTable()))
+        case .date, .time, .dateTime: self = .moment(value.debugDescription)
+        }
+    }
+
+    static func fields(_ table: TOMLTable) -> [String: Value] {
+        var fields: [String: Value] = [:]
+        for key in table.keys { fields[key] = table[key].map { Value($0) } }
+        return fields
+    }
+
+    /// For an error line: the kind and the value, a long one cut off.
+    var found: String {
+        switch self {
+        case .string(let text): "the text \"\(text.count > 60 ? text.prefix(60) + "…" : text[...])\""
+        case .integer(let number): "the number \(number)"
+        case .number(let number): "the number \(number)"
+        case .bool(let flag): "\(flag)"
+        case .list: "a list"
+        case .table: "a table"
+        case .moment(let text): "the date or time \(text)"
+        }
+    }
+
+    /// The value as JSON, for a module's meta-data.
+    var json: String {
+        switch self {
+        case .string(let text), .moment(let text): quote(text)
+        case .integer(let number): "\(number)"
+        case .number(let number): number.isFinite ? "\(number)" : "null"
+        case .bool(let flag): "\(flag)"
+        case .list(let items): "[" + items.map(\.json).joined(separator: ",") + "]"
+        case .table(let fields):
+            "{"
+                + fields.sorted { $0.key < $1.key }.map { "\(quote($0.key)):\($0.value.json)" }
+                .joined(separator: ",") + "}"
+        }
+    }
+
+    private func quote(_ text: String) -> String {
+        // A string cannot fail to encode.
+        (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+    }
+}

@@ -1,0 +1,41 @@
+import FoundationEssentials
+import Host
+
+/// The public keys of `verification.keys` and of the `*.pub` files in `verification.keysFolder`.
+enum VerificationKeys {
+    static let defaultFolder = "/etc/upgradelinkd/keys.d"
+
+    static func collect(_ merged: MergedConfiguration) throws(ConfigurationError) -> [String] {
+        var keys = merged.texts("verification.keys") ?? []
+        for key in keys {
+            try require(key, merged.error("verification.keys", "found \"\(key.prefix(80))\", allowed are minisign public keys"))
+        }
+        let folder = merged.text("verification.keysFolder") ?? defaultFolder
+        let names: [String]
+        do throws(SystemError) {
+            names = try Files.list(folder)
+        } catch {
+            if error.isNotFound, merged.text("verification.keysFolder") == nil { return keys }
+            throw merged.error("verification.keysFolder", "\(error)")
+        }
+        for name in names where name.hasSuffix(".pub") {
+            let file = "\(folder)/\(name)"
+            do throws(SystemError) {
+                let text = String(decoding: try Files.read(file, limit: 4096), as: UTF8.self)
+                let line = text.split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
+                keys.append(line)
+            } catch {
+                throw ConfigurationError(file: file, key: "", problem: "\(error)")
+            }
+            try require(keys[keys.count - 1], ConfigurationError(file: file, key: "", problem: "it is not a minisign public key"))
+        }
+        return keys
+    }
+
+    /// "Ed", a key id of eight bytes, and 32 bytes of key (minisign(1)).
+    private static func require(_ key: String, _ error: ConfigurationError) throws(ConfigurationError) {
+        guard let bytes = Data(base64Encoded: key), bytes.count == 42, bytes.starts(with: Array("Ed".utf8)) else {
+            throw error
+        }
+    }
+}

@@ -1,0 +1,33 @@
+import Host
+import UpdateCore
+
+/// Turns a stream of counts into progress worth telling: twice a second, with the speed of the last few seconds.
+struct ProgressMeter {
+    private var lastTime: BootInstant
+    private var lastReceived: Int
+    private var rate: Double?
+
+    init(received: Int) {
+        lastTime = Clock.bootTime
+        lastReceived = received
+    }
+
+    mutating func update(received: Int, total: Int) -> DownloadProgress? {
+        let now = Clock.bootTime
+        let elapsed = now - lastTime
+        guard elapsed >= 0.5 else { return nil }
+        // A download that starts over goes backwards once.
+        let speed = Double(max(received - lastReceived, 0)) / elapsed
+        rate = rate.map { $0 * 0.7 + speed * 0.3 } ?? speed
+        lastTime = now
+        lastReceived = received
+        return DownloadProgress(received: received, total: total, rate: Int(rate ?? 0))
+    }
+
+    /// The last word, at whatever time it comes.
+    mutating func finish(received: Int, total: Int) -> DownloadProgress? {
+        let elapsed = max(Clock.bootTime - lastTime, 0.001)
+        let speed = rate ?? Double(max(received - lastReceived, 0)) / elapsed
+        return DownloadProgress(received: received, total: max(total, received), rate: Int(speed))
+    }
+}

@@ -1,0 +1,184 @@
+import CCurl
+import Synchronization
+import UpdateCore
+
+/// Set once the transfer is no longer wanted; it then ends within a second or so.
+public final class Cancellation: Sendable {
+    private let flag = Atomic(false)
+
+    public init() {}
+
+    public func cancel() { flag.store(true, ordering: .relaxed) }
+    public var isCancelled: Bool { flag.load(ordering: .relaxed) }
+}
+
+/// One HTTP exchange by libcurl's easy interface (libcurl-easy(3)). Redirects are left to the caller, who has opinions.
+struct Transfer {
+    struct Limits {
+        var connectTimeout: Seconds
+        /// For the whole exchange; 0 is no limit.
+        var totalTimeout: Seconds = 0
+        var speedLimit = 0
+        var lowSpeed = 0
+        var lowSpeedTime: Seconds = 0
+    }
+
+    enum Failure: Error {
+        case curl(CURLcode, String)
+        case cancelled
+        /// `onBody` wanted no more.
+        case stopped
+    }
+
+    var connection: ServerConnection
+    var limits: Limits
+    var cancellation: Cancellation
+
+    /// - Parameters:
+    ///   - onHead: called with the status and headers before the first byte of the body; false ends the transfer.
+    ///   - onBody: called with each piece of the body; false ends the transfer.
+    /// - Returns: the head of the reply.
+    func perform(
+        _ url: String, headers: [(name: String, value: String)] = [], post body: [UInt8]? = nil,
+        onHead: (HTTPReply) -> Bool, onBody: (RawSpan) -> Bool
+    ) throws(Failure) -> HTTPReply {
+        guard let handle = curl_easy_init() else { throw .curl(CURLE_FAILED_INIT, "libcurl cannot start") }
+        defer { curl_easy_cleanup(handle) }
+
+        var list: UnsafeMutablePointer<curl_slist>?
+        defer { curl_slist_free_all(list) }
+        // No "Expect: 100-continue": it costs a second with servers that ignore it.
+        for header in headers + [(name: "Expect", value: "")] {
+            list = curl_slist_append(list, "\(header.name):" + (header.value.isEmpty ? "" : " \(header.value)"))
+        }
+        configure(handle, url)
+        upgradelink_set_pointer(handle, CURLOPT_HTTPHEADER, list)
+
+        var message = [CChar](repeating: 0, count: Int(CURL_ERROR_SIZE))
+        return try message.withUnsafeMutableBufferPointer { message throws(Failure) in
+            upgradelink_set_pointer(handle, CURLOPT_ERRORBUFFER, message.baseAddress)
+            return try withoutActuallyEscaping(onHead) { onHead throws(Failure) in
+                try withoutActuallyEscaping(onBody) { onBody throws(Failure) in
+                    let receiver = Receiver(onHead, onBody, cancellation)
+                    return try perform(handle, receiver, body, message)
+                }
+            }
+        }
+    }
+
+    private func perform(
+        _ handle: UnsafeMutableRawPointer, _ receiver: Receiver, _ body: [UInt8]?,
+        _ message: UnsafeMutableBufferPointer<CChar>
+    ) throws(Failure) -> HTTPReply {
+        let context = Unmanaged.passUnretained(receiver).toOpaque()
+        upgradelink_set_pointer(handle, CURLOPT_WRITEDATA, context)
+        upgradelink_set_pointer(handle, CURLOPT_HEADERDATA, context)
+        upgradelink_set_pointer(handle, CURLOPT_XFERINFODATA, context)
+        upgradelink_set_data_callback(handle, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
+            Receiver.at(context).header(UnsafeRawBufferPointer(start: bytes, count: size * count))
+            return size * count
+        }
+        upgradelink_set_data_callback(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
+            let wanted = Receiver.at(context).body(UnsafeRawBufferPointer(start: bytes, count: size * count))
+            return wanted ? size * count : 0
+        }
+        upgradelink_set_progress_callback(handle) { context, _, _, _, _ in
+            Receiver.at(context).cancellation.isCancelled ? 1 : 0
+        }
+        upgradelink_set_long(handle, CURLOPT_NOPROGRESS, 0)
+
+        let code = withExtendedLifetime(receiver) {
+            guard let body else { return curl_easy_perform(handle) }
+            return body.withUnsafeBytes { bytes in
+                upgradelink_set_long(handle, CURLOPT_POST, 1)
+                upgradelink_set_offset(handle, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(bytes.count))
+                upgradelink_set_pointer(
+                    handle, CURLOPT_POSTFIELDS, UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+                return curl_easy_perform(handle)
+            }
+        }
+        if cancellation.isCancelled, code != CURLE_OK { throw .cancelled }
+        if receiver.wantsNoMore { throw .stopped }
+        guard code == CURLE_OK else {
+            let detail = String(cString: Array(message))
+            throw .curl(code, detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail)
+        }
+        receiver.finishHead()
+        if receiver.wantsNoMore { throw .stopped }
+        return receiver.head
+    }
+
+    private func configure(_ handle: UnsafeMutableRawPointer, _ url: String) {
+        upgradelink_set_string(handle, CURLOPT_URL, url)
+        upgradelink_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
+        upgradelink_set_string(handle, CURLOPT_USERAGENT, "upgradelinkd")
+        upgradelink_set_long(handle, CURLOPT_NOSIGNAL, 1)
+        upgradelink_set_long(handle, CURLOPT_FOLLOWLOCATION, 0)
+        upgradelink_set_long(handle, CURLOPT_BUFFERSIZE, 512 * 1024)
+        upgradelink_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1)
+        upgradelink_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(limits.connectTimeout))
+        upgradelink_set_long(handle, CURLOPT_TIMEOUT_MS, milliseconds(limits.totalTimeout))
+        upgradelink_set_offset(handle, CURLOPT_MAX_RECV_SPEED_LARGE, curl_off_t(limits.speedLimit))
+        upgradelink_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, limits.lowSpeed)
+        upgradelink_set_long(handle, CURLOPT_LOW_SPEED_TIME, Int(limits.lowSpeedTime))
+        upgradelink_set_long(handle, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        let files: [(CURLoption, String?)] = [
+            (CURLOPT_CAINFO, connection.caBundle), (CURLOPT_SSLCERT, connection.clientCertificate),
+            (CURLOPT_SSLKEY, connection.clientKey), (CURLOPT_PROXY, connection.proxy),
+        ]
+        for case (let option, let value?) in files { upgradelink_set_string(handle, option, value) }
+    }
+
+    private func milliseconds(_ seconds: Seconds) -> Int { Int(min(max(seconds, 0), 1e6) * 1000) }
+}
+
+/// What libcurl's callbacks write to.
+private final class Receiver {
+    private(set) var head = HTTPReply(status: 0)
+    private(set) var wantsNoMore = false
+    private var headIsDone = false
+    private var headBytes = 0
+    private let onHead: (HTTPReply) -> Bool
+    private let onBody: (RawSpan) -> Bool
+    let cancellation: Cancellation
+
+    init(_ onHead: @escaping (HTTPReply) -> Bool, _ onBody: @escaping (RawSpan) -> Bool, _ cancellation: Cancellation) {
+        self.onHead = onHead
+        self.onBody = onBody
+        self.cancellation = cancellation
+    }
+
+    static func at(_ context: UnsafeMutableRawPointer?) -> Receiver {
+        // Set by `Transfer.perform`, which keeps the object alive until libcurl returns.
+        Unmanaged<Receiver>.fromOpaque(context!).takeUnretainedValue()
+    }
+
+    func header(_ bytes: UnsafeRawBufferPointer) {
+        let line = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first ?? ""
+        if line.hasPrefix("HTTP/") {
+            // An interim reply (1xx) or a proxy's may come before the one that counts.
+            let words = line.split(separator: " ")
+            head = HTTPReply(status: words.count > 1 ? Int(words[1]) ?? 0 : 0)
+            headBytes = 0
+            return
+        }
+        // libcurl refuses single headers above 100 KiB, but not endless small ones (before 8.3).
+        headBytes += bytes.count
+        guard headBytes < 300 * 1024, let colon = line.firstIndex(of: ":") else { return }
+        let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
+        head.headers[line[..<colon].lowercased()] = String(value)
+    }
+
+    func finishHead() {
+        guard !headIsDone else { return }
+        headIsDone = true
+        if !onHead(head) { wantsNoMore = true }
+    }
+
+    func body(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        finishHead()
+        if wantsNoMore { return false }
+        if !onBody(bytes.bytes) { wantsNoMore = true }
+        return !wantsNoMore
+    }
+}

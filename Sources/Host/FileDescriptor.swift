@@ -1,0 +1,72 @@
+import CHost
+public import Glibc
+
+/// An open file that is closed when nobody holds it any more.
+public final class OpenFile: Sendable {
+    public let path: String
+    /// Valid as long as this object lives.
+    public let descriptor: CInt
+
+    /// - Parameter flags: as for open(2); `O_CLOEXEC` is added.
+    public init(_ path: String, _ flags: CInt, mode: mode_t = 0o600) throws(SystemError) {
+        var descriptor: CInt
+        repeat { descriptor = open(path, flags | O_CLOEXEC, mode) } while descriptor < 0 && errno == EINTR
+        guard descriptor >= 0 else { throw SystemError("open", path) }
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    public func write(_ bytes: RawSpan) throws(SystemError) {
+        var done = 0
+        while done < bytes.byteCount {
+            let count = bytes.extracting(droppingFirst: done).withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw SystemError("write", path)
+            }
+            done += count
+        }
+    }
+
+    public func write(_ bytes: [UInt8]) throws(SystemError) { try write(bytes.span.bytes) }
+
+    /// Reads at most `buffer.count` bytes into the buffer's start; 0 at the end of the file.
+    public func read(into buffer: inout [UInt8]) throws(SystemError) -> Int {
+        while true {
+            let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            if count >= 0 { return count }
+            if errno != EINTR { throw SystemError("read", path) }
+        }
+    }
+
+    public func synchronize() throws(SystemError) {
+        guard fsync(descriptor) == 0 else { throw SystemError("sync", path) }
+    }
+
+    public var size: Int {
+        get throws(SystemError) {
+            var status = stat()
+            guard fstat(descriptor, &status) == 0 else { throw SystemError("examine", path) }
+            return Int(status.st_size)
+        }
+    }
+
+    public func truncate(to size: Int) throws(SystemError) {
+        guard ftruncate(descriptor, off_t(size)) == 0 else { throw SystemError("truncate", path) }
+    }
+
+    public func seek(to offset: Int) throws(SystemError) {
+        guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw SystemError("seek in", path) }
+    }
+
+    /// Claims disk space for `count` bytes from `offset` on without changing the file's length. A file system that
+    /// cannot do so is no error.
+    public func reserve(from offset: Int, count: Int) throws(SystemError) {
+        guard upgradelink_reserve(descriptor, Int64(offset), Int64(count)) == 0 else {
+            if errno == EOPNOTSUPP || errno == ENOSYS { return }
+            throw SystemError("reserve \(count) bytes for", path)
+        }
+    }
+}

@@ -1,0 +1,202 @@
+public import UpdateCore
+
+/// One thing the installer does. The record that names it is stored before it is begun.
+public enum InstallStep: Codable, Hashable, Sendable {
+    /// Verify the artifact into a fresh file tree.
+    case prepare
+    case module(ModuleState)
+    case askNeedsReboot
+    /// Restart the box; what follows is done by the next boot.
+    case restart
+    /// Does the box report the version that was installed?
+    case checkVersion
+    case askSupportsRollback
+    /// As `askNeedsReboot`, for an installation that failed before it was asked.
+    case askNeedsRebootForRollback
+    case restartIntoRollback
+    case done
+}
+
+/// What became of a step.
+public enum StepOutcome: Hashable, Sendable {
+    case succeeded
+    case failed(String)
+    case needsReboot(RebootNeed)
+    case supportsRollback(Bool)
+    /// The box is about to restart.
+    case restarting
+}
+
+/// An installation as it is stored: enough to go on with after a crash or a power cut at any moment.
+public struct InstallRecord: Codable, Hashable, Sendable {
+    public var order: InstallOrder
+    public var step: InstallStep
+    /// The boot in which the step was begun.
+    public var bootID: String
+    public var needsReboot: RebootNeed?
+    /// The box was restarted for this installation by the installer.
+    public var hasRestarted = false
+    /// Why it failed; the first reason stays.
+    public var failure: String?
+    /// The old version could not be brought back, or the module cannot do so.
+    public var isBroken = false
+    public var rollbackReboots = 0
+    /// Starts that found the same step unfinished.
+    public var interruptions = 0
+    public var result: InstallResult?
+
+    public init(order: InstallOrder, bootID: String) {
+        self.order = order
+        self.step = .prepare
+        self.bootID = bootID
+    }
+}
+
+/// The installer's decisions: which step follows which. States and conditions are those of Mender's "Update modules v3
+/// protocol"; checking the version before the commit is this project's.
+extension InstallRecord {
+    static let maximumRollbackReboots = 3
+    /// A step that is interrupted more often than this is passed over: it may be what brings the box down.
+    static let maximumInterruptions = 10
+
+    mutating func go(to next: InstallStep) {
+        step = next
+        interruptions = 0
+    }
+
+    /// The step that follows the current one, given what became of it.
+    mutating func advance(_ outcome: StepOutcome) {
+        switch (step, outcome) {
+        case (.prepare, .succeeded): go(to: .module(.download))
+        case (.prepare, .failed(let reason)):
+            result = .refused(reason)
+            go(to: .done)
+
+        case (.module(.download), .succeeded): go(to: .module(.install))
+        case (.module(.download), .failed(let reason)):
+            failure = reason
+            go(to: .module(.cleanup))
+
+        case (.module(.install), .succeeded): go(to: .askNeedsReboot)
+        case (.askNeedsReboot, .needsReboot(let need)):
+            needsReboot = need
+            switch need {
+            case .no: go(to: .checkVersion)
+            case .yes: go(to: .module(.reboot))
+            case .automatic: go(to: .restart)
+            }
+        case (.module(.reboot), .succeeded): go(to: .module(.verifyReboot))
+        case (.restart, .restarting): break
+        case (.module(.verifyReboot), .succeeded): go(to: .checkVersion)
+        case (.checkVersion, .succeeded): go(to: .module(.commit))
+        case (.module(.commit), .succeeded): go(to: .module(.cleanup))
+
+        case (.askSupportsRollback, .supportsRollback(true)): go(to: .module(.rollback))
+        case (.askSupportsRollback, _):
+            isBroken = true
+            go(to: .module(.failure))
+        case (.module(.rollback), .succeeded):
+            if needsReboot == nil { go(to: .askNeedsRebootForRollback) } else { afterRollback() }
+        case (.askNeedsRebootForRollback, .needsReboot(let need)):
+            needsReboot = need
+            afterRollback()
+        case (.askNeedsRebootForRollback, .failed):
+            needsReboot = .no
+            afterRollback()
+        case (.module(.rollback), .failed):
+            isBroken = true
+            go(to: .module(.failure))
+        case (.module(.rollbackReboot), _):
+            go(to: .module(.verifyRollbackReboot))
+        case (.restartIntoRollback, .restarting): break
+        case (.restartIntoRollback, _):
+            go(to: .module(.verifyRollbackReboot))
+        case (.module(.verifyRollbackReboot), .succeeded): go(to: .module(.failure))
+        case (.module(.verifyRollbackReboot), .failed):
+            if rollbackReboots < Self.maximumRollbackReboots {
+                afterRollback()
+            } else {
+                isBroken = true
+                go(to: .module(.failure))
+            }
+
+        case (.module(.failure), _): go(to: .module(.cleanup))
+        case (.module(.cleanup), _): finish()
+
+        case (_, .failed(let reason)):
+            fail(reason)
+        case (_, .succeeded), (_, .needsReboot), (_, .supportsRollback), (_, .restarting):
+            fail("the step \(step) cannot end in \(outcome)")
+        }
+    }
+
+    /// Something failed after the module had begun to change the box.
+    private mutating func fail(_ reason: String) {
+        failure = failure ?? reason
+        go(to: .askSupportsRollback)
+    }
+
+    private mutating func afterRollback() {
+        switch needsReboot {
+        case .yes:
+            rollbackReboots += 1
+            go(to: .module(.rollbackReboot))
+        case .automatic where hasRestarted:
+            rollbackReboots += 1
+            go(to: .restartIntoRollback)
+        case .automatic, .no, nil:
+            go(to: .module(.failure))
+        }
+    }
+
+    private mutating func finish() {
+        if let failure {
+            result = isBroken ? .failed(failure) : .rolledBack(failure)
+        } else {
+            result = .committed
+        }
+        go(to: .done)
+    }
+
+    /// The installer found this record when it started: its last step was begun, and nobody knows how far it came.
+    mutating func resume(bootID current: String) {
+        let isNewBoot = bootID != current
+        bootID = current
+        let unfinished = "it was interrupted during \(step.name)"
+        interruptions += 1
+        let isHopeless = interruptions > Self.maximumInterruptions
+        switch step {
+        case .done: break
+        // Nothing has changed yet, or asking and checking again does no harm.
+        case .prepare, .askNeedsReboot, .askSupportsRollback, .askNeedsRebootForRollback, .checkVersion: break
+        case .module(.download), .module(.install), .module(.verifyReboot), .module(.commit):
+            advance(.failed(unfinished))
+        case .module(.reboot): go(to: .module(.verifyReboot))
+        case .module(.rollbackReboot): go(to: .module(.verifyRollbackReboot))
+        case .restart:
+            if isNewBoot {
+                hasRestarted = true
+                go(to: .module(.verifyReboot))
+            }
+        case .restartIntoRollback:
+            if isNewBoot { go(to: .module(.verifyRollbackReboot)) }
+        case .module(.rollback), .module(.verifyRollbackReboot), .module(.failure), .module(.cleanup):
+            // Begun again from its start, but not for ever.
+            if isHopeless { advance(.failed(unfinished)) }
+        }
+    }
+}
+
+extension InstallStep {
+    public var name: String {
+        switch self {
+        case .prepare: "verification"
+        case .module(let state): state.rawValue
+        case .askNeedsReboot, .askNeedsRebootForRollback: "NeedsArtifactReboot"
+        case .askSupportsRollback: "SupportsRollback"
+        case .restart, .restartIntoRollback: "the restart"
+        case .checkVersion: "the version check"
+        case .done: "its end"
+        }
+    }
+}

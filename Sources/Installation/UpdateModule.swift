@@ -1,0 +1,64 @@
+import Host
+import Synchronization
+import UpdateCore
+
+/// An executable that speaks the protocol.
+struct UpdateModule {
+    enum Failure: Error, CustomStringConvertible {
+        case notFound(String, [String])
+        case notExecutable(String)
+
+        var description: String {
+            switch self {
+            case .notFound(let name, let folders):
+                "there is no update module \"\(name)\" in \(folders.joined(separator: " or ")): "
+                    + "install it, or set install.module"
+            case .notExecutable(let path): "the update module \(path) is not executable: chmod +x it"
+            }
+        }
+    }
+
+    let path: String
+    let tree: FileTree
+    let settings: InstallSettings
+    let log: @Sendable (String) -> Void
+
+    init(_ settings: InstallSettings, tree: FileTree, log: @escaping @Sendable (String) -> Void) throws(Failure) {
+        let candidates = settings.moduleFolders.map { "\($0)/\(settings.module)" }
+        guard let path = candidates.first(where: Files.exists) else {
+            throw .notFound(settings.module, settings.moduleFolders)
+        }
+        guard Files.isExecutable(path) else { throw .notExecutable(path) }
+        self.path = path
+        self.tree = tree
+        self.settings = settings
+        self.log = log
+    }
+
+    func run(_ state: ModuleState) async -> StepOutcome {
+        let end = await call(state.rawValue, onOutput: log)
+        return end.succeeded ? .succeeded : .failed("\(settings.module) failed in \(state.rawValue): \(end)")
+    }
+
+    /// The first line that the module prints; an empty one where it prints none.
+    func ask(_ query: String) async throws(QueryFailure) -> String {
+        let lines = Lines()
+        let end = await call(query) { line in lines.add(line) }
+        guard end.succeeded else { throw QueryFailure(reason: "\(settings.module) failed in \(query): \(end)") }
+        return lines.first
+    }
+
+    struct QueryFailure: Error { var reason: String }
+
+    private func call(_ argument: String, onOutput: @escaping @Sendable (String) -> Void) async -> ProcessEnd {
+        let program = Program(
+            path, [argument, tree.path], workingDirectory: tree.path, timeLimit: settings.timeLimit(of: argument))
+        return await program.run(onOutput: onOutput, onError: log)
+    }
+
+    private final class Lines: Sendable {
+        private let lines = Mutex<[String]>([])
+        func add(_ line: String) { lines.withLock { if $0.isEmpty { $0.append(line) } } }
+        var first: String { lines.withLock { $0.first ?? "" } }
+    }
+}

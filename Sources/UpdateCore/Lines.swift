@@ -1,0 +1,42 @@
+// One line an operator can act on, for each thing that can be in the way.
+
+extension Trouble {
+    public var line: String {
+        switch self {
+        case .rateLimited: "the server's rate limit is reached (HTTP 429)"
+        case .server(let status, let detail, _): "the server answered HTTP \(status)" + (detail.isEmpty ? "" : " (\(detail))")
+        case .network(let text): "the server cannot be reached: \(text)"
+        case .tls(let text): "no trusted connection to the server: \(text)"
+        case .unreadable(let text): "the server's reply makes no sense: \(text)"
+        case .worker(let text): "the fetch worker failed: \(text)"
+        }
+    }
+}
+
+extension Misconfiguration {
+    public var line: String {
+        let remedy =
+            switch status {
+            case 400: "check [device] and the server's URL"
+            case 401: "check the access key and the secret key in [credentials], and server.signingPath"
+            case 404: "check device.urlKey and server.url"
+            default: "check the configuration"
+            }
+        let trace = traceID.map { ", traceId \($0)" } ?? ""
+        return "the server refuses this box: HTTP \(status), code \(code) \"\(message)\"\(trace); \(remedy)"
+    }
+}
+
+extension Work.Delay {
+    public var line: String {
+        switch self {
+        case .trouble(let trouble): trouble.line
+        case .noSpace(let text): text
+        case .noKeys:
+            "nothing is installed without a key to verify it: put the publisher's minisign public key into "
+                + "verification.keys or the folder verification.keysFolder, and reload"
+        case .failed(let reason): reason
+        case .installerLost(_, let reason): "the installer ended without a result: \(reason)"
+        }
+    }
+}

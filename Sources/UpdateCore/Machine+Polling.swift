@@ -1,0 +1,145 @@
+extension Machine {
+    mutating func askIfDue() {
+        if state.poll.awaitsClock, context.wallClock >= context.buildTime {
+            state.poll.awaitsClock = false
+            state.poll.next = min(state.poll.next, now + chance.uniform(0, min(30, policy.schedule.splay)))
+            log(.clockSet)
+        }
+        guard !state.poll.isRunning, state.poll.next <= now, state.work?.isWaiting ?? true else { return }
+        guard case .known(let versionCode, _) = context.installed else {
+            if case .unknown(let reason) = context.installed {
+                noteMisconfiguration("the installed version cannot be told: \(reason)")
+            }
+            return
+        }
+        state.poll.isRunning = true
+        effects.append(
+            .ask(
+                Question(
+                    urlKey: policy.urlKey, versionCode: versionCode,
+                    appointVersionCode: policy.appointVersionCode, devModelKey: policy.devModelKey,
+                    devKey: policy.devKey)))
+    }
+
+    mutating func checkNow() {
+        guard state.work?.isWaiting ?? true else {
+            log(.ignored("a check: \(state.work?.offer.title ?? "an offer") is being worked on"))
+            return
+        }
+        state.poll.next = now
+    }
+
+    mutating func asked(_ report: AskReport) {
+        state.poll.isRunning = false
+        if let clock = report.serverClock {
+            if state.serverClock == nil { log(.clockWrong(server: clock.time(at: now, bootID: context.bootID))) }
+            state.serverClock = clock
+        }
+        switch report.answer {
+        case .offer(let offer):
+            pollAnswered()
+            takeUp(offer)
+        case .refusedOffer(let refusal):
+            pollAnswered()
+            log(.offerRefused(refusal))
+        case .latest:
+            pollAnswered()
+            if state.work == nil {
+                state.lastError = nil
+                log(.upToDate(context.installed))
+            }
+        case .misconfigured(let misconfiguration):
+            noteMisconfiguration(misconfiguration.line)
+        case .trouble(let trouble):
+            noteTrouble(trouble)
+        }
+    }
+
+    private mutating func pollAnswered() {
+        state.poll.mood = .answered
+        state.poll.awaitsClock = false
+        let interval = state.work == nil ? policy.schedule.interval : waitingInterval
+        state.poll.next = now + policy.schedule.regularDelay(&chance, every: interval)
+    }
+
+    /// While an offer waits there is at most one poll a day.
+    private var waitingInterval: Seconds { max(PollSchedule.waitingInterval, policy.schedule.interval) }
+
+    private mutating func noteMisconfiguration(_ line: String) {
+        var failures = 1
+        if case .misconfigured(let before) = state.poll.mood { failures = before + 1 }
+        state.poll.mood = .misconfigured(failures: failures)
+        let delay = policy.schedule.misconfiguredDelay(failures: failures, &chance)
+        state.poll.next = now + delay
+        state.lastError = line
+        log(.misconfigured(line, retryIn: delay))
+    }
+
+    private mutating func noteTrouble(_ trouble: Trouble) {
+        var failures = 1
+        if case .troubled(let before) = state.poll.mood { failures = before + 1 }
+        state.poll.mood = .troubled(failures: failures)
+        var delay = policy.schedule.backOffDelay(failures: failures, retryAfter: trouble.retryAfter, &chance)
+        if state.work != nil { delay = max(delay, policy.schedule.regularDelay(&chance, every: waitingInterval)) }
+        state.poll.next = now + delay
+        if case .tls = trouble, context.wallClock < context.buildTime {
+            state.poll.awaitsClock = true
+            state.lastError = "the clock of this box is not set (\(trouble.line))"
+            log(.clockExplainsTLS(trouble.line))
+        } else {
+            state.lastError = trouble.line
+            log(.troubled(trouble, retryIn: delay))
+        }
+    }
+
+    /// An offer arrived, from a poll or from the inbox of an earlier run.
+    mutating func takeUp(_ offer: Offer) {
+        if let refusal = refusal(of: offer) {
+            log(.offerRefused(refusal))
+            effects.append(.emptyInbox)
+            return
+        }
+        if let work = state.work {
+            guard work.isWaiting, offer.versionCode >= work.offer.versionCode else {
+                log(.ignored("an offer of \(offer.title): \(work.offer.title) is being worked on"))
+                effects.append(.emptyInbox)
+                return
+            }
+            if offer.versionCode == work.offer.versionCode {
+                refresh(work, with: offer)
+                effects.append(.emptyInbox)
+                return
+            }
+            log(.offerReplaced(work.offer, by: offer))
+        }
+        log(.offered(offer))
+        if case .unknown = offer.upgradeType { log(.unknownUpgradeType(offer)) }
+        effects += [.emptyInbox, .cleanStaging(keep: offer.versionCode)]
+        begin(Work(offer: offer, step: .downloading, hasConsent: !offer.upgradeType.needsConsent))
+        state.poll.next = now + policy.schedule.regularDelay(&chance, every: waitingInterval)
+    }
+
+    private func refusal(of offer: Offer) -> OfferRefusal? {
+        let code = offer.versionCode
+        if offer.urlKey != policy.urlKey { return .foreignUrlKey(found: offer.urlKey, expected: policy.urlKey) }
+        if let installed = context.installed.versionCode, code <= installed {
+            if code == installed, state.lastCommitted == code { return .alreadyInstalled(code) }
+            if policy.appointVersionCode != code { return .notNewer(offered: code, installed: installed) }
+        }
+        if state.rejected.contains(code) { return .rejected(versionCode: code) }
+        let failures = state.failures(of: code)
+        return failures >= policy.maximumAttempts ? .givenUp(versionCode: code, attempts: failures) : nil
+    }
+
+    /// The same version again: its address, text or urgency may have changed.
+    private mutating func refresh(_ work: Work, with offer: Offer) {
+        guard offer != work.offer else { return }
+        log(.offerRefreshed(offer))
+        var work = work
+        // A file from another address is another file until it is verified anew.
+        if offer.urlPath != work.offer.urlPath { work.artifact = nil }
+        work.offer = offer
+        work.hasConsent = work.hasConsent || !offer.upgradeType.needsConsent
+        begin(work)
+    }
+}

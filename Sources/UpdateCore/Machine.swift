@@ -1,0 +1,229 @@
+/// What the box reports as installed.
+public enum InstalledVersion: Codable, Hashable, Sendable {
+    case known(versionCode: Int, versionName: String?)
+    /// Why it cannot be told, in a line for the operator.
+    case unknown(String)
+
+    public var versionCode: Int? {
+        if case .known(let code, _) = self { code } else { nil }
+    }
+
+    public var title: String {
+        switch self {
+        case .known(let code, let name): name.map { "\($0), code \(code)" } ?? "code \(code)"
+        case .unknown: "unknown version"
+        }
+    }
+}
+
+/// What the operator decided in the configuration, as far as the core needs it.
+public struct Policy: Codable, Hashable, Sendable {
+    public var schedule: PollSchedule
+    public var urlKey: String
+    public var devModelKey: String?
+    public var devKey: String?
+    public var appointVersionCode: Int?
+    /// Keys are there, or the mode needs none.
+    public var canVerify: Bool
+    public var downloadBeforeConsent: Bool
+    /// Failures after which a version is given up.
+    public var maximumAttempts: Int
+    /// Before a version that failed is tried again; doubles with each failure.
+    public var retryDelay: Seconds
+
+    public init(
+        schedule: PollSchedule, urlKey: String, devModelKey: String? = nil, devKey: String? = nil,
+        appointVersionCode: Int? = nil, canVerify: Bool = true, downloadBeforeConsent: Bool = true,
+        maximumAttempts: Int = 3, retryDelay: Seconds = 600
+    ) {
+        self.schedule = schedule
+        self.urlKey = urlKey
+        self.devModelKey = devModelKey
+        self.devKey = devKey
+        self.appointVersionCode = appointVersionCode
+        self.canVerify = canVerify
+        self.downloadBeforeConsent = downloadBeforeConsent
+        self.maximumAttempts = maximumAttempts
+        self.retryDelay = retryDelay
+    }
+}
+
+/// The world at the moment of an event: time, chance and what the box reports are arguments.
+public struct Context: Codable, Hashable, Sendable {
+    public var now: BootInstant
+    public var bootID: String
+    public var wallClock: WallTime
+    /// When this agent was built: no right clock is earlier.
+    public var buildTime: WallTime
+    public var installed: InstalledVersion
+    public var policy: Policy
+    public var seed: UInt64
+
+    public init(
+        now: BootInstant, bootID: String, wallClock: WallTime, buildTime: WallTime, installed: InstalledVersion,
+        policy: Policy, seed: UInt64
+    ) {
+        self.now = now
+        self.bootID = bootID
+        self.wallClock = wallClock
+        self.buildTime = buildTime
+        self.installed = installed
+        self.policy = policy
+        self.seed = seed
+    }
+}
+
+public enum Consent: Codable, Hashable, Sendable {
+    case accept
+    case reject
+}
+
+public enum Event: Codable, Hashable, Sendable {
+    /// The agent started. `found` is an offer that was stored but never taken up.
+    case started(found: Offer?)
+    /// Time has passed.
+    case tick
+    /// The operator wants a poll now.
+    case checkNow
+    case asked(AskReport)
+    case downloaded(versionCode: Int, DownloadResult)
+    case installed(InstallID, InstallResult)
+    case reported(id: Int, Delivery)
+    case consent(versionCode: Int, Consent)
+    /// The operator wants a version that was given up tried again.
+    case retry(versionCode: Int)
+    case configurationChanged
+}
+
+public enum Effect: Codable, Hashable, Sendable {
+    case ask(Question)
+    case download(Offer)
+    case stopDownload
+    case install(InstallOrder)
+    case resumeInstall(InstallID)
+    case send(id: Int, Report)
+    /// The stored state holds the offer now: the inbox may be emptied.
+    case emptyInbox
+    /// Staging holds nothing that is needed but the named version.
+    case cleanStaging(keep: Int?)
+    case log(Notice)
+}
+
+/// One step of the agent: what it remembers afterwards, and what is to be done, in order.
+/// An event that makes no sense in a state changes nothing and is logged.
+public func reduce(_ state: AgentState, _ event: Event, _ context: Context) -> (state: AgentState, effects: [Effect]) {
+    var machine = Machine(state: state, context: context)
+    machine.handle(event)
+    return (machine.state, machine.effects)
+}
+
+/// When the agent must be woken at the latest, or nil while it only waits for a worker.
+public func nextWakeUp(_ state: AgentState, now: BootInstant) -> BootInstant? {
+    var moments: [BootInstant] = []
+    if !state.poll.isRunning, state.work?.isWaiting ?? true { moments.append(state.poll.next) }
+    if state.poll.awaitsClock { moments.append(now + Machine.clockCheckInterval) }
+    if case .later(let at, _)? = state.work?.step { moments.append(at) }
+    if !state.reports.isEmpty, state.reports.sending == nil { moments.append(state.reports.notBefore) }
+    return moments.min()
+}
+
+/// A step being taken. Its extensions hold a topic each: polling, fetching, installing, reporting.
+struct Machine {
+    static let clockCheckInterval: Seconds = 10
+
+    var state: AgentState
+    var effects: [Effect] = []
+    let context: Context
+    var chance: Chance
+
+    init(state: AgentState, context: Context) {
+        self.state = state
+        self.context = context
+        chance = Chance(seed: context.seed)
+    }
+
+    var now: BootInstant { context.now }
+    var policy: Policy { context.policy }
+
+    mutating func log(_ notice: Notice) { effects.append(.log(notice)) }
+
+    mutating func handle(_ event: Event) {
+        switch event {
+        case .started(let found): start(found: found)
+        case .tick: break
+        case .checkNow: checkNow()
+        case .asked(let report): asked(report)
+        case .downloaded(let versionCode, let result): downloaded(versionCode, result)
+        case .installed(let id, let result): installed(id, result)
+        case .reported(let id, let delivery): reported(id, delivery)
+        case .consent(let versionCode, let decision): consent(versionCode, decision)
+        case .retry(let versionCode): retry(versionCode)
+        case .configurationChanged: configurationChanged()
+        }
+        takeUpWhatIsDue()
+    }
+
+    private mutating func start(found: Offer?) {
+        state.poll.isRunning = false
+        state.reports.forgetWorker()
+        if state.bootID != context.bootID {
+            // Instants of another boot mean nothing in this one.
+            state.bootID = context.bootID
+            state.serverClock = nil
+            state.reports.notBefore = now
+            state.poll.next = now + policy.schedule.firstDelay(&chance)
+            hasten()
+        } else if state.poll.mood == .never {
+            state.poll.next = now + policy.schedule.firstDelay(&chance)
+        }
+        if let code = context.installed.versionCode {
+            state.reports.add(Report(kind: .appStart(versionCode: code), time: reportTime))
+            // Reports of a start wait for the first poll, which is splayed.
+            state.reports.notBefore = max(state.reports.notBefore, state.poll.next)
+        }
+        resumeWork()
+        if let found { takeUp(found) } else { effects.append(.cleanStaging(keep: state.work?.offer.versionCode)) }
+    }
+
+    private mutating func resumeWork() {
+        guard let work = state.work else { return }
+        switch work.step {
+        case .downloading:
+            log(.resumed(work.offer, "its download"))
+            effects.append(.download(work.offer))
+        case .installing(let id), .restarting(let id):
+            log(.resumed(work.offer, "its installation"))
+            state.work?.step = .installing(id)
+            effects.append(.resumeInstall(id))
+        case .consent, .later:
+            break
+        }
+    }
+
+    private mutating func configurationChanged() {
+        hasten()
+        if case .misconfigured = state.poll.mood {
+            state.poll.next = min(state.poll.next, now + chance.uniform(0, min(60, policy.schedule.splay)))
+        }
+    }
+
+    /// What was put off is due now.
+    mutating func hasten() {
+        guard var work = state.work, case .later(_, let why) = work.step else { return }
+        work.step = .later(at: now, why: why)
+        state.work = work
+    }
+
+    private mutating func takeUpWhatIsDue() {
+        if case .later(let at, let why)? = state.work?.step, at <= now, let work = state.work {
+            if case .installerLost(let id, _) = why {
+                state.work?.step = .installing(id)
+                effects.append(.resumeInstall(id))
+            } else {
+                begin(work)
+            }
+        }
+        askIfDue()
+        sendIfDue()
+    }
+}

@@ -1,0 +1,71 @@
+/// A length of time in seconds.
+public typealias Seconds = Double
+
+/// A moment on CLOCK_BOOTTIME, in seconds since the boot it belongs to: it counts standby and never jumps.
+public struct BootInstant: Codable, Hashable, Comparable, Sendable {
+    public var seconds: Seconds
+
+    public init(_ seconds: Seconds) { self.seconds = seconds }
+
+    public static func < (left: Self, right: Self) -> Bool { left.seconds < right.seconds }
+    public static func + (left: Self, right: Seconds) -> Self { Self(left.seconds + right) }
+    public static func - (left: Self, right: Self) -> Seconds { left.seconds - right.seconds }
+}
+
+/// A moment on the wall clock, in seconds since 1970-01-01T00:00:00Z. The box may be wrong about it.
+public struct WallTime: Codable, Hashable, Comparable, Sendable {
+    public var unixSeconds: Seconds
+
+    public init(unixSeconds: Seconds) { self.unixSeconds = unixSeconds }
+
+    public static func < (left: Self, right: Self) -> Bool { left.unixSeconds < right.unixSeconds }
+    public static func + (left: Self, right: Seconds) -> Self { Self(unixSeconds: left.unixSeconds + right) }
+    public static func - (left: Self, right: Self) -> Seconds { left.unixSeconds - right.unixSeconds }
+}
+
+/// The server's clock as seen from this boot. It is kept against CLOCK_BOOTTIME, not against the box's own
+/// wall clock, so that it stays true when that clock is set later.
+public struct ServerClock: Codable, Hashable, Sendable {
+    public var bootID: String
+    /// The server's time at the moment this boot began, in seconds since 1970.
+    public var atBoot: Seconds
+
+    public init(bootID: String, atBoot: Seconds) {
+        self.bootID = bootID
+        self.atBoot = atBoot
+    }
+
+    /// The server's time now, or nil if this clock was read in another boot.
+    public func time(at now: BootInstant, bootID: String) -> WallTime? {
+        bootID == self.bootID ? WallTime(unixSeconds: atBoot + now.seconds) : nil
+    }
+}
+
+/// Renders a length of time for people: `5 h 40 min`, `3 min`, `12 s`.
+public func describe(_ seconds: Seconds) -> String {
+    let whole = Int(min(max(seconds, 0), 1e9).rounded())
+    switch whole {
+    case ..<60: return "\(whole) s"
+    case ..<3600: return "\((whole + 30) / 60) min"
+    case ..<86_400:
+        let minutes = (whole + 30) / 60
+        return minutes % 60 == 0 ? "\(minutes / 60) h" : "\(minutes / 60) h \(minutes % 60) min"
+    default:
+        let hours = (whole + 1800) / 3600
+        return hours % 24 == 0 ? "\(hours / 24) d" : "\(hours / 24) d \(hours % 24) h"
+    }
+}
+
+/// Renders a number of bytes for people, in powers of 1000: `512 MB`, `3.1 MB`, `640 kB`.
+public func describe(bytes: Int) -> String {
+    var value = Double(max(bytes, 0))
+    for unit in ["B", "kB", "MB", "GB"] {
+        if value < 999.5 || unit == "GB" {
+            let tenths = Int((value * 10).rounded())
+            return unit == "B" || tenths >= 100
+                ? "\(Int(value.rounded())) \(unit)" : "\(tenths / 10).\(tenths % 10) \(unit)"
+        }
+        value /= 1000
+    }
+    return "\(bytes) B"
+}

@@ -1,0 +1,171 @@
+import Glibc
+import Host
+public import UpdateCore
+
+/// Why a file is not believed, in a line.
+public struct VerificationFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    public let description: String
+
+    init(_ description: String) { self.description = description }
+}
+
+/// A file that was verified, whole, by this process. There is no other way to one.
+public struct VerifiedArtifact: Sendable {
+    public let path: String
+    public let size: Int
+    public let offer: Offer
+
+    fileprivate init(path: String, size: Int, offer: Offer) {
+        self.path = path
+        self.size = size
+        self.offer = offer
+    }
+}
+
+/// Proves files genuine by the operator's policy.
+public struct ArtifactVerifier {
+    private let policy: VerificationPolicy
+    private let keys: [MinisignKey]
+
+    /// Sidecars are short; longer ones are none.
+    public static let maximumSidecarBytes = 16 * 1024
+
+    public init(_ policy: VerificationPolicy) throws(VerificationFailure) {
+        self.policy = policy
+        var keys: [MinisignKey] = []
+        if policy.mode == .minisign {
+            for text in policy.keys {
+                guard let key = MinisignKey(text) else {
+                    throw VerificationFailure("\"\(text.forPeople(limit: 80))\" is not a minisign public key")
+                }
+                keys.append(key)
+            }
+            if keys.isEmpty { throw VerificationFailure(Work.Delay.noKeys.line) }
+        }
+        self.keys = keys
+    }
+
+    /// Where the signature or digest of the offered file is; nil where the mode has none.
+    public func sidecarURL(for offer: Offer) throws(VerificationFailure) -> WebURL? {
+        guard policy.mode != .none else { return nil }
+        let text = policy.sidecarURL.split(separator: "{url}", omittingEmptySubsequences: false)
+            .joined(separator: offer.urlPath)
+        guard let url = WebURL(text) else {
+            throw VerificationFailure("verification.signatureUrl gives \"\(text.forPeople(limit: 200))\", which is not a URL")
+        }
+        return url
+    }
+
+    /// What a file must be to be believed. Made before the file is downloaded, so that a forged or an old signature
+    /// costs nobody a download.
+    public struct Expectation {
+        public let digest: Digest?
+        fileprivate let check: ([UInt8]) throws(VerificationFailure) -> Void
+
+        /// Call once all bytes have been added to ``digest``.
+        public func verify() throws(VerificationFailure) { try check(digest?.finish() ?? []) }
+    }
+
+    public func expectation(
+        sidecar: [UInt8]?, offer: Offer, devModelKey: String?
+    ) throws(VerificationFailure) -> Expectation {
+        switch policy.mode {
+        case .none:
+            try requireSecure(offer.urlPath, "none")
+            return Expectation(digest: nil) { _ throws(VerificationFailure) in }
+        case .sha256:
+            try requireSecure(offer.urlPath, "sha256")
+            if let url = try sidecarURL(for: offer) { try requireSecure(url.text, "sha256") }
+            return try digestExpectation(sidecar ?? [])
+        case .minisign:
+            return try signatureExpectation(sidecar ?? [], offer, devModelKey)
+        }
+    }
+
+    private func requireSecure(_ url: String, _ mode: String) throws(VerificationFailure) {
+        guard WebURL(url)?.isSecure == true else {
+            throw VerificationFailure("verification.mode = \"\(mode)\" believes https only, and \(url.forPeople(limit: 200)) is not")
+        }
+    }
+
+    private func digestExpectation(_ sidecar: [UInt8]) throws(VerificationFailure) -> Expectation {
+        let wanted = String(decoding: sidecar.prefix(64), as: UTF8.self).lowercased()
+        let isWhole = sidecar.count == 64 || sidecar.dropFirst(64).first.map { $0 <= 0x20 } == true
+        guard wanted.count == 64, wanted.allSatisfy(\.isHexDigit), isWhole else {
+            throw VerificationFailure("the digest file does not begin with a SHA-256 digest in hex")
+        }
+        return Expectation(digest: Digest(.sha256)) { digest throws(VerificationFailure) in
+            guard hexadecimal(digest) == wanted else {
+                throw VerificationFailure("its SHA-256 is \(hexadecimal(digest)), and \(wanted) was published")
+            }
+        }
+    }
+
+    private func signatureExpectation(
+        _ sidecar: [UInt8], _ offer: Offer, _ devModelKey: String?
+    ) throws(VerificationFailure) -> Expectation {
+        let signature: MinisignSignature
+        do throws(MinisignSignature.Failure) {
+            signature = try MinisignSignature(sidecar)
+        } catch {
+            throw switch error {
+            case .legacy: VerificationFailure("its signature is of minisign's legacy form: sign it with minisign -S -H")
+            case .malformed(let why): VerificationFailure("its signature file makes no sense: \(why)")
+            }
+        }
+        guard let key = signature.signer(among: keys) else {
+            let known = keys.contains { $0.id == signature.keyID }
+            throw VerificationFailure(
+                known
+                    ? "the signature of its trusted comment is wrong"
+                    : "it is signed by key \(keyName(signature.keyID)), which is not among the trusted keys")
+        }
+        guard let claims = Claims(signature.trustedComment) else {
+            throw VerificationFailure("its trusted comment contradicts itself")
+        }
+        if let mismatch = claims.mismatch(
+            offer, devModelKey: devModelKey, requireVersionCode: policy.requireVersionCode)
+        {
+            throw VerificationFailure(mismatch)
+        }
+        return Expectation(digest: Digest(.blake2b512)) { digest throws(VerificationFailure) in
+            guard digest.count == 64, key.verifies(signature.signature, of: digest) else {
+                throw VerificationFailure("its content is not what was signed")
+            }
+        }
+    }
+
+    /// As minisign prints it: the id's bytes, last first.
+    private func keyName(_ id: [UInt8]) -> String { hexadecimal(id.reversed()).uppercased() }
+
+    /// Copies the file to a place nobody else can write to, and verifies what arrived there: what was checked is what
+    /// is installed. Nothing is left at `destination` unless it is genuine.
+    public func copy(
+        _ artifact: Artifact, of offer: Offer, devModelKey: String?, to destination: String
+    ) throws -> VerifiedArtifact {
+        let sidecar = try artifact.sidecarPath.map { path throws(SystemError) in
+            try Files.read(path, limit: Self.maximumSidecarBytes)
+        }
+        let expectation = try expectation(sidecar: sidecar, offer: offer, devModelKey: devModelKey)
+        do {
+            let source = try OpenFile(artifact.path, O_RDONLY | O_NOFOLLOW)
+            let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
+            var buffer = [UInt8](repeating: 0, count: 256 * 1024)
+            var size = 0
+            while true {
+                let count = try source.read(into: &buffer)
+                if count == 0 { break }
+                let bytes = buffer.span.extracting(first: count).bytes
+                expectation.digest?.add(bytes)
+                try target.write(bytes)
+                size += count
+            }
+            try target.synchronize()
+            try expectation.verify()
+            return VerifiedArtifact(path: destination, size: size, offer: offer)
+        } catch {
+            unlink(destination)
+            throw error
+        }
+    }
+}

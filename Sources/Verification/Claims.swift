@@ -1,0 +1,37 @@
+import UpdateCore
+
+/// What a trusted comment says the signed file is: `urlKey=… versionCode=… devModelKey=…`, in any order and among
+/// other words.
+struct Claims: Equatable {
+    private var fields: [String: String] = [:]
+
+    /// Nil where a field is there twice with different values.
+    init?(_ comment: String) {
+        for word in comment.split(whereSeparator: \.isWhitespace) {
+            guard let equals = word.firstIndex(of: "=") else { continue }
+            let name = String(word[..<equals])
+            let value = String(word[word.index(after: equals)...])
+            guard fields[name, default: value] == value else { return nil }
+            fields[name] = value
+        }
+    }
+
+    /// Why the claims do not fit the offer, or nil where they do.
+    func mismatch(_ offer: Offer, devModelKey: String?, requireVersionCode: Bool) -> String? {
+        if let claimed = fields["versionCode"] {
+            if claimed != "\(offer.versionCode)" { return say("versionCode", claimed, "\(offer.versionCode)") }
+        } else if requireVersionCode {
+            return "its trusted comment does not say which version it signs: sign with "
+                + "minisign -S -t \"urlKey=\(offer.urlKey) versionCode=\(offer.versionCode)\""
+        }
+        if let claimed = fields["urlKey"], claimed != offer.urlKey { return say("urlKey", claimed, offer.urlKey) }
+        if let claimed = fields["devModelKey"], claimed != devModelKey ?? "" {
+            return say("devModelKey", claimed, devModelKey ?? "none")
+        }
+        return nil
+    }
+
+    private func say(_ field: String, _ claimed: String, _ wanted: String) -> String {
+        "it was signed for \(field) \(claimed.forPeople(limit: 64)), and \(wanted) is wanted"
+    }
+}

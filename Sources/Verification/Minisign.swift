@@ -1,0 +1,81 @@
+import CCrypto
+import FoundationEssentials
+
+/// A minisign public key (minisign(1)): "Ed", an eight byte key id, and an Ed25519 key.
+public struct MinisignKey: Hashable, Sendable {
+    let id: [UInt8]
+    let bytes: [UInt8]
+
+    /// Reads a `.pub` file, or its base64 line alone. Nil for anything else.
+    public init?(_ text: String) {
+        let lines = text.split(whereSeparator: \.isNewline).map { String($0.filter { $0 != " " }) }
+        guard let line = lines.last, let raw = Data(base64Encoded: line).map(Array.init), raw.count == 42,
+            raw.starts(with: Array("Ed".utf8))
+        else { return nil }
+        id = Array(raw[2..<10])
+        bytes = Array(raw[10...])
+    }
+
+    /// Whether the key made the signature over the message (RFC 8032).
+    func verifies(_ signature: [UInt8], of message: [UInt8]) -> Bool {
+        guard signature.count == 64, let key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nil, bytes, bytes.count)
+        else { return false }
+        defer { EVP_PKEY_free(key) }
+        guard let context = EVP_MD_CTX_new() else { return false }
+        defer { EVP_MD_CTX_free(context) }
+        return EVP_DigestVerifyInit(context, nil, nil, nil, key) == 1
+            && EVP_DigestVerify(context, signature, signature.count, message, message.count) == 1
+    }
+}
+
+/// A minisign signature file: the file's signature, and a comment that is signed with it.
+public struct MinisignSignature: Sendable {
+    /// As the key's: bytes as minisign writes them.
+    let keyID: [UInt8]
+    let signature: [UInt8]
+    public let trustedComment: String
+    let globalSignature: [UInt8]
+
+    public enum Failure: Error, Hashable, Sendable {
+        case malformed(String)
+        case legacy
+    }
+
+    public init(_ bytes: [UInt8]) throws(Failure) {
+        let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
+            .map { $0.last == 0x0D ? $0.dropLast() : $0 }
+        guard lines.count >= 4 else { throw .malformed("it has \(lines.count) lines instead of four") }
+        guard lines[0].starts(with: Array("untrusted comment:".utf8)) else {
+            throw .malformed("its first line is not an untrusted comment")
+        }
+        guard let raw = Self.base64(lines[1]), raw.count == 74 else {
+            throw .malformed("its second line is no signature")
+        }
+        switch String(decoding: raw[..<2], as: UTF8.self) {
+        case "ED": break
+        case "Ed": throw .legacy
+        default: throw .malformed("its algorithm is unknown")
+        }
+        let prefix = Array("trusted comment: ".utf8)
+        guard lines[2].starts(with: prefix) else { throw .malformed("its third line is not a trusted comment") }
+        guard let comment = String(validating: lines[2].dropFirst(prefix.count), as: UTF8.self) else {
+            throw .malformed("its trusted comment is not UTF-8")
+        }
+        guard let global = Self.base64(lines[3]), global.count == 64 else {
+            throw .malformed("its fourth line is no signature")
+        }
+        keyID = Array(raw[2..<10])
+        signature = Array(raw[10...])
+        trustedComment = comment
+        globalSignature = global
+    }
+
+    private static func base64(_ line: ArraySlice<UInt8>) -> [UInt8]? {
+        Data(base64Encoded: String(decoding: line, as: UTF8.self)).map(Array.init)
+    }
+
+    /// The key that signed the trusted comment, if it is one of these.
+    func signer(among keys: [MinisignKey]) -> MinisignKey? {
+        keys.first { $0.id == keyID && $0.verifies(globalSignature, of: signature + Array(trustedComment.utf8)) }
+    }
+}
