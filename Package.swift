@@ -14,6 +14,7 @@ let oneQueue: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
 
 let package = Package(
@@ -45,7 +46,11 @@ let package = Package(
         // Adapters: each knows the core and Host, and no sibling. Installation also knows Verification,
         // whose proof type is the only thing it installs.
         .target(name: "UpgradeLinkAPI", dependencies: ["UpdateCore"], swiftSettings: strict),
-        .target(name: "Host", dependencies: ["UpdateCore", "CHost", subprocess, .product(name: "SystemPackage", package: "swift-system")], swiftSettings: strict),
+        .target(
+            name: "Host",
+            dependencies: [
+                "UpdateCore", "CHost", subprocess, system,
+            ], swiftSettings: strict),
         .target(name: "Configuration", dependencies: ["UpdateCore", "Host", "TOMLKit"], swiftSettings: strict),
         .target(name: "Fetch", dependencies: ["UpdateCore", "Host", "CCurl"], swiftSettings: strict),
         .target(name: "Verification", dependencies: ["UpdateCore", "Host", "CCrypto"], swiftSettings: strict),
@@ -61,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "upgradelinkd",
             dependencies: ["Agent", "Configuration", "Host", "Systemd", "UpdateCore", logging, arguments],
-            swiftSettings: oneQueue),
+            swiftSettings: strict),
         .executableTarget(
             name: "upgradelink-fetch",
             dependencies: ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore"],
@@ -74,7 +79,15 @@ let package = Package(
         // For demonstrations, tests and integrators; never on a box.
         .target(
             name: "Simulator",
-            dependencies: ["FlyingFox", "TOMLKit", "CCrypto"], swiftSettings: strict),
-        .executableTarget(name: "upgradelink-sim", dependencies: ["Simulator", arguments], swiftSettings: strict),
+            dependencies: [
+                "FlyingFox", .product(name: "FlyingSocks", package: "FlyingFox"), "TOMLKit", "CCrypto", "Host", subprocess,
+                system,
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "upgradelink-sim",
+            dependencies: [
+                "Simulator", "Host", arguments, subprocess, system,
+            ],
+            swiftSettings: strict),
     ]
 )

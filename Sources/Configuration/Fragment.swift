@@ -58,7 +58,9 @@ struct Fragment: Sendable {
 
     private static func unknown(_ key: String, _ file: String) -> ConfigurationError {
         let section = String(key.prefix { $0 != "." })
-        let known = key.contains(".") ? Schema.options.map(\.key).filter { $0.hasPrefix("\(section).") } : Schema.sections.sorted()
+        let known =
+            key.contains(".")
+            ? Schema.options.map(\.key).filter { $0.hasPrefix("\(section).") } : Schema.sections.sorted()
         // Somebody who slipped on the case of a letter is told so.
         let similar = known.first { $0.lowercased() == key.lowercased() }
         let allowed = similar.map { "did you mean \($0)?" } ?? "allowed are \(known.joined(separator: ", "))"

@@ -48,7 +48,9 @@ struct Option: Sendable {
 
         case (.integer(let range), .integer(let number)) where range.contains(number): return nil
         case (.integer(let range), _):
-            let bounds = range.upperBound == Int.max ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
+            let bounds =
+                range.upperBound == Int.max
+                ? "at least \(range.lowerBound)" : "from \(range.lowerBound) to \(range.upperBound)"
             return "found \(found), allowed is a whole number \(bounds)"
 
         case (.duration(let range), _):
@@ -79,7 +81,9 @@ struct Option: Sendable {
             return nil
         case (.durationTable(let range), .table(let fields)):
             for (name, field) in fields.sorted(by: { $0.key < $1.key }) {
-                if let objection = Option(name, .duration(range)).objection(to: field) { return "\(name): \(objection)" }
+                if let objection = Option(name, .duration(range)).objection(to: field) {
+                    return "\(name): \(objection)"
+                }
             }
             return nil
         case (.freeTable, .table): return nil

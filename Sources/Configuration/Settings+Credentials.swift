@@ -39,7 +39,8 @@ extension Settings {
         } catch {
             throw merged.error(key, "\(error)")
         }
-        let text = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first
+        let text =
+            String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first
             .map { String($0).filter { $0 != " " && $0 != "\t" } } ?? ""
         guard !text.isEmpty else { throw merged.error(key, "\(file) is empty, allowed is one line with the key") }
         return text

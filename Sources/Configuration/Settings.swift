@@ -136,7 +136,8 @@ public struct Settings: Hashable, Sendable {
         let salt = merged.text("device.devKeySalt")
         if format == .sha256, salt == nil {
             throw merged.error(
-                "device.devKeySalt", "missing, and needed for device.devKeyFormat = \"sha256\"; a MAC address alone is guessed soon")
+                "device.devKeySalt",
+                "missing, and needed for device.devKeyFormat = \"sha256\"; a MAC address alone is guessed soon")
         }
         let appointed = merged.integer("device.appointVersionCode") ?? 0
         return DeviceSettings(
@@ -148,11 +149,13 @@ public struct Settings: Hashable, Sendable {
     private static func poll(_ merged: MergedConfiguration) throws(ConfigurationError) -> PollSchedule {
         let schedule = PollSchedule(
             interval: merged.seconds("poll.interval") ?? 6 * 3600, splay: merged.seconds("poll.splay") ?? 30 * 60,
-            backOffBase: merged.seconds("poll.backOffBase") ?? 60, backOffCap: merged.seconds("poll.backOffCap") ?? 3600)
+            backOffBase: merged.seconds("poll.backOffBase") ?? 60, backOffCap: merged.seconds("poll.backOffCap") ?? 3600
+        )
         guard schedule.backOffBase <= schedule.backOffCap else {
             throw merged.error(
                 "poll.backOffBase",
-                "found \(describe(schedule.backOffBase)), allowed is at most poll.backOffCap, \(describe(schedule.backOffCap))")
+                "found \(describe(schedule.backOffBase)), allowed is at most poll.backOffCap, \(describe(schedule.backOffCap))"
+            )
         }
         return schedule
     }
@@ -190,7 +193,8 @@ public struct Settings: Hashable, Sendable {
         for name in files.keys.sorted() {
             try requireName(name, "install.files", merged)
             if name == fileName {
-                throw merged.error("install.files", "found \"\(name)\", which is the artifact's own name (install.fileName)")
+                throw merged.error(
+                    "install.files", "found \"\(name)\", which is the artifact's own name (install.fileName)")
             }
         }
         let command = merged.texts("install.rebootCommand") ?? ["/usr/bin/systemctl", "reboot"]
@@ -199,7 +203,9 @@ public struct Settings: Hashable, Sendable {
         }
         return ModuleSettings(
             module: module,
-            folders: merged.texts("install.moduleFolders") ?? ["/usr/lib/upgradelinkd/modules", "/usr/share/mender/modules/v3"],
+            folders: merged.texts("install.moduleFolders") ?? [
+                "/usr/lib/upgradelinkd/modules", "/usr/share/mender/modules/v3",
+            ],
             fileName: fileName, files: files, metaData: Value.table(merged.table("install.metaData")).json,
             timeout: merged.seconds("install.timeout") ?? 1800,
             timeouts: merged.table("install.timeouts").compactMapValues { Option.seconds($0) },

@@ -8,7 +8,8 @@ enum VerificationKeys {
     static func collect(_ merged: MergedConfiguration) throws(ConfigurationError) -> [String] {
         var keys = merged.texts("verification.keys") ?? []
         for key in keys {
-            try require(key, merged.error("verification.keys", "found \"\(key.prefix(80))\", allowed are minisign public keys"))
+            try require(
+                key, merged.error("verification.keys", "found \"\(key.prefix(80))\", allowed are minisign public keys"))
         }
         let folder = merged.text("verification.keysFolder") ?? defaultFolder
         let names: [String]
@@ -27,7 +28,9 @@ enum VerificationKeys {
             } catch {
                 throw ConfigurationError(file: file, key: "", problem: "\(error)")
             }
-            try require(keys[keys.count - 1], ConfigurationError(file: file, key: "", problem: "it is not a minisign public key"))
+            try require(
+                keys[keys.count - 1],
+                ConfigurationError(file: file, key: "", problem: "it is not a minisign public key"))
         }
         return keys
     }

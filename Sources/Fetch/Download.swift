@@ -103,7 +103,8 @@ public struct Download {
                     onHead: { reply in
                         head = reply
                         verdict = judge(reply, part, asksRange: asksRange, onRestart)
-                        if case .takeBody = verdict { return true } else { return false }
+                        guard case .takeBody = verdict else { return false }
+                        return true
                     },
                     onBody: { bytes in
                         if let failure = take(bytes, into: part) {
@@ -171,7 +172,8 @@ public struct Download {
                 onRestart()
             }
             if let encoding = head.headers["content-encoding"], encoding.lowercased() != "identity" {
-                return .fail(.trouble(.unreadable("Content-Encoding \(encoding.forPeople(limit: 40)) was not asked for")))
+                return .fail(
+                    .trouble(.unreadable("Content-Encoding \(encoding.forPeople(limit: 40)) was not asked for")))
             }
             return prepare(part, Origin(head, url: url, total: head.headers["content-length"].flatMap { Int($0) }))
         case 206:
@@ -225,7 +227,8 @@ public struct Download {
     }
 
     private func tooLarge(_ size: Int) -> DownloadFailure {
-        .refused("the file has \(describe(bytes: size)) or more, download.sizeLimit is \(describe(bytes: job.sizeLimit))")
+        .refused(
+            "the file has \(describe(bytes: size)) or more, download.sizeLimit is \(describe(bytes: job.sizeLimit))")
     }
 
     // MARK: the disk

@@ -75,15 +75,15 @@ struct Transfer {
         upgradelink_set_pointer(handle, CURLOPT_HEADERDATA, context)
         upgradelink_set_pointer(handle, CURLOPT_XFERINFODATA, context)
         upgradelink_set_data_callback(handle, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
-            Receiver.at(context).header(UnsafeRawBufferPointer(start: bytes, count: size * count))
+            Receiver.at(context)?.header(UnsafeRawBufferPointer(start: bytes, count: size * count))
             return size * count
         }
         upgradelink_set_data_callback(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
-            let wanted = Receiver.at(context).body(UnsafeRawBufferPointer(start: bytes, count: size * count))
+            let wanted = Receiver.at(context)?.body(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? false
             return wanted ? size * count : 0
         }
         upgradelink_set_progress_callback(handle) { context, _, _, _, _ in
-            Receiver.at(context).cancellation.isCancelled ? 1 : 0
+            Receiver.at(context)?.cancellation.isCancelled == false ? 0 : 1
         }
         upgradelink_set_long(handle, CURLOPT_NOPROGRESS, 0)
 
@@ -114,7 +114,8 @@ struct Transfer {
         upgradelink_set_string(handle, CURLOPT_USERAGENT, "upgradelinkd")
         upgradelink_set_long(handle, CURLOPT_NOSIGNAL, 1)
         upgradelink_set_long(handle, CURLOPT_FOLLOWLOCATION, 0)
-        upgradelink_set_long(handle, CURLOPT_BUFFERSIZE, 512 * 1024)
+        // libcurl looks at its speed limit between reads only: large ones would never be held back.
+        upgradelink_set_long(handle, CURLOPT_BUFFERSIZE, limits.speedLimit > 0 ? 16 * 1024 : 512 * 1024)
         upgradelink_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1)
         upgradelink_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(limits.connectTimeout))
         upgradelink_set_long(handle, CURLOPT_TIMEOUT_MS, milliseconds(limits.totalTimeout))
@@ -148,9 +149,9 @@ private final class Receiver {
         self.cancellation = cancellation
     }
 
-    static func at(_ context: UnsafeMutableRawPointer?) -> Receiver {
-        // Set by `Transfer.perform`, which keeps the object alive until libcurl returns.
-        Unmanaged<Receiver>.fromOpaque(context!).takeUnretainedValue()
+    /// Set by `Transfer.perform`, which keeps the object alive until libcurl returns.
+    static func at(_ context: UnsafeMutableRawPointer?) -> Receiver? {
+        context.map { Unmanaged<Receiver>.fromOpaque($0).takeUnretainedValue() }
     }
 
     func header(_ bytes: UnsafeRawBufferPointer) {

@@ -21,7 +21,9 @@ public final class OpenFile: Sendable {
     public func write(_ bytes: RawSpan) throws(SystemError) {
         var done = 0
         while done < bytes.byteCount {
-            let count = bytes.extracting(droppingFirst: done).withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            let count = bytes.extracting(droppingFirst: done).withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress, $0.count)
+            }
             if count < 0 {
                 if errno == EINTR { continue }
                 throw SystemError("write", path)

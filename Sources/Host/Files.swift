@@ -112,9 +112,11 @@ public enum Files {
 public final class FolderLock: Sendable {
     private let file: OpenFile
 
-    /// Throws EWOULDBLOCK where another process holds the folder.
-    public init(_ folder: String, name: String = "lock") throws(SystemError) {
-        file = try OpenFile("\(folder)/\(name)", O_RDWR | O_CREAT)
-        guard flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 else { throw SystemError("lock", folder) }
+    /// Throws EWOULDBLOCK where another process holds the folder, unless `waits` is true.
+    public init(_ folder: String, waits: Bool = false) throws(SystemError) {
+        file = try OpenFile("\(folder)/lock", O_RDWR | O_CREAT)
+        while flock(file.descriptor, waits ? LOCK_EX : LOCK_EX | LOCK_NB) != 0 {
+            if errno != EINTR { throw SystemError("lock", folder) }
+        }
     }
 }

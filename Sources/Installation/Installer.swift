@@ -95,7 +95,8 @@ public struct Installer: Sendable {
                 let answer = try await module(settings).ask("NeedsArtifactReboot")
                 guard !answer.isEmpty else { return .needsReboot(.no) }
                 guard let need = RebootNeed(rawValue: answer) else {
-                    return .failed("\(settings.module) answers NeedsArtifactReboot with \"\(answer.forPeople(limit: 40))\"")
+                    return .failed(
+                        "\(settings.module) answers NeedsArtifactReboot with \"\(answer.forPeople(limit: 40))\"")
                 }
                 return .needsReboot(need)
             case .askSupportsRollback:

@@ -4,7 +4,8 @@ extension Trouble {
     public var line: String {
         switch self {
         case .rateLimited: "the server's rate limit is reached (HTTP 429)"
-        case .server(let status, let detail, _): "the server answered HTTP \(status)" + (detail.isEmpty ? "" : " (\(detail))")
+        case .server(let status, let detail, _):
+            "the server answered HTTP \(status)" + (detail.isEmpty ? "" : " (\(detail))")
         case .network(let text): "the server cannot be reached: \(text)"
         case .tls(let text): "no trusted connection to the server: \(text)"
         case .unreadable(let text): "the server's reply makes no sense: \(text)"

@@ -78,7 +78,8 @@ extension Machine {
             log(.givenUp(work.offer, reason, attempts: failures))
             return
         }
-        let delay = policy.schedule.regularDelay(&chance, every: policy.retryDelay * Seconds(1 << min(failures - 1, 16)))
+        let delay = policy.schedule.regularDelay(
+            &chance, every: policy.retryDelay * Seconds(1 << min(failures - 1, 16)))
         var work = work
         work.step = .later(at: now + delay, why: .failed(reason))
         state.work = work

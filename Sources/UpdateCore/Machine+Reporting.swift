@@ -9,7 +9,9 @@ extension Machine {
     }
 
     mutating func sendIfDue() {
-        guard state.reports.sending == nil, let entry = state.reports.first, state.reports.notBefore <= now else { return }
+        guard state.reports.sending == nil, let entry = state.reports.first, state.reports.notBefore <= now else {
+            return
+        }
         state.reports.send(entry.id)
         effects.append(.send(id: entry.id, entry.report))
     }

@@ -326,3 +326,8 @@ public enum InstallReport: Codable, Hashable, Sendable {
     case output(String)
     case finished(InstallResult)
 }
+
+// MARK: staging
+
+/// What may follow `<versionCode>.` in the staging folder: the agent removes such files of other versions.
+public let stagingSuffixes = ["part", "part.json", "part.json.new", "artifact", "sidecar", "sidecar.new"]

@@ -36,7 +36,8 @@ extension Notice {
         switch self {
         case .ignored, .offerRefreshed: .debug
         case .upToDate, .clockSet, .consentGiven, .resumed, .reportDropped: .info
-        case .offered, .offerReplaced, .verified, .consentWanted, .rejected, .installing, .restarting, .committed: .notice
+        case .offered, .offerReplaced, .verified, .consentWanted, .rejected, .installing, .restarting, .committed:
+            .notice
         case .offerRefused, .unknownUpgradeType, .troubled, .clockWrong, .clockExplainsTLS, .postponed, .gone,
             .rolledBack, .attemptFailed:
             .warning

@@ -1,6 +1,5 @@
-public import UpdateCore
-
 import FoundationEssentials
+public import UpdateCore
 
 /// The body of `POST /v1/url/upgrade`; absent fields are left out.
 public func upgradeBody(_ question: Question) -> [UInt8] {

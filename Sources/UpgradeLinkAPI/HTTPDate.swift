@@ -12,7 +12,8 @@ public enum HTTPDate {
         case 4 where words[3] == "GMT":  // Sunday, 06-Nov-94 08:49:37 GMT
             let date = words[1].split(separator: "-").map(String.init)
             guard date.count == 3, date[2].count == 2, let short = Int(date[2]) else { return nil }
-            return time(day: date[0], month: date[1], year: "\(short < 70 ? 2000 + short : 1900 + short)", clock: words[2])
+            return time(
+                day: date[0], month: date[1], year: "\(short < 70 ? 2000 + short : 1900 + short)", clock: words[2])
         case 5:  // Sun Nov  6 08:49:37 1994
             return time(day: words[2], month: words[1], year: words[4], clock: words[3])
         default:

@@ -1,6 +1,5 @@
-public import UpdateCore
-
 import FoundationEssentials
+public import UpdateCore
 
 /// Reads replies of the UpgradeLink API. Nothing a server sends makes it fail: every reply becomes an ``Answer``.
 public struct ReplyDecoder: Sendable {
@@ -85,7 +84,8 @@ public struct ReplyDecoder: Sendable {
             return .trouble(.unreadable(describeBody(reply)))
         case 300..<400:
             let target = reply.headers["location"].map { " to \($0.forPeople(limit: 200))" } ?? ""
-            return .trouble(.unreadable("HTTP \(reply.status), a redirect\(target); set server.url to the final address"))
+            return .trouble(
+                .unreadable("HTTP \(reply.status), a redirect\(target); set server.url to the final address"))
         default:
             return answer(
                 status: reply.status, code: reply.status, message: describeBody(reply), traceID: nil, reply)

@@ -1,6 +1,5 @@
-public import UpdateCore
-
 import FoundationEssentials
+public import UpdateCore
 
 /// A request to the UpgradeLink API, ready to be sent: a new one is made for each try, since a nonce is used once.
 public struct SignedRequest: Sendable {
@@ -48,7 +47,8 @@ public struct RequestSigner: Sendable {
         var text = [UInt8]()
         if !body.isEmpty { text += Array("body=".utf8) + body + Array("&".utf8) }
         let decodedPath = percentDecoded(path)
-        text += Array("nonce=\(nonce)&secretKey=\(credentials.secretKey.value)&timestamp=\(timestamp)&url=\(decodedPath)".utf8)
+        text += Array(
+            "nonce=\(nonce)&secretKey=\(credentials.secretKey.value)&timestamp=\(timestamp)&url=\(decodedPath)".utf8)
         return md5(text)
     }
 

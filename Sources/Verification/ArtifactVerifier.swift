@@ -51,7 +51,8 @@ public struct ArtifactVerifier {
         let text = policy.sidecarURL.split(separator: "{url}", omittingEmptySubsequences: false)
             .joined(separator: offer.urlPath)
         guard let url = WebURL(text) else {
-            throw VerificationFailure("verification.signatureUrl gives \"\(text.forPeople(limit: 200))\", which is not a URL")
+            throw VerificationFailure(
+                "verification.signatureUrl gives \"\(text.forPeople(limit: 200))\", which is not a URL")
         }
         return url
     }
@@ -84,7 +85,8 @@ public struct ArtifactVerifier {
 
     private func requireSecure(_ url: String, _ mode: String) throws(VerificationFailure) {
         guard WebURL(url)?.isSecure == true else {
-            throw VerificationFailure("verification.mode = \"\(mode)\" believes https only, and \(url.forPeople(limit: 200)) is not")
+            throw VerificationFailure(
+                "verification.mode = \"\(mode)\" believes https only, and \(url.forPeople(limit: 200)) is not")
         }
     }
 

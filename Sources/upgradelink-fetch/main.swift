@@ -1,1 +1,29 @@
+import Fetch
+import Glibc
+import Host
+import UpdateCore
 
+// One job: read from standard input, done with blocking calls, told about on standard output. The job is wanted for as
+// long as standard input stays open.
+
+if CommandLine.arguments.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
+    print(
+        "upgradelink-fetch is upgradelinkd's worker for the network. It takes one job as a line of JSON on standard input."
+    )
+    exit(0)
+}
+ProcessGuard.ignoreBrokenPipes()
+umask(0o077)
+guard let request = try? JSONLine.readRequest(), let job = try? JSONLine.decode(FetchJob.self, from: request) else {
+    Environment.printError("upgradelink-fetch: no job on standard input; upgradelinkd starts this program")
+    exit(64)
+}
+let cancellation = Cancellation()
+ProcessGuard.onAbandoned { cancellation.cancel() }
+
+switch job {
+case .ask(let job): JSONLine.send(FetchReport.asked(APIWorker(cancellation).ask(job)))
+case .report(let job): JSONLine.send(FetchReport.reported(APIWorker(cancellation).report(job)))
+case .download(let job): JSONLine.send(FetchReport.downloaded(DownloadWorker(job, cancellation).run()))
+case .digest(let text): JSONLine.send(FetchReport.digest(sha256(text)))
+}

@@ -1,0 +1,67 @@
+# make help says what there is.
+SHELL = /bin/sh
+PREFIX ?= /usr
+DESTDIR ?=
+SBINDIR = $(PREFIX)/sbin
+LIBDIR = $(PREFIX)/lib/upgradelinkd
+# Where the agent looks, whatever PREFIX is.
+VENDORDIR = /usr/lib/upgradelinkd
+CONFDIR = /etc/upgradelinkd
+UNITDIR ?= /usr/lib/systemd/system
+
+# A static Swift runtime: what is installed needs no Swift on the box.
+RELEASE = -c release --static-swift-stdlib -Xswiftc -Osize --scratch-path .build-release
+PROGRAMS = upgradelink-fetch upgradelink-installer
+
+.PHONY: help deps build demo test lint release install uninstall clean
+
+help:
+	@echo "make demo      build, and show a box being updated (nothing is installed, nothing is left behind)"
+	@echo "make test      install what is missing, and run every test"
+	@echo "make install   build for use, and install below DESTDIR with PREFIX ($(PREFIX)); then:"
+	@echo "               edit $(CONFDIR)/upgradelinkd.toml; systemctl enable --now upgradelinkd"
+	@echo "make build     build for development"
+	@echo "make lint      check the format"
+	@echo "make clean     remove what was built"
+
+deps:
+	@packaging/dependencies.sh build
+
+build: deps
+	swift build --quiet
+
+demo: build
+	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/packaging/modules"
+
+lint:
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+
+test:
+	@packaging/dependencies.sh test
+	$(MAKE) --no-print-directory lint
+	swift build --build-tests
+	swift test --skip-build
+
+release: deps
+	swift build $(RELEASE) --product upgradelinkd
+	for program in $(PROGRAMS); do swift build $(RELEASE) --product $$program || exit 1; done
+
+install: release
+	install -d "$(DESTDIR)$(SBINDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(VENDORDIR)/modules" \
+	    "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml.d" "$(DESTDIR)$(CONFDIR)/upgradelinkd.toml.d" \
+	    "$(DESTDIR)$(CONFDIR)/keys.d" "$(DESTDIR)$(UNITDIR)"
+	install -s .build-release/release/upgradelinkd "$(DESTDIR)$(SBINDIR)/upgradelinkd"
+	for program in $(PROGRAMS); do install -s .build-release/release/$$program "$(DESTDIR)$(LIBDIR)/$$program" || exit 1; done
+	install packaging/modules/* "$(DESTDIR)$(VENDORDIR)/modules/"
+	test -e "$(DESTDIR)$(CONFDIR)/upgradelinkd.toml" || \
+	    install -m 600 config/upgradelinkd.toml "$(DESTDIR)$(CONFDIR)/upgradelinkd.toml"
+	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/systemd/upgradelinkd.service.in >"$(DESTDIR)$(UNITDIR)/upgradelinkd.service"
+	chmod 644 "$(DESTDIR)$(UNITDIR)/upgradelinkd.service"
+	-@test -n "$(DESTDIR)" || ! test -d /run/systemd/system || systemctl daemon-reload
+
+uninstall:
+	rm -f "$(DESTDIR)$(SBINDIR)/upgradelinkd" "$(DESTDIR)$(UNITDIR)/upgradelinkd.service"
+	rm -rf "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(VENDORDIR)"
+
+clean:
+	rm -rf .build .build-release .cache

@@ -1,0 +1,168 @@
+import Configuration
+import FoundationEssentials
+import Host
+import Logging
+import UpdateCore
+
+/// The interpreter: carries out what the core decided. What comes of it returns as events.
+extension Agent {
+    func perform(_ effect: Effect) {
+        switch effect {
+        case .ask(let question): ask(question)
+        case .download(let offer): fetch(offer)
+        case .stopDownload: download?.cancel()
+        case .install(let order): install(order.id, .install(order))
+        case .resumeInstall(let id): install(id, .resume(id))
+        case .send(let id, let report): send(id, report)
+        case .emptyInbox: store.emptyInbox()
+        case .cleanStaging(let keep): cleanStaging(keep: keep)
+        case .log(let notice): log(notice)
+        }
+    }
+
+    // MARK: the network
+
+    private func ask(_ question: Question) {
+        // A worker that outlived an earlier agent may have stored an offer after that one was gone.
+        if let offer = store.inbox() {
+            handle(.asked(AskReport(answer: .offer(offer))))
+            return
+        }
+        let job = settings.askJob(question, state.serverClock, inbox: store.inboxPath)
+        Task {
+            var answer: AskReport?
+            let end = await FetchWorker(installation).run(.ask(job), timeLimit: settings.requestTimeLimit) { report in
+                switch report {
+                case .asked(let report): answer = report
+                case .note(let line): logger.info("\(line)")
+                case .reported, .progress, .downloaded, .digest: break
+                }
+            }
+            // A worker may have died between storing an offer and saying so.
+            let stored = store.inbox().map { AskReport(answer: .offer($0)) }
+            handle(.asked(answer ?? stored ?? AskReport(answer: .trouble(.worker("\(end)")))))
+        }
+    }
+
+    private func send(_ id: Int, _ report: Report) {
+        let job = settings.reportJob(report, state.serverClock, devKey: devKey)
+        Task {
+            var delivery: Delivery?
+            let end = await FetchWorker(installation).run(.report(job), timeLimit: settings.requestTimeLimit) {
+                report in
+                if case .reported(let result) = report { delivery = result }
+            }
+            handle(.reported(id: id, delivery ?? .trouble(.worker("\(end)"))))
+        }
+    }
+
+    private func fetch(_ offer: Offer) {
+        let job = settings.downloadJob(offer)
+        progress = nil
+        var log = ProgressLog()
+        download = Task {
+            var result: DownloadResult?
+            let timeLimit = Duration.seconds(settings.download.timeout)
+            let end = await FetchWorker(installation).run(.download(job), timeLimit: timeLimit) { report in
+                switch report {
+                case .progress(let progress):
+                    self.progress = progress
+                    if let line = log.line(progress, offer, now: Clock.bootTime) { logger.info("\(line)") }
+                    refresh()
+                case .downloaded(let value): result = value
+                case .note(let line): logger.info("\(line)")
+                case .asked, .reported, .digest: break
+                }
+            }
+            progress = nil
+            download = nil
+            handle(.downloaded(versionCode: offer.versionCode, result ?? .trouble(.worker("\(end)"))))
+        }
+    }
+
+    // MARK: the installer
+
+    private func install(_ id: InstallID, _ request: InstallRequest) {
+        let path = "\(installation.programs)/upgradelink-installer"
+        let worker = Worker(path, ["--root", installation.root], timeLimit: settings.installTimeLimit)
+        phase = nil
+        Task {
+            var result: InstallResult?
+            let end: ProcessEnd
+            if let bytes = try? JSONLine.encode(request) {
+                end = await worker.run(bytes) { line in
+                    switch try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
+                    case .state(let name)?:
+                        phase = name
+                        refresh()
+                    case .output(let text)?:
+                        logger.info("\(text)", metadata: ["UPGRADELINK_MODULE_STATE": "\(phase ?? "")"])
+                    case .finished(let value)?: result = value
+                    case nil: break
+                    }
+                }
+            } else {
+                end = .couldNotStart("the request cannot be encoded")
+            }
+            phase = nil
+            // The version may be read from the configuration itself, which the update may have replaced.
+            reloadQuietly()
+            handle(.installed(id, result ?? .lost("\(end)")))
+        }
+    }
+
+    // MARK: the disk
+
+    /// Staging files are named by their version: `4.part`, `4.artifact`.
+    private func cleanStaging(keep: Int?) {
+        let folder = settings.download.folder
+        for name in (try? Files.list(folder)) ?? [] {
+            let parts = name.split(separator: ".", maxSplits: 1)
+            guard parts.count == 2, let code = Int(parts[0]), stagingSuffixes.contains(String(parts[1])) else {
+                continue
+            }
+            if code != keep { try? Files.remove("\(folder)/\(name)") }
+        }
+    }
+
+    // MARK: the log
+
+    private func log(_ notice: Notice) {
+        var metadata: Logger.Metadata = [:]
+        if let id = notice.messageID { metadata["MESSAGE_ID"] = "\(id)" }
+        if let offer = notice.offer {
+            metadata["UPGRADELINK_VERSION_CODE"] = "\(offer.versionCode)"
+            metadata["UPGRADELINK_VERSION_NAME"] = "\(offer.versionName)"
+            metadata["UPGRADELINK_UPGRADE_TYPE"] = "\(offer.upgradeType.name)"
+        }
+        logger.log(level: notice.level.forLogger, "\(notice.message)", metadata: metadata)
+    }
+}
+
+extension Notice.Level {
+    fileprivate var forLogger: Logger.Level {
+        switch self {
+        case .debug: .debug
+        case .info: .info
+        case .notice: .notice
+        case .warning: .warning
+        case .error: .error
+        }
+    }
+}
+
+/// Download progress for the log, sparingly: each tenth, and not more than once in ten seconds.
+struct ProgressLog {
+    private var lastTenth = 0
+    private var lastTime = BootInstant(-.infinity)
+
+    mutating func line(_ progress: DownloadProgress, _ offer: Offer, now: BootInstant) -> String? {
+        guard progress.total > 0, now - lastTime >= 10 else { return nil }
+        let tenth = progress.received * 10 / progress.total
+        guard tenth > lastTenth else { return nil }
+        lastTenth = tenth
+        lastTime = now
+        return
+            "Downloading \(offer.title): \(tenth * 10) % of \(describe(bytes: progress.total)), \(describe(bytes: progress.rate))/s"
+    }
+}

@@ -1,0 +1,258 @@
+public import Configuration
+import Dispatch
+import FoundationEssentials
+import Glibc
+import Host
+import Logging
+import Systemd
+import UpdateCore
+
+/// The resident process. Every event goes through ``handle(_:)``: decide, store, act. Nothing awaits in between.
+public final class Agent {
+    /// Where the agent finds what it needs.
+    public struct Installation {
+        /// Stands for `/` where the configuration is read.
+        public var root: String
+        /// The folder of `upgradelink-fetch` and `upgradelink-installer`.
+        public var programs: String
+        public var environment: [String: String]
+
+        public init(root: String, programs: String, environment: [String: String]) {
+            self.root = root
+            self.programs = programs
+            self.environment = environment
+        }
+    }
+
+    public enum StartFailure: Error, CustomStringConvertible {
+        case configuration(ConfigurationError)
+        case stateFolder(String)
+
+        public var description: String {
+            switch self {
+            case .configuration(let error): "\(error)"
+            case .stateFolder(let line): line
+            }
+        }
+
+        /// sysexits(3): 78 is a configuration error, which the unit does not restart on; 73 a folder that cannot be used.
+        public var exitStatus: CInt {
+            switch self {
+            case .configuration: 78
+            case .stateFolder: 73
+            }
+        }
+    }
+
+    let installation: Installation
+    private(set) var settings: Settings
+    private(set) var devKey: String
+    private let bootID: String
+    private let lock: FolderLock
+    var store: Store
+    private(set) var state: AgentState
+    let logger = Logger(label: "upgradelinkd")
+
+    /// Events that came and could not be stored yet, the oldest first.
+    private var waiting: [Event] = []
+    private var isHandling = false
+    private var storageTrouble: String?
+    private var reloadError: String?
+
+    var progress: DownloadProgress?
+    var phase: String?
+    var download: Task<Void, Never>?
+    private var pulse: (any DispatchSourceTimer)?
+    private var signals: [any DispatchSourceSignal] = []
+    private var shownStatus = ""
+    private(set) var isStopping = false
+
+    /// Reads the configuration and the state; nothing happens yet.
+    public init(_ installation: Installation) async throws(StartFailure) {
+        do throws(ConfigurationError) {
+            settings = try Settings.load(root: installation.root, environment: installation.environment)
+        } catch {
+            throw .configuration(error)
+        }
+        let folder = settings.stateFolder
+        do throws(SystemError) {
+            try Files.createFolder(folder)
+            lock = try FolderLock(folder)
+            bootID = try Clock.bootID()
+            store = Store(folder: folder)
+            let damage: String?
+            (state, damage) = try store.load()
+            if let damage { logger.error("\(damage)") }
+        } catch {
+            throw .stateFolder(
+                error.code == EWOULDBLOCK
+                    ? "\(folder) is in use by another upgradelinkd: stop that one, or set state.folder"
+                    : "\(error); make the folder writable for this user, or set state.folder")
+        }
+        self.installation = installation
+        do throws(ConfigurationError) {
+            devKey = try await Self.identify(settings, installation)
+        } catch {
+            throw .configuration(error)
+        }
+    }
+
+    private static func identify(
+        _ settings: Settings, _ installation: Installation
+    ) async throws(ConfigurationError) -> String {
+        let fetch = FetchWorker(installation)
+        return try await Identity.devKey(settings.device, folder: settings.stateFolder, interfaces: NetworkInterfaces())
+        {
+            text throws(ConfigurationError) in
+            guard let digest = await fetch.digest(text) else {
+                throw ConfigurationError(
+                    file: "the configuration", key: "device.devKeyFormat",
+                    problem: "the digest cannot be computed: \(fetch.path) does not work")
+            }
+            return digest
+        }
+    }
+
+    /// Starts to work. The caller then gives the main queue its thread with `dispatchMain()`.
+    public func start() {
+        settings.warnings.forEach { logger.warning("\($0)") }
+        signals = [
+            EventSources.signal(SIGHUP) { [weak self] in self?.reload() },
+            EventSources.signal(SIGTERM) { [weak self] in self?.stop() },
+            EventSources.signal(SIGINT) { [weak self] in self?.stop() },
+        ]
+        pulse = EventSources.timer { [weak self] in self?.beat() }
+        handle(.started(found: store.inbox()))
+        shownStatus = statusLine()
+        ServiceManager.ready(status: shownStatus)
+        logger.info("\(shownStatus)")
+    }
+
+    // MARK: events
+
+    /// Every event takes this way, one at a time.
+    func handle(_ event: Event) {
+        waiting.append(event)
+        guard !isHandling else { return }
+        isHandling = true
+        defer { isHandling = false }
+        while let event = waiting.first {
+            let (next, effects) = reduce(state, event, context())
+            do {
+                try store.save(next)
+            } catch {
+                // What cannot be stored has not happened: the event waits until it can be.
+                if storageTrouble == nil { logger.error("The state cannot be stored: \(error)") }
+                storageTrouble = "Cannot store the state: \(error)"
+                break
+            }
+            if storageTrouble != nil {
+                logger.notice("The state can be stored again")
+                storageTrouble = nil
+            }
+            waiting.removeFirst()
+            state = next
+            effects.forEach(perform)
+        }
+        refresh()
+    }
+
+    private func context() -> Context {
+        Context(
+            now: Clock.bootTime, bootID: bootID, wallClock: Clock.wallTime, buildTime: Clock.buildTime,
+            installed: settings.device.version.read(), policy: settings.policy(devKey: devKey),
+            seed: UInt64.random(in: .min ... .max))
+    }
+
+    // MARK: time
+
+    /// The longest sleep: CLOCK_MONOTONIC, on which Dispatch waits, stands still in standby.
+    private static let longestSleep: Seconds = 600
+    private static let storageRetry: Seconds = 10
+
+    private func beat() {
+        ServiceManager.alive()
+        if waiting.isEmpty { handle(.tick) } else { retryWaiting() }
+    }
+
+    private func retryWaiting() {
+        let event = waiting.removeFirst()
+        let rest = waiting
+        waiting = []
+        handle(event)
+        rest.forEach { handle($0) }
+    }
+
+    private func armPulse() {
+        let now = Clock.bootTime
+        var sleep = Self.longestSleep
+        if let wake = nextWakeUp(state, now: now) { sleep = min(sleep, wake - now) }
+        if storageTrouble != nil { sleep = min(sleep, Self.storageRetry) }
+        if let watchdog = ServiceManager.watchdogInterval { sleep = min(sleep, watchdog / 2) }
+        sleep = max(sleep, 0.01)
+        let leeway = DispatchTimeInterval.milliseconds(Int(min(sleep * 50, 5000)))
+        pulse?.schedule(deadline: .now() + sleep, leeway: leeway)
+    }
+
+    // MARK: status
+
+    func statusLine() -> String {
+        if let reloadError { return "The configuration was not reloaded: \(reloadError)" }
+        return storageTrouble ?? statusText(state, context(), progress: progress, phase: phase)
+    }
+
+    func refresh() {
+        guard !isStopping else { return }
+        armPulse()
+        let line = statusLine()
+        guard line != shownStatus else { return }
+        shownStatus = line
+        ServiceManager.status(line)
+    }
+
+    // MARK: the operator
+
+    private func reload() {
+        ServiceManager.reloading()
+        Task {
+            do throws(ConfigurationError) {
+                let fresh = try Settings.load(root: installation.root, environment: installation.environment)
+                guard fresh.stateFolder == settings.stateFolder else {
+                    throw ConfigurationError(
+                        file: "the configuration", key: "state.folder",
+                        problem: "found another folder, which needs a restart: systemctl restart upgradelinkd")
+                }
+                devKey = try await Self.identify(fresh, installation)
+                settings = fresh
+                reloadError = nil
+                fresh.warnings.forEach { logger.warning("\($0)") }
+                logger.notice("Configuration reloaded")
+                handle(.configurationChanged)
+            } catch {
+                reloadError = "\(error)"
+                logger.error("The configuration was not reloaded, the old one stays in force: \(error)")
+            }
+            shownStatus = statusLine()
+            ServiceManager.ready(status: shownStatus)
+        }
+    }
+
+    /// Takes over what an update changed in the configuration, as far as it makes sense; the operator did not ask, so
+    /// nobody is told.
+    func reloadQuietly() {
+        guard let fresh = try? Settings.load(root: installation.root, environment: installation.environment),
+            fresh.stateFolder == settings.stateFolder, fresh.device.devKey == settings.device.devKey
+        else { return }
+        settings = fresh
+    }
+
+    private func stop() {
+        guard !isStopping else { return }
+        isStopping = true
+        ServiceManager.stopping()
+        logger.notice("Stopping")
+        // A download worker keeps what it has and ends when its input closes with this process; an installer goes on
+        // to its end, and the next start asks it for the result.
+        exit(0)
+    }
+}

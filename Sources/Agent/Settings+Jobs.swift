@@ -1,0 +1,40 @@
+import Configuration
+import UpdateCore
+
+// The settings as the core and the workers want them.
+
+extension Settings {
+    func policy(devKey: String) -> Policy {
+        Policy(
+            schedule: poll, urlKey: device.urlKey, devModelKey: device.devModelKey, devKey: devKey,
+            appointVersionCode: device.appointVersionCode,
+            canVerify: verification.mode != .minisign || !verification.keys.isEmpty,
+            downloadBeforeConsent: download.beforeConsent, maximumAttempts: install.attempts,
+            retryDelay: install.retryDelay)
+    }
+
+    func askJob(_ question: Question, _ clock: ServerClock?, inbox: String) -> AskJob {
+        AskJob(server: server, credentials: credentials, question: question, serverClock: clock, inbox: inbox)
+    }
+
+    func reportJob(_ report: Report, _ clock: ServerClock?, devKey: String) -> ReportJob {
+        ReportJob(
+            server: server, credentials: credentials, serverClock: clock, urlKey: device.urlKey,
+            devModelKey: device.devModelKey, devKey: devKey, report: report)
+    }
+
+    func downloadJob(_ offer: Offer) -> DownloadJob {
+        DownloadJob(
+            offer: offer, devModelKey: device.devModelKey, connection: server, folder: download.folder,
+            speedLimit: download.speedLimit, sizeLimit: download.sizeLimit, keepFree: download.keepFree,
+            lowSpeed: download.lowSpeed, lowSpeedTime: download.lowSpeedTime, verification: verification)
+    }
+
+    /// A request may be signed anew and sent once more.
+    var requestTimeLimit: Duration { .seconds(2 * (server.connectTimeout + server.requestTimeout) + 10) }
+
+    /// More than all states of a module together.
+    var installTimeLimit: Duration {
+        .seconds(12 * max(install.timeout, install.timeouts.values.max() ?? 0) + 600)
+    }
+}

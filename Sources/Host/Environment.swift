@@ -1,0 +1,29 @@
+import Glibc
+
+/// What this process was started with.
+public enum Environment {
+    public static var current: [String: String] {
+        var variables: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let assignment = String(cString: text)
+            if let equals = assignment.firstIndex(of: "=") {
+                variables[String(assignment[..<equals])] = String(assignment[assignment.index(after: equals)...])
+            }
+            entry += 1
+        }
+        return variables
+    }
+
+    /// Of this program, with links resolved.
+    public static var executablePath: String {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+        guard count > 0 else { return CommandLine.arguments.first ?? "" }
+        return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    public static func printError(_ line: String) {
+        _ = Array("\(line)\n".utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,71 @@
+import FlyingSocks
+import Glibc
+
+/// The body of a reply: a part of a file or of memory, sent as badly as a fault wants it.
+struct FileBody: AsyncBufferedSequence {
+    typealias Element = UInt8
+
+    enum Source: Sendable {
+        case file(String)
+        case bytes([UInt8])
+    }
+
+    var source: Source
+    var range: Range<Int>
+    var dropAfter: Int?
+    var bytesPerSecond: Int?
+    var isCorrupt = false
+
+    struct Cut: Error {}
+
+    func makeAsyncIterator() -> Iterator { Iterator(self) }
+
+    final class Iterator: AsyncBufferedIteratorProtocol {
+        private let body: FileBody
+        private var offset: Int
+        private var sent = 0
+        private let descriptor: CInt
+
+        init(_ body: FileBody) {
+            self.body = body
+            offset = body.range.lowerBound
+            if case .file(let path) = body.source {
+                descriptor = open(path, O_RDONLY | O_CLOEXEC)
+            } else {
+                descriptor = -1
+            }
+        }
+
+        deinit { if descriptor >= 0 { close(descriptor) } }
+
+        func next() async throws -> UInt8? { try await nextBuffer(suggested: 1)?.first }
+
+        func nextBuffer(suggested count: Int) async throws -> [UInt8]? {
+            if let dropAfter = body.dropAfter, sent >= dropAfter { throw Cut() }
+            var wanted = Swift.min(Swift.max(count, 256 * 1024), body.range.upperBound - offset)
+            if let dropAfter = body.dropAfter { wanted = Swift.min(wanted, dropAfter - sent) }
+            if let speed = body.bytesPerSecond {
+                wanted = Swift.min(wanted, Swift.max(speed / 10, 1))
+                try await Task.sleep(for: .seconds(Double(wanted) / Double(speed)))
+            }
+            guard wanted > 0 else { return nil }
+            var bytes = try read(wanted)
+            if body.isCorrupt { for index in bytes.indices { bytes[index] ^= 1 } }
+            offset += bytes.count
+            sent += bytes.count
+            return bytes
+        }
+
+        private func read(_ count: Int) throws -> [UInt8] {
+            switch body.source {
+            case .bytes(let bytes):
+                return Array(bytes[offset..<(offset + count)])
+            case .file:
+                var buffer = [UInt8](repeating: 0, count: count)
+                let received = pread(descriptor, &buffer, count, off_t(offset))
+                guard received > 0 else { throw Cut() }
+                return Array(buffer[..<received])
+            }
+        }
+    }
+}

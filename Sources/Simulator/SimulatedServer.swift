@@ -1,0 +1,171 @@
+import FlyingFox
+import FlyingSocks
+import FoundationEssentials
+import Glibc
+
+/// A server that behaves as the real one does, on loopback only.
+public final class SimulatedServer: Sendable {
+    private let backend: Backend
+    private let server: HTTPServer
+    private let log: @Sendable (String) -> Void
+
+    public enum Failure: Error { case notListening }
+
+    private init(_ configuration: SimulatorConfiguration, log: @escaping @Sendable (String) -> Void) async throws {
+        backend = Backend(configuration)
+        server = HTTPServer(
+            address: try .inet(ip4: "127.0.0.1", port: configuration.port), timeout: 3600, logger: .disabled)
+        self.log = log
+    }
+
+    /// Starts a server, runs `body` with it, and stops it.
+    public static func run<Value: Sendable>(
+        _ configuration: SimulatorConfiguration, log: @escaping @Sendable (String) -> Void = { _ in },
+        body: @Sendable (RunningServer) async throws -> Value
+    ) async throws -> Value {
+        let simulator = try await SimulatedServer(configuration, log: log)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await simulator.serve() }
+            try await simulator.server.waitUntilListening(timeout: 10)
+            guard let port = await simulator.listeningPort else { throw Failure.notListening }
+            let value: Value
+            do {
+                value = try await body(RunningServer(port: port, backend: simulator.backend))
+            } catch {
+                await simulator.server.stop()
+                group.cancelAll()
+                throw error
+            }
+            await simulator.server.stop()
+            group.cancelAll()
+            return value
+        }
+    }
+
+    private var listeningPort: UInt16? {
+        get async {
+            switch await server.listeningAddress {
+            case .ip4(_, let port), .ip6(_, let port): port
+            case .unix, nil: nil
+            }
+        }
+    }
+
+    private func serve() async throws {
+        await server.appendRoute("*") { [self] request in await answer(request) }
+        do {
+            try await server.run()
+        } catch is CancellationError {
+            // Stopped.
+        } catch SocketError.disconnected {
+            // Stopped.
+        }
+    }
+
+    // MARK: requests
+
+    private func answer(_ request: HTTPRequest) async -> HTTPResponse {
+        let faults = await backend.takeFaults(for: request.path)
+        for fault in faults {
+            if let delay = fault.delay { try? await Task.sleep(for: .seconds(delay)) }
+        }
+        let body = (try? await request.bodyData) ?? Data()
+        var headers: [String: String] = [:]
+        for (name, value) in request.headers { headers[name.rawValue.lowercased()] = value }
+
+        var reply: Reply
+        if let fault = faults.first(where: { $0.status != nil || $0.redirect != nil || $0.body != nil }) {
+            reply = Reply(fault)
+        } else if request.path.hasPrefix("/files/") {
+            reply = await file(request, headers, faults)
+        } else {
+            reply = await api(request, headers, body)
+        }
+        for fault in faults { reply.spoil(fault) }
+        await record(request, headers, body, reply)
+        return reply.response(date: Date().addingTimeInterval(await backend.clockOffset))
+    }
+
+    private func api(_ request: HTTPRequest, _ headers: [String: String], _ body: Data) async -> Reply {
+        guard request.method == .POST, ["/v1/url/upgrade", "/v1/app/report"].contains(request.path) else {
+            return Reply(.error(404_003, "handler not found"))
+        }
+        if let refusal = await backend.refusal(path: request.path, headers: headers, body: body) {
+            return Reply(refusal)
+        }
+        if request.path == "/v1/app/report" { return Reply(await backend.report(body)) }
+        let host = headers["host"] ?? "127.0.0.1"
+        return Reply(await backend.upgrade(body, baseURL: "http://\(host)"))
+    }
+
+    private func file(_ request: HTTPRequest, _ headers: [String: String], _ faults: [Fault]) async -> Reply {
+        let name = String(request.path.dropFirst("/files/".count))
+        let path = "\(await backend.folder)/\(name)"
+        var status = stat()
+        guard !name.contains(".."), stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            return Reply(status: 404, type: "text/html", bytes: Array("<html>404 Not Found</html>".utf8))
+        }
+        let size = Int(status.st_size)
+        var tag = "\"\(size)-\(status.st_mtim.tv_sec)-\(status.st_mtim.tv_nsec)\""
+        if faults.contains(where: { $0.changingETag == true }) { tag = "\"\(await backend.nextETag())\"" }
+        var reply = Reply(
+            status: 200, type: "application/octet-stream", body: FileBody(source: .file(path), range: 0..<size))
+        reply.headers["ETag"] = tag
+        reply.headers["Accept-Ranges"] = "bytes"
+        let isCurrent = headers["if-range"].map { $0 == tag } ?? true
+        if let range = headers["range"], isCurrent, !faults.contains(where: { $0.noRanges == true }) {
+            guard range.hasPrefix("bytes="), let first = Int(range.dropFirst(6).prefix { $0 != "-" }), first < size
+            else {
+                return Reply(status: 416, type: "text/html", bytes: [])
+            }
+            reply.status = 206
+            reply.headers["Content-Range"] = "bytes \(first)-\(size - 1)/\(size)"
+            reply.body.range = first..<size
+        }
+        return reply
+    }
+
+    // MARK: the record
+
+    private func record(_ request: HTTPRequest, _ headers: [String: String], _ body: Data, _ reply: Reply) async {
+        struct Body: Decodable {
+            struct Details: Decodable {
+                var devKey: String?
+                var versionCode: Int?
+            }
+            var devKey: String?
+            var versionCode: Int?
+            var eventType: String?
+            var eventData: Details?
+        }
+        let fields = try? JSONDecoder().decode(Body.self, from: body)
+        let record = RequestRecord(
+            path: request.path, status: reply.status, code: reply.code,
+            device: fields?.devKey ?? fields?.eventData?.devKey ?? "",
+            versionCode: fields?.versionCode ?? fields?.eventData?.versionCode ?? 0, headers: headers,
+            body: String(decoding: body, as: UTF8.self), time: Date())
+        await backend.record(record)
+        let who = record.device.isEmpty ? "" : " \(record.device)"
+        let what = fields?.eventType.map { " \($0)" } ?? (record.versionCode > 0 ? " runs \(record.versionCode)" : "")
+        let range = headers["range"].map { " \($0)" } ?? ""
+        log(
+            "\(request.method.rawValue) \(request.path)\(range)\(who)\(what) → HTTP \(reply.status)"
+                + (reply.code > 0 ? ", code \(reply.code)" : ""))
+    }
+}
+
+/// A server that is up.
+public struct RunningServer: Sendable {
+    public let port: UInt16
+    fileprivate let backend: Backend
+
+    public var url: String { "http://127.0.0.1:\(port)" }
+
+    /// Everything that was asked so far.
+    public var records: [RequestRecord] {
+        get async { await backend.records }
+    }
+
+    /// Publishes a version, adds a fault, turns the clock.
+    public func change(_ body: @Sendable (inout SimulatorConfiguration) -> Void) async { await backend.change(body) }
+}

@@ -1,0 +1,167 @@
+import FoundationEssentials
+import TOMLKit
+
+/// What the server serves, and how it misbehaves. In a TOML file each of these is a key or a table of the same name.
+public struct SimulatorConfiguration: Codable, Sendable {
+    /// 0 lets the system choose.
+    public var port: UInt16
+    /// Artifacts are served from here, as `/files/NAME`.
+    public var folder: String
+    /// The server's clock minus the right one, in seconds.
+    public var clockOffset: Double
+    public var keys: [KeyPair]
+    public var applications: [Application]
+    public var faults: [Fault]
+
+    public init(
+        port: UInt16 = 0, folder: String, clockOffset: Double = 0, keys: [KeyPair], applications: [Application],
+        faults: [Fault] = []
+    ) {
+        self.port = port
+        self.folder = folder
+        self.clockOffset = clockOffset
+        self.keys = keys
+        self.applications = applications
+        self.faults = faults
+    }
+
+    private enum CodingKeys: String, CodingKey, CaseIterable {
+        case port, folder, clockOffset, keys, applications, faults
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        port = try fields.decodeIfPresent(UInt16.self, forKey: .port) ?? 8480
+        folder = try fields.decodeIfPresent(String.self, forKey: .folder) ?? "."
+        clockOffset = try fields.decodeIfPresent(Double.self, forKey: .clockOffset) ?? 0
+        keys = try fields.decode([KeyPair].self, forKey: .keys)
+        applications = try fields.decode([Application].self, forKey: .applications)
+        faults = try fields.decodeIfPresent([Fault].self, forKey: .faults) ?? []
+    }
+
+    /// Reads a configuration; a key that is not known is an error.
+    public init(toml: String) throws {
+        var decoder = TOMLDecoder()
+        decoder.strictDecoding = true
+        self = try decoder.decode(Self.self, from: toml)
+    }
+}
+
+public struct KeyPair: Codable, Sendable {
+    public var accessKey: String
+    public var secretKey: String
+
+    public init(accessKey: String, secretKey: String) {
+        self.accessKey = accessKey
+        self.secretKey = secretKey
+    }
+}
+
+public struct Application: Codable, Sendable {
+    public var urlKey: String
+    public var versions: [Version]
+
+    public init(urlKey: String, versions: [Version]) {
+        self.urlKey = urlKey
+        self.versions = versions
+    }
+}
+
+/// A version and the strategy by which it is offered.
+public struct Version: Codable, Sendable {
+    public var versionCode: Int
+    public var versionName: String
+    /// A file in the folder, or a whole URL.
+    public var file: String
+    /// 1 prompt, 2 silent, 3 forced.
+    public var upgradeType: Int
+    public var promptUpgradeContent: String
+    /// Staged roll-out: offered this many times, then never again. Absent: no bound.
+    public var staged: Int?
+    /// Rate limit: offered this many times, then HTTP 429. Absent: no bound.
+    public var rateLimit: Int?
+    /// Only for these devModelKeys. Empty: for all.
+    public var models: [String]
+    /// Only for these devKeys. Empty: for all.
+    public var devices: [String]
+
+    public init(
+        versionCode: Int, versionName: String, file: String, upgradeType: Int, promptUpgradeContent: String = "",
+        staged: Int? = nil, rateLimit: Int? = nil, models: [String] = [], devices: [String] = []
+    ) {
+        self.versionCode = versionCode
+        self.versionName = versionName
+        self.file = file
+        self.upgradeType = upgradeType
+        self.promptUpgradeContent = promptUpgradeContent
+        self.staged = staged
+        self.rateLimit = rateLimit
+        self.models = models
+        self.devices = devices
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case versionCode, versionName, file, upgradeType, promptUpgradeContent, staged, rateLimit, models, devices
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        versionCode = try fields.decode(Int.self, forKey: .versionCode)
+        versionName = try fields.decode(String.self, forKey: .versionName)
+        file = try fields.decode(String.self, forKey: .file)
+        upgradeType = try fields.decode(Int.self, forKey: .upgradeType)
+        promptUpgradeContent = try fields.decodeIfPresent(String.self, forKey: .promptUpgradeContent) ?? ""
+        staged = try fields.decodeIfPresent(Int.self, forKey: .staged)
+        rateLimit = try fields.decodeIfPresent(Int.self, forKey: .rateLimit)
+        models = try fields.decodeIfPresent([String].self, forKey: .models) ?? []
+        devices = try fields.decodeIfPresent([String].self, forKey: .devices) ?? []
+    }
+}
+
+/// A way to misbehave, for requests whose path begins with ``path``.
+public struct Fault: Codable, Sendable {
+    public var path: String
+    /// Only this often. Absent: always.
+    public var times: Int?
+    /// Answer with this status instead of the right one.
+    public var status: Int?
+    /// Answer with this body instead of the right one.
+    public var body: String?
+    public var headers: [String: String]?
+    /// Cut the connection after this many bytes of the body.
+    public var dropAfter: Int?
+    /// Send the body this slowly.
+    public var bytesPerSecond: Int?
+    /// Seconds before the answer begins.
+    public var delay: Double?
+    /// Announce this length, whatever the body's is.
+    public var contentLength: Int?
+    /// Answer ranges with the whole file.
+    public var noRanges: Bool?
+    /// Another ETag for each request.
+    public var changingETag: Bool?
+    /// Redirect there.
+    public var redirect: String?
+    /// Flip a bit of each byte.
+    public var corrupt: Bool?
+
+    public init(
+        path: String, times: Int? = nil, status: Int? = nil, body: String? = nil, headers: [String: String]? = nil,
+        dropAfter: Int? = nil, bytesPerSecond: Int? = nil, delay: Double? = nil, contentLength: Int? = nil,
+        noRanges: Bool? = nil, changingETag: Bool? = nil, redirect: String? = nil, corrupt: Bool? = nil
+    ) {
+        self.path = path
+        self.times = times
+        self.status = status
+        self.body = body
+        self.headers = headers
+        self.dropAfter = dropAfter
+        self.bytesPerSecond = bytesPerSecond
+        self.delay = delay
+        self.contentLength = contentLength
+        self.noRanges = noRanges
+        self.changingETag = changingETag
+        self.redirect = redirect
+        self.corrupt = corrupt
+    }
+}

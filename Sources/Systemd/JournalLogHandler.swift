@@ -1,0 +1,76 @@
+import CSystemd
+import Glibc
+public import Logging
+
+/// Sends log entries to the journal with their fields (sd_journal_sendv(3)). Metadata becomes fields by its own keys,
+/// in upper case: `MESSAGE_ID`, `UPGRADELINK_VERSION_CODE`.
+public struct JournalLogHandler: LogHandler {
+    public var metadata: Logger.Metadata = [:]
+    public var logLevel: Logger.Level = .info
+
+    public init() {}
+
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    public func log(event: LogEvent) {
+        var fields = ["MESSAGE=\(event.message)", "PRIORITY=\(event.level.priority)", "SYSLOG_IDENTIFIER=upgradelinkd"]
+        for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }) {
+            fields.append("\(key.uppercased())=\(value)")
+        }
+        // One buffer that lives through the call; each field is a slice of it.
+        let bytes = fields.map { Array($0.utf8) }
+        let whole = Array(bytes.joined())
+        whole.withUnsafeBytes { buffer in
+            var offset = 0
+            let vectors = bytes.map { field in
+                defer { offset += field.count }
+                return iovec(
+                    iov_base: UnsafeMutableRawPointer(mutating: buffer.baseAddress.map { $0 + offset }),
+                    iov_len: field.count)
+            }
+            _ = sd_journal_sendv(vectors, CInt(vectors.count))
+        }
+    }
+
+    /// Whether this process's standard error goes to the journal (systemd.exec(5), `JOURNAL_STREAM`).
+    public static func isConnected(_ environment: [String: String]) -> Bool {
+        var status = stat()
+        guard let stream = environment["JOURNAL_STREAM"], fstat(STDERR_FILENO, &status) == 0 else { return false }
+        return stream == "\(status.st_dev):\(status.st_ino)"
+    }
+}
+
+/// Log lines on standard error, for a terminal: no time, since nobody reads old ones there.
+public struct TerminalLogHandler: LogHandler {
+    public var metadata: Logger.Metadata = [:]
+    public var logLevel: Logger.Level = .info
+
+    public init() {}
+
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    public func log(event: LogEvent) {
+        let line = event.level >= .warning ? "\(event.level): \(event.message)\n" : "\(event.message)\n"
+        _ = Array(line.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
+
+extension Logger.Level {
+    /// syslog(3)'s number.
+    fileprivate var priority: Int {
+        switch self {
+        case .trace, .debug: 7
+        case .info: 6
+        case .notice: 5
+        case .warning: 4
+        case .error: 3
+        case .critical: 2
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import Fetch
+import Host
+import UpdateCore
+import UpgradeLinkAPI
+import Verification
+
+/// Puts a signed request together with a connection, and reads what comes back.
+struct APIWorker {
+    private let cancellation: Cancellation
+
+    init(_ cancellation: Cancellation) { self.cancellation = cancellation }
+
+    /// Asks which version to run. A granted offer is on disk before anybody hears of it.
+    func ask(_ job: AskJob) -> AskReport {
+        do throws(Trouble) {
+            let bootID = try currentBootID()
+            var clock = job.serverClock
+            let body = upgradeBody(job.question)
+            func exchange() throws(Trouble) -> (reply: HTTPReply, signedAt: WallTime) {
+                let time = clock?.time(at: Clock.bootTime, bootID: bootID) ?? Clock.wallTime
+                let reply = try post(
+                    RequestSigner.upgradePath, body, job.server, job.credentials, signedAt: time)
+                return (reply, time)
+            }
+            var (reply, signedAt) = try exchange()
+            if let serverTime = clockCorrection(reply, signedAt: signedAt) {
+                clock = ServerClock(bootID: bootID, atBoot: serverTime.unixSeconds - Clock.bootTime.seconds)
+                (reply, _) = try exchange()
+            }
+            let answer = ReplyDecoder(now: Clock.wallTime).answer(reply, to: job.question)
+            if case .offer(let offer) = answer { keep(offer, in: job.inbox) }
+            return AskReport(answer: answer, serverClock: clock == job.serverClock ? nil : clock)
+        } catch {
+            return AskReport(answer: .trouble(error))
+        }
+    }
+
+    /// An offer that cannot be stored is still handed on: the agent keeps it until it can be.
+    private func keep(_ offer: Offer, in inbox: String) {
+        do {
+            try Files.replace(inbox, with: try JSONLine.encode(offer))
+        } catch {
+            JSONLine.send(FetchReport.note("The offer of \(offer.title) cannot be stored yet: \(error)"))
+        }
+    }
+
+    func report(_ job: ReportJob) -> Delivery {
+        do throws(Trouble) {
+            let time = job.serverClock?.time(at: Clock.bootTime, bootID: try currentBootID()) ?? Clock.wallTime
+            let reply = try post(
+                RequestSigner.reportPath, reportBody(job), job.server, job.credentials, signedAt: time)
+            return ReplyDecoder(now: Clock.wallTime).delivery(reply)
+        } catch {
+            return .trouble(error)
+        }
+    }
+
+    private func post(
+        _ path: String, _ body: [UInt8], _ server: ServerConnection, _ credentials: Credentials, signedAt time: WallTime
+    ) throws(Trouble) -> HTTPReply {
+        let signer = RequestSigner(credentials: credentials) { Digest.hex(.md5, of: $0) }
+        // The override names the path of the API call as the server sees it; reports go by the same rewriting.
+        let prefix = server.signingPath.map {
+            $0.hasSuffix(RequestSigner.upgradePath) ? String($0.dropLast(RequestSigner.upgradePath.count)) : $0
+        }
+        let base = server.url.hasSuffix("/") ? String(server.url.dropLast()) : server.url
+        let urlPath = (WebURL(base)?.path ?? "/") == "/" ? path : (WebURL(base)?.path ?? "") + path
+        let request = signer.sign(
+            path: urlPath, signedPath: prefix.map { $0 + path }, body: body, at: time, nonce: RequestSigner.makeNonce())
+        return try HTTPClient(server, cancellation: cancellation).post(
+            base + path, headers: request.headers, body: request.body, limit: ReplyDecoder.maximumBodyBytes)
+    }
+
+    private func currentBootID() throws(Trouble) -> String {
+        do throws(SystemError) { return try Clock.bootID() } catch { throw .worker("\(error)") }
+    }
+}
+
+func sha256(_ text: String) -> String { Digest.hex(.sha256, of: Array(text.utf8)) }

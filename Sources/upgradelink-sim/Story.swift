@@ -1,0 +1,90 @@
+import Glibc
+import Simulator
+import Synchronization
+
+/// Tells what happens as it happens, and knows what must.
+final class Story: Sendable {
+    private struct State {
+        var seen: Set<String> = []
+        var barIsOpen = false
+        var lastQuarter = -1
+        var status = ""
+    }
+
+    private static let steps: [(name: String, mark: String)] = [
+        ("the silent offer of v2", "Offered v2 (code 2), silent"),
+        ("v2 downloaded and genuine", "v2 (code 2) is downloaded and genuine"),
+        ("v2 installed", "Installed v2 (code 2)"),
+        ("the forced offer of v3", "Offered v3 (code 3), forced"),
+        ("v3 downloaded and genuine", "v3 (code 3) is downloaded and genuine"),
+        ("v3 installed", "Installed v3 (code 3)"),
+        ("the word that it is up to date", "Up to date (v3, code 3)"),
+    ]
+
+    private let state = Mutex(State())
+    private let isTerminal = isatty(STDOUT_FILENO) == 1
+
+    func tell(_ line: String) { show("\n\(line)") }
+
+    func serverSaid(_ line: String) { show("  server   \(line)") }
+
+    func agentLogged(_ line: String) {
+        show("  agent    \(line)")
+        for step in Self.steps where line.contains(step.mark) {
+            state.withLock { _ = $0.seen.insert(step.name) }
+        }
+    }
+
+    func agentNotified(_ message: String) {
+        for line in message.split(separator: "\n") where line.hasPrefix("STATUS=") {
+            let status = String(line.dropFirst("STATUS=".count))
+            if let percent = status.split(separator: ": ").last?.split(separator: " ").first.flatMap({ Int($0) }),
+                status.hasPrefix("Downloading")
+            {
+                drawBar(percent, status)
+            } else if state.withLock({ $0.status != status }) {
+                show("  status   \(status)")
+            }
+            state.withLock { $0.status = status }
+        }
+    }
+
+    private func drawBar(_ percent: Int, _ status: String) {
+        let filled = percent * 30 / 100
+        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
+        if isTerminal {
+            state.withLock { $0.barIsOpen = true }
+            emit("\r  status   \(bar) \(status)\u{1B}[K")
+        } else {
+            let isNew = state.withLock { state in
+                defer { state.lastQuarter = percent / 25 }
+                return state.lastQuarter != percent / 25
+            }
+            if isNew { emit("  status   \(bar) \(status)\n") }
+        }
+    }
+
+    private func show(_ line: String) {
+        let wasOpen = state.withLock { state in
+            defer { state.barIsOpen = false }
+            return state.barIsOpen
+        }
+        emit((wasOpen ? "\n" : "") + line + "\n")
+    }
+
+    private func emit(_ text: String) {
+        _ = Array(text.utf8).withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    var isComplete: Bool { state.withLock { $0.seen.count == Self.steps.count } }
+
+    func hasSeen(_ name: String) -> Bool { state.withLock { $0.seen.contains(name) } }
+
+    func missing(_ server: RunningServer) async -> String {
+        var missing = Self.steps.map(\.name).filter { !hasSeen($0) }
+        for version in [2, 3] where await !server.hasSuccess(of: version) {
+            missing.append("the report that v\(version) is installed")
+        }
+        return missing.joined(separator: ", ")
+    }
+}

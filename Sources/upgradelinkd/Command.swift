@@ -1,0 +1,32 @@
+import ArgumentParser
+import UpdateCore
+
+struct Command: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "upgradelinkd",
+        abstract: "Keeps this box at the version that the UpgradeLink server wants it to run.",
+        discussion: """
+            The service manager starts it (systemctl enable --now upgradelinkd). It is configured by \
+            /etc/upgradelinkd/upgradelinkd.toml and drop-ins in /etc/upgradelinkd/upgradelinkd.toml.d, over the vendor's \
+            in /usr/lib/upgradelinkd. SIGHUP reloads the configuration, SIGTERM stops the agent.
+
+            Exit status: 0 after SIGTERM; 64 wrong arguments; 73 the state folder cannot be used; 78 wrong configuration.
+            """,
+        version: productVersion)
+
+    @Flag(
+        name: .long,
+        help: "Say what is wrong with the configuration, if anything, and exit: 0 when it is right, else 78.")
+    var checkConfig = false
+
+    @Flag(name: .long, help: "Log more.")
+    var debug = false
+
+    @Option(
+        name: .long, help: ArgumentHelp("Read the configuration below this folder instead of /.", valueName: "folder"))
+    var root = "/"
+
+    @Option(
+        name: .long, help: ArgumentHelp("Where upgradelink-fetch and upgradelink-installer are.", valueName: "folder"))
+    var programs: String?
+}

@@ -1,0 +1,67 @@
+import Agent
+import Configuration
+import Dispatch
+import Glibc
+import Host
+import Logging
+import Systemd
+import UpdateCore
+
+/// From the command line to a running agent.
+@MainActor
+enum Service {
+    /// Lives as long as the process.
+    private static var agent: Agent?
+
+    static func run(_ command: Command) -> Never {
+        let environment = Environment.current
+        if command.checkConfig { check(command.root, environment) }
+        startLogging(environment, level: command.debug ? .debug : .info)
+        let installation = Agent.Installation(
+            root: command.root, programs: command.programs ?? programsFolder(), environment: environment)
+        Task {
+            do throws(Agent.StartFailure) {
+                let agent = try await Agent(installation)
+                self.agent = agent
+                agent.start()
+            } catch {
+                Logger(label: "upgradelinkd").critical("\(error)")
+                ServiceManager.status("\(error)")
+                exit(error.exitStatus)
+            }
+        }
+        dispatchMain()
+    }
+
+    private static func check(_ root: String, _ environment: [String: String]) -> Never {
+        do throws(ConfigurationError) {
+            let settings = try Settings.load(root: root, environment: environment)
+            settings.warnings.forEach { print("warning: \($0)") }
+            print("The configuration is right.")
+            exit(0)
+        } catch {
+            Environment.printError("\(error)")
+            exit(78)
+        }
+    }
+
+    private static func startLogging(_ environment: [String: String], level: Logger.Level) {
+        let toJournal = JournalLogHandler.isConnected(environment)
+        LoggingSystem.bootstrap { _ in
+            if toJournal {
+                var handler = JournalLogHandler()
+                handler.logLevel = level
+                return handler
+            }
+            var handler = TerminalLogHandler()
+            handler.logLevel = level
+            return handler
+        }
+    }
+
+    /// Beside this program where it was built, else in `../lib/upgradelinkd` where it was installed.
+    private static func programsFolder() -> String {
+        let folder = Files.folder(of: Environment.executablePath)
+        return Files.exists("\(folder)/upgradelink-fetch") ? folder : "\(Files.folder(of: folder))/lib/upgradelinkd"
+    }
+}

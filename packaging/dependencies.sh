@@ -1,0 +1,70 @@
+#!/bin/sh
+# Installs what is missing for building and testing on Debian: says what it does, and does nothing where nothing is
+# missing.  Usage: dependencies.sh build|test
+set -eu
+
+need_swift="6.2"
+build="libcurl4-openssl-dev libssl-dev libsystemd-dev minisign pkg-config"
+# minisign and tar make the demonstration's artifacts.  For the tests: nginx ends TLS, faketime turns the clock.
+test="$build nginx-light faketime openssl"
+
+say() { printf '%s\n' "$*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        say "Missing packages, and neither root nor sudo to install them with. As root: $*"
+        exit 1
+    fi
+}
+
+install() {
+    say "Installing with apt: $*"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+swift_is_new_enough() {
+    command -v swift >/dev/null || return 1
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9.]*\).*/\1/p' | head -n 1)
+    [ -n "$version" ] && [ "$(printf '%s\n%s\n' "$need_swift" "$version" | sort -V | head -n 1)" = "$need_swift" ]
+}
+
+case "${1:-build}" in
+    build) wanted=$build ;;
+    test) wanted=$test ;;
+    *) say "usage: $0 build|test"; exit 64 ;;
+esac
+
+missing=
+for package in $wanted; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+done
+# shellcheck disable=SC2086
+[ -z "$missing" ] || install $missing
+
+if ! swift_is_new_enough; then
+    candidate=$(apt-cache policy swiftlang 2>/dev/null | sed -n 's/.*Candidate: \([0-9.]*\).*/\1/p')
+    if [ -n "$candidate" ] && [ "$(printf '%s\n%s\n' "$need_swift" "$candidate" | sort -V | head -n 1)" = "$need_swift" ]; then
+        install swiftlang
+    else
+        say "Swift $need_swift or later is needed, and Debian's swiftlang is ${candidate:-not to be had}: install it from https://www.swift.org/install/linux/"
+        exit 1
+    fi
+fi
+
+# Mender's own update modules, for the test that runs them unchanged. They are only unpacked: nothing is installed.
+if [ "${1:-build}" = test ]; then
+    cache=$(dirname "$0")/../.cache/mender
+    if [ ! -e "$cache/usr/share/mender/modules/v3/single-file" ]; then
+        say "Fetching Mender's update modules with apt-get download mender-client"
+        [ -n "$(apt-cache show mender-client 2>/dev/null)" ] || as_root apt-get update -qq
+        mkdir -p "$cache/download"
+        (cd "$cache/download" && apt-get download -qq mender-client)
+        dpkg -x "$cache"/download/mender-client_*.deb "$cache"
+        rm -rf "$cache/download"
+    fi
+fi
