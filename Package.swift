@@ -89,5 +89,9 @@ let package = Package(
                 "Simulator", "Host", arguments, subprocess, system,
             ],
             swiftSettings: strict),
+
+        // Tests: one folder for each target.
+        .testTarget(name: "UpdateCoreTests", dependencies: ["UpdateCore"], swiftSettings: strict),
+        .testTarget(name: "UpgradeLinkAPITests", dependencies: ["UpgradeLinkAPI", "UpdateCore", "Verification"], swiftSettings: strict),
     ]
 )

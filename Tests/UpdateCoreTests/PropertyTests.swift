@@ -1,0 +1,63 @@
+import Testing
+
+@testable import UpdateCore
+
+/// Random events in random order: whatever happens, some things must not.
+@Suite struct PropertyTests {
+    @Test(arguments: [UInt64](1...8))
+    func invariantsHoldUnderAnyEvents(seed: UInt64) {
+        var chance = Chance(seed: seed)
+        var world = World()
+        world.start()
+        var verified: Set<Int> = []
+        for step in 0..<20_000 {
+            let before = world.state
+            world.now = world.now + Double.random(in: 0...5000, using: &chance)
+            let event = randomEvent(world, &chance)
+            if case .downloaded(let code, .verified) = event, before.work?.offer.versionCode == code { verified.insert(code) }
+            world.handle(event)
+            for effect in world.effects {
+                switch effect {
+                case .install(let order):
+                    #expect(verified.contains(order.offer.versionCode), "step \(step): an unverified installation")
+                    #expect(order.offer.versionCode > (world.installed.versionCode ?? 0))
+                    #expect(world.state.work?.hasConsent == true, "step \(step): nobody consented")
+                case .ask:
+                    #expect(world.state.work?.isWaiting ?? true, "step \(step): asked while an offer was worked on")
+                case .download(let offer):
+                    #expect(world.state.work?.offer == offer)
+                case .stopDownload, .resumeInstall, .send, .emptyInbox, .cleanStaging, .log: break
+                }
+            }
+            // Something can always happen: a wake-up, or a worker that is out.
+            let hasWorker = world.state.poll.isRunning || !(world.state.work?.isWaiting ?? true)
+            #expect(hasWorker || nextWakeUp(world.state, now: world.now) != nil, "step \(step): stuck")
+            #expect(world.state.reports.entries.count <= ReportQueue.capacity)
+            #expect(world.state.trials.count <= Trial.remembered)
+        }
+    }
+
+    private func randomEvent(_ world: World, _ chance: inout Chance) -> Event {
+        let code = Int.random(in: 1...6, using: &chance)
+        let id = Bool.random(using: &chance) ? world.installID ?? 1 : 7
+        let current = world.state.work?.offer.versionCode ?? code
+        switch Int.random(in: 0..<14, using: &chance) {
+        case 0: return .started(found: nil)
+        case 1: return .started(found: World.offer(code, Int.random(in: 0...3, using: &chance)))
+        case 2, 3, 4: return .tick
+        case 5: return .asked(AskReport(answer: .offer(World.offer(code, Int.random(in: 0...3, using: &chance)))))
+        case 6: return .asked(AskReport(answer: .trouble(.network("down"))))
+        case 7: return .asked(AskReport(answer: .latest))
+        case 8: return .downloaded(versionCode: current, .verified(World.artifact))
+        case 9:
+            let results: [DownloadResult] = [.refused("no"), .gone("no"), .noSpace("no"), .trouble(.network("no"))]
+            return .downloaded(versionCode: current, results[code % 4])
+        case 10:
+            let results: [InstallResult] = [.rolledBack("no"), .failed("no"), .refused("no"), .restarting, .unknown, .lost("no")]
+            return .installed(id, results[code - 1])
+        case 11: return .consent(versionCode: current, code < 5 ? .accept : .reject)
+        case 12: return code < 3 ? .retry(versionCode: code) : .configurationChanged
+        default: return .checkNow
+        }
+    }
+}

@@ -1,0 +1,342 @@
+import Testing
+
+@testable import UpdateCore
+
+@Suite struct WorkTests {
+    private func offered(_ type: Int, _ version: Int = 2, _ change: (inout World) -> Void = { _ in }) -> World {
+        var world = World()
+        change(&world)
+        world.start()
+        world.poll()
+        world.answer(.offer(World.offer(version, type)))
+        return world
+    }
+
+    // MARK: policy
+
+    @Test(arguments: [2, 3])
+    func silentAndForcedAreDownloadedAndInstalledAtOnce(type: Int) {
+        var world = offered(type)
+        #expect(world.downloads)
+        #expect(world.effects.contains(.emptyInbox))
+        world.download()
+        #expect(world.installs)
+        world.installed = .known(versionCode: 2, versionName: "v2")
+        world.finishInstall(.committed)
+        #expect(world.notices == [.committed(World.offer(2, type))])
+        #expect(world.state.work == nil)
+        #expect(world.effects.contains(.cleanStaging(keep: nil)))
+    }
+
+    @Test func forcedIsFlaggedAsForced() {
+        var world = offered(3)
+        world.download()
+        #expect(world.notices.map(\.message).contains("Installing v2 (code 2), forced"))
+        #expect(statusText(world.state, world.context, phase: "ArtifactInstall") == "Installing v2 (forced): ArtifactInstall")
+    }
+
+    @Test(arguments: [1, 0, 7])
+    func promptAndUnknownWaitForConsent(type: Int) {
+        var world = offered(type)
+        #expect(world.notices.contains(.unknownUpgradeType(World.offer(2, type))) == (type != 1))
+        world.download()
+        #expect(!world.installs)
+        #expect(world.state.work?.step == .consent)
+        #expect(statusText(world.state, world.context) == "Waiting for consent to install v2 (code 2)")
+        world.handle(.consent(versionCode: 2, .accept))
+        #expect(world.installs)
+    }
+
+    @Test func consentMayComeBeforeTheDownloadIsDone() {
+        var world = offered(1)
+        world.handle(.consent(versionCode: 2, .accept))
+        #expect(!world.installs)
+        world.download()
+        #expect(world.installs)
+    }
+
+    @Test func consentMayComeBeforeTheDownloadBegins() {
+        var world = offered(1) { $0.policy.downloadBeforeConsent = false }
+        #expect(!world.downloads)
+        #expect(world.state.work?.step == .consent)
+        world.handle(.consent(versionCode: 2, .accept))
+        #expect(world.downloads)
+        world.download()
+        #expect(world.installs)
+    }
+
+    @Test func aConsentToAnotherVersionIsIgnored() {
+        var world = offered(1)
+        world.download()
+        world.handle(.consent(versionCode: 3, .accept))
+        #expect(!world.installs)
+    }
+
+    @Test func aRejectedVersionIsNotTakenUpAgainButANewerOneIs() {
+        var world = offered(1)
+        world.download()
+        world.handle(.consent(versionCode: 2, .reject))
+        #expect(world.state.work == nil)
+        world.poll()
+        world.answer(.offer(World.offer(2, 1)))
+        #expect(world.notices == [.offerRefused(.rejected(versionCode: 2))])
+        world.poll()
+        world.answer(.offer(World.offer(3, 1)))
+        #expect(world.downloads)
+    }
+
+    // MARK: no polls in between
+
+    @Test func thereIsNoPollWhileAnOfferIsWorkedOn() {
+        var world = offered(2)
+        world.now = world.now + 1e6
+        world.handle(.tick)
+        #expect(!world.asks)
+        world.download()
+        world.now = world.now + 1e6
+        world.handle(.tick)
+        #expect(!world.asks)
+    }
+
+    @Test func whileOneWaitsForConsentThereIsAtMostOnePollADay() {
+        var world = offered(1)
+        world.download()
+        let start = world.now
+        var polls = 0
+        while world.now - start < 10 * 86_400 {
+            world.poll()
+            polls += 1
+            world.answer(polls % 2 == 0 ? .latest : .trouble(.rateLimited(retryAfter: 1)))
+        }
+        #expect((8...12).contains(polls))
+        #expect(world.state.work?.step == .consent)
+    }
+
+    @Test func aNewerOfferReplacesOneThatWaits() {
+        var world = offered(1)
+        world.download()
+        world.poll()
+        world.answer(.offer(World.offer(3, 1)))
+        #expect(world.notices.contains(.offerReplaced(World.offer(2, 1), by: World.offer(3, 1))))
+        #expect(world.effects.contains(.download(World.offer(3, 1))))
+        #expect(world.effects.contains(.cleanStaging(keep: 3)))
+    }
+
+    @Test func theSameOfferRefreshesOneThatWaits() {
+        var world = offered(1)
+        world.download()
+        world.poll()
+        world.answer(.offer(World.offer(2, 2)))
+        #expect(world.installs, "it is silent now, so nobody has to be asked")
+    }
+
+    @Test func theSameVersionFromAnotherAddressIsFetchedAnew() {
+        var world = offered(1)
+        world.download()
+        world.poll()
+        world.answer(.offer(World.offer(2, 1, url: "http://mirror.example/")))
+        #expect(world.downloads)
+    }
+
+    @Test func anOlderOfferDoesNotReplaceOneThatWaits() {
+        var world = offered(1, 5)
+        world.download(5)
+        world.poll()
+        world.answer(.offer(World.offer(4, 2)))
+        #expect(world.state.work?.offer.versionCode == 5)
+    }
+
+    // MARK: downloads
+
+    @Test func congestionIsNeverCountedAgainstAnUpdate() {
+        var world = offered(2)
+        for round in 1...30 {
+            world.handle(.downloaded(versionCode: 2, .trouble(.network("down"))))
+            #expect(world.state.work?.obstacles == round)
+            for _ in 0..<50 where world.state.work?.step != .downloading {
+                world.sleep()
+                if world.state.poll.isRunning { world.answer(.trouble(.network("down"))) }
+            }
+            #expect(world.state.work?.step == .downloading)
+        }
+        #expect(world.state.trials.isEmpty)
+        world.download()
+        #expect(world.installs)
+    }
+
+    @Test func aFullDiskIsAClearStatusAndNotALoop() {
+        var world = offered(2)
+        world.handle(.downloaded(versionCode: 2, .noSpace("5 GB more are needed in /var/cache")))
+        #expect(statusText(world.state, world.context).contains("5 GB more are needed in /var/cache"))
+        guard case .later(let at, _)? = world.state.work?.step else {
+            Issue.record("it does not wait")
+            return
+        }
+        #expect(at - world.now >= 600)
+    }
+
+    @Test func aFileThatIsGoneEndsTheOfferWithAReport() {
+        var world = offered(2)
+        world.handle(.downloaded(versionCode: 2, .gone("HTTP 404")))
+        #expect(world.state.work == nil)
+        #expect(world.state.reports.entries.last?.report.kind == .download(running: 1, version: 2, code: Report.Code.gone))
+        #expect(world.state.poll.next - world.now > 19_000)
+    }
+
+    @Test func aFileThatIsNotGenuineIsTriedThreeTimesAndGivenUp() {
+        var world = offered(2)
+        for attempt in 1...3 {
+            world.handle(.downloaded(versionCode: 2, .refused("its content is not what was signed")))
+            #expect(!world.installs)
+            if attempt < 3 { world.sleepUntilDownload() }
+        }
+        #expect(world.notices == [.givenUp(World.offer(2), "its content is not what was signed", attempts: 3)])
+        world.poll()
+        world.answer(.offer(World.offer(2)))
+        #expect(world.notices == [.offerRefused(.givenUp(versionCode: 2, attempts: 3))])
+        world.handle(.retry(versionCode: 2))
+        #expect(world.asks)
+        world.answer(.offer(World.offer(2)))
+        #expect(world.downloads)
+    }
+
+    @Test func withoutKeysNothingIsDownloadedAndAReloadGoesOn() {
+        var world = offered(2) { $0.policy.canVerify = false }
+        #expect(!world.downloads)
+        #expect(statusText(world.state, world.context).contains("verification.keys"))
+        world.policy.canVerify = true
+        world.handle(.configurationChanged)
+        #expect(world.downloads)
+    }
+
+    @Test func theEndOfADownloadNobodyWaitsForIsIgnored() {
+        var world = offered(2)
+        let before = world.state
+        world.handle(.downloaded(versionCode: 9, .verified(World.artifact)))
+        #expect(world.state == before)
+    }
+
+    // MARK: installations
+
+    @Test func aFailedInstallationIsTriedThreeTimesWithAnIDEach() {
+        var world = offered(2)
+        world.download()
+        var ids: Set<InstallID> = []
+        for attempt in 1...3 {
+            ids.insert(world.installID ?? 0)
+            world.finishInstall(.rolledBack("it broke"))
+            #expect(world.state.failures(of: 2) == attempt)
+            if attempt < 3 {
+                guard case .later(let at, _)? = world.state.work?.step else {
+                    Issue.record("no later try after attempt \(attempt)")
+                    return
+                }
+                #expect(at - world.now >= 540 * Double(attempt))
+                world.now = at
+                world.handle(.tick)
+                #expect(world.installs)
+            }
+        }
+        #expect(ids.count == 3)
+        #expect(world.state.work == nil)
+        #expect(world.notices.contains { if case .givenUp = $0 { true } else { false } })
+        let reports = world.state.reports.entries.filter { $0.report.eventType == "app_upgrade_upgrade" }
+        #expect(reports.count == 3)
+    }
+
+    @Test func aCommitIsBelievedOnlyIfTheBoxReportsTheVersion() {
+        var world = offered(2)
+        world.download()
+        world.finishInstall(.committed)
+        #expect(world.state.failures(of: 2) == 1)
+        #expect(world.state.lastCommitted == nil)
+    }
+
+    @Test func successIsReportedOnlyWhenCommitted() {
+        var world = offered(2)
+        world.download()
+        let kinds = { (world: World) in world.state.reports.entries.map(\.report.kind) }
+        #expect(!kinds(world).contains { if case .upgrade = $0 { true } else { false } })
+        world.finishInstall(.restarting)
+        #expect(!kinds(world).contains { if case .upgrade = $0 { true } else { false } })
+        world.bootID = "boot-2"
+        world.start()
+        world.installed = .known(versionCode: 2, versionName: "v2")
+        world.finishInstall(.committed)
+        #expect(kinds(world).contains(.upgrade(running: 1, version: 2, code: 0)))
+    }
+
+    @Test func anAppointedVersionIsNotInstalledOverItselfForEver() {
+        var world = offered(2, 2) { $0.policy.appointVersionCode = 2 }
+        world.download()
+        world.installed = .known(versionCode: 2, versionName: "v2")
+        world.finishInstall(.committed)
+        world.poll()
+        world.answer(.offer(World.offer(2)))
+        #expect(world.notices == [.offerRefused(.alreadyInstalled(2))])
+    }
+
+    @Test func anInstallerThatDiesIsAskedToGoOnAndNothingElse() {
+        var world = offered(2)
+        world.download()
+        let id = world.installID ?? 0
+        world.finishInstall(.lost("exit status 1"))
+        #expect(!world.installs)
+        world.sleep()
+        while world.installID == nil { world.sleep() }
+        #expect(world.effects.contains(.resumeInstall(id)))
+        #expect(!world.asks)
+        #expect(world.state.trials.isEmpty)
+    }
+
+    @Test func anOrderTheInstallerNeverSawIsGivenAgainWithItsID() {
+        var world = offered(2)
+        world.download()
+        let id = world.installID ?? 0
+        world.start()
+        #expect(world.effects.contains(.resumeInstall(id)))
+        world.finishInstall(.unknown)
+        #expect(world.effects.contains(.install(InstallOrder(id: id, offer: World.offer(2), artifact: World.artifact))))
+    }
+
+    // MARK: restarts
+
+    @Test func aStartGoesOnWithADownload() {
+        var world = offered(2)
+        world.start()
+        #expect(world.downloads)
+        #expect(!world.asks)
+    }
+
+    @Test func aStartAdoptsAnOfferThatWasStoredButNeverTakenUp() {
+        var world = World()
+        world.handle(.started(found: World.offer(2)))
+        #expect(world.downloads)
+        #expect(world.effects.contains(.emptyInbox))
+        let order = world.effects.map { if case .emptyInbox = $0 { "empty" } else { "" } }
+        #expect(order.contains("empty"))
+    }
+
+    @Test func aStoredOfferThatIsInstalledAlreadyIsDropped() {
+        var world = World()
+        world.installed = .known(versionCode: 2, versionName: "v2")
+        world.handle(.started(found: World.offer(2)))
+        #expect(!world.downloads)
+        #expect(world.effects.contains(.emptyInbox))
+    }
+
+    @Test func theStateSurvivesItsOwnEncoding() throws {
+        var world = offered(2)
+        world.handle(.downloaded(versionCode: 2, .trouble(.network("down"))))
+        #expect(world.state.work != nil)
+    }
+}
+
+extension World {
+    fileprivate mutating func sleepUntilDownload() {
+        for _ in 0..<50 where state.work?.step != .downloading {
+            sleep()
+            if state.poll.isRunning { answer(.latest) }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+import UpdateCore
+
+/// A small world for the core at virtual time: what the agent's interpreter would do, without doing it.
+struct World {
+    var state = AgentState()
+    var now = BootInstant(100)
+    var bootID = "boot-1"
+    var wallClock = WallTime(unixSeconds: 1_900_000_000)
+    var installed = InstalledVersion.known(versionCode: 1, versionName: "v1")
+    var policy = Policy(
+        schedule: PollSchedule(interval: 21_600, splay: 1800, backOffBase: 60, backOffCap: 3600), urlKey: "box")
+    var seed: UInt64 = 1
+    /// Of the last step.
+    var effects: [Effect] = []
+    var notices: [Notice] = []
+
+    init() {}
+
+    var context: Context {
+        Context(
+            now: now, bootID: bootID, wallClock: wallClock, buildTime: WallTime(unixSeconds: 1_700_000_000),
+            installed: installed, policy: policy, seed: seed)
+    }
+
+    mutating func handle(_ event: Event) {
+        seed &+= 1
+        (state, effects) = reduce(state, event, context)
+        notices = effects.compactMap { if case .log(let notice) = $0 { notice } else { nil } }
+    }
+
+    /// Lets time pass to the next moment the agent wants to be woken at.
+    mutating func sleep() {
+        guard let wake = nextWakeUp(state, now: now) else { return }
+        now = max(now, wake) + 0.001
+        handle(.tick)
+    }
+
+    mutating func start() {
+        handle(.started(found: nil))
+    }
+
+    /// Sleeps until a poll is under way.
+    mutating func poll() {
+        for _ in 0..<1000 where !state.poll.isRunning { sleep() }
+    }
+
+    mutating func answer(_ answer: Answer) { handle(.asked(AskReport(answer: answer))) }
+
+    static func offer(_ versionCode: Int, _ type: Int = 2, url: String = "http://files.example/v", urlKey: String = "box") -> Offer {
+        let fields = OfferFields(
+            urlKey: urlKey, versionName: "v\(versionCode)", versionCode: versionCode, urlPath: "\(url)\(versionCode)",
+            upgradeType: type, promptUpgradeContent: "Better")
+        do {
+            return try Offer(fields, answering: Question(urlKey: urlKey, versionCode: 0))
+        } catch {
+            preconditionFailure("\(error)")
+        }
+    }
+
+    static let artifact = Artifact(path: "/staging/2.artifact", sidecarPath: "/staging/2.sidecar", size: 1000)
+
+    mutating func download(_ versionCode: Int = 2) {
+        handle(.downloaded(versionCode: versionCode, .verified(Self.artifact)))
+    }
+
+    /// The id of the installation that is under way.
+    var installID: InstallID? {
+        if case .installing(let id)? = state.work?.step { id } else { nil }
+    }
+
+    mutating func finishInstall(_ result: InstallResult) {
+        if let installID { handle(.installed(installID, result)) }
+    }
+
+    var asks: Bool { effects.contains { if case .ask = $0 { true } else { false } } }
+    var installs: Bool { effects.contains { if case .install = $0 { true } else { false } } }
+    var downloads: Bool { effects.contains { if case .download = $0 { true } else { false } } }
+}

@@ -1,0 +1,218 @@
+import Testing
+import UpdateCore
+import UpgradeLinkAPI
+
+@Suite struct ReplyTests {
+    private let question = Question(urlKey: "k", versionCode: 1)
+    private let decoder = ReplyDecoder(now: WallTime(unixSeconds: 784_111_777))
+
+    private func answer(_ status: Int, _ body: String, _ headers: [String: String] = [:]) -> Answer {
+        decoder.answer(HTTPReply(status: status, headers: headers, body: Array(body.utf8)), to: question)
+    }
+
+    private func line(_ answer: Answer) -> String {
+        switch answer {
+        case .offer(let offer): "offer \(offer.versionCode)"
+        case .refusedOffer(let refusal): "refused: \(refusal)"
+        case .latest: "latest"
+        case .misconfigured(let misconfiguration): misconfiguration.line
+        case .trouble(let trouble): trouble.line
+        }
+    }
+
+    private func offerBody(_ changes: [String: String] = [:], drop: String? = nil) -> String {
+        var fields = [
+            "urlKey": "\"k\"", "versionName": "\"v2\"", "versionCode": "2", "urlPath": "\"http://h/f\"",
+            "upgradeType": "2", "promptUpgradeContent": "\"text\"",
+        ]
+        fields.merge(changes) { $1 }
+        if let drop { fields[drop] = nil }
+        let data = fields.map { "\"\($0.key)\":\($0.value)" }.joined(separator: ",")
+        return #"{"code":200,"msg":"成功","docs":"","data":{"# + data + "}}"
+    }
+
+    /// Each row of the contract's table of replies.
+    @Test func latest() {
+        let zeros = #"{"urlKey":"","versionName":"","versionCode":0,"urlPath":"","upgradeType":0,"promptUpgradeContent":""}"#
+        for data in [#","data":"# + zeros, #","data":null"#, ""] {
+            #expect(answer(200, #"{"code":0,"msg":"当前已是最新版本","docs":"""# + data + "}") == .latest)
+        }
+    }
+
+    @Test func offer() {
+        guard case .offer(let offer) = answer(200, offerBody()) else {
+            Issue.record("no offer")
+            return
+        }
+        #expect(offer.versionCode == 2 && offer.upgradeType == .silent && offer.urlPath == "http://h/f")
+    }
+
+    @Test(arguments: [400_001, 400_002, 400_003, 400_004, 400_005, 401_001, 401_002, 404_001, 404_002, 404_003, 404_004])
+    func whatTheOperatorMustMend(code: Int) {
+        let answer = answer(code / 1000, #"{"code":\#(code),"msg":"错误","docs":"","traceId":"abc"}"#)
+        #expect(answer == .misconfigured(Misconfiguration(status: code / 1000, code: code, message: "错误", traceID: "abc")))
+        #expect(line(answer).contains("traceId abc"))
+    }
+
+    @Test func congestion() {
+        #expect(answer(429, #"{"code":429001,"msg":""}"#) == .trouble(.rateLimited(retryAfter: nil)))
+        guard case .trouble(.server(500, _, nil)) = answer(500, #"{"code":500002,"msg":""}"#) else {
+            Issue.record("500002 is the server's fault")
+            return
+        }
+    }
+
+    @Test func anUnknownCodeCountsByItsFirstThreeDigits() {
+        #expect(answer(200, #"{"code":429123,"msg":""}"#) == .trouble(.rateLimited(retryAfter: nil)))
+        guard case .trouble(.server(599, _, _)) = answer(200, #"{"code":599999,"msg":""}"#) else {
+            Issue.record("599999 is the server's fault")
+            return
+        }
+        guard case .misconfigured = answer(200, #"{"code":403001,"msg":""}"#) else {
+            Issue.record("403001 is the operator's to mend")
+            return
+        }
+        #expect(answer(200, #"{"code":7,"msg":""}"#) == .trouble(.unreadable("code 7 is not in the contract")))
+    }
+
+    @Test(arguments: ["<html><h1>Bad Gateway</h1></html>", "", "null", "[1]", "{}", #"{"code":"200"}"#, #"{"message":"x"}"#, "{\"code\":", "\u{0}"])
+    func anUnreadableBodyCountsByTheStatus(body: String) {
+        for status in [429, 502, 503, 504] {
+            guard case .trouble(let trouble) = answer(status, body) else {
+                Issue.record("\(status) is congestion")
+                return
+            }
+            #expect(status != 429 || trouble == .rateLimited(retryAfter: nil))
+        }
+        guard case .trouble(.unreadable) = answer(200, body) else {
+            Issue.record("a good status does not make it good news")
+            return
+        }
+        for status in [400, 401, 403, 404] {
+            guard case .misconfigured = answer(status, body) else {
+                Issue.record("\(status) is the operator's to mend")
+                return
+            }
+        }
+    }
+
+    @Test func goodNewsNeedsAGoodStatus() {
+        guard case .trouble(.server(503, _, _)) = answer(503, offerBody()) else {
+            Issue.record("an offer with HTTP 503 is none")
+            return
+        }
+    }
+
+    @Test func aRedirectIsNamed() {
+        #expect(line(answer(302, "", ["location": "https://elsewhere/"])).contains("set server.url"))
+    }
+
+    @Test(
+        arguments: [
+            ("versionCode", "\"2\"", "data.versionCode is the text \"2\", not a whole number"),
+            ("versionCode", "2.5", "data.versionCode is the number 2.5, not a whole number"),
+            ("versionCode", "1e300", "data.versionCode is the number 1e+300, not a whole number"),
+            ("versionCode", "null", "data.versionCode is null, not a whole number"),
+            ("urlKey", "7", "data.urlKey is the number 7.0, not a string"),
+            ("urlKey", "\"other\"", "the offer is for urlKey \"other\", this box asked for \"k\""),
+            ("urlPath", "null", "data.urlPath is null, not a string"),
+            ("urlPath", "\"ftp://h/f\"", "the offered urlPath \"ftp://h/f\" is not an http or https URL"),
+            ("upgradeType", "true", "data.upgradeType is a truth value, not a whole number"),
+            ("versionName", "[]", "data.versionName is a list, not a string"),
+            ("promptUpgradeContent", "{}", "data.promptUpgradeContent is an object, not a string"),
+            ("versionCode", "1", "the offered versionCode 1 is not above the installed 1"),
+        ])
+    func aBadOfferIsRefusedWithALineThatSaysWhy(field: String, value: String, line wanted: String) {
+        #expect(line(answer(200, offerBody([field: value]))).contains(wanted))
+    }
+
+    @Test(arguments: ["urlKey", "versionCode", "urlPath"])
+    func aMissingFieldIsNamed(field: String) {
+        #expect(line(answer(200, offerBody(drop: field))).contains("data.\(field) is missing"))
+    }
+
+    @Test(arguments: ["versionName", "upgradeType", "promptUpgradeContent"])
+    func whatCanBeDoneWithoutMayBeMissing(field: String) {
+        guard case .offer = answer(200, offerBody(drop: field)) else {
+            Issue.record("\(field) is not needed")
+            return
+        }
+    }
+
+    @Test(arguments: ["null", "[]", "7", "\"x\""])
+    func anOfferWithoutDataIsNone(data: String) {
+        #expect(answer(200, #"{"code":200,"data":\#(data)}"#) == .trouble(.unreadable("code 200 without data")))
+    }
+
+    @Test func deepNestingIsAnAnswerToo() {
+        let deep = String(repeating: "[", count: 100_000)
+        guard case .trouble(.unreadable) = answer(200, #"{"code":200,"data":"# + deep) else {
+            Issue.record("not unreadable")
+            return
+        }
+    }
+
+    @Test func retryAfterComesInBothForms() {
+        #expect(answer(429, "", ["retry-after": "120"]) == .trouble(.rateLimited(retryAfter: 120)))
+        #expect(
+            answer(429, "", ["retry-after": "Sun, 06 Nov 1994 08:51:37 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"])
+                == .trouble(.rateLimited(retryAfter: 120)))
+        #expect(answer(429, "", ["retry-after": "Sun, 06 Nov 1994 08:50:37 GMT"]) == .trouble(.rateLimited(retryAfter: 60)))
+        #expect(answer(429, "", ["retry-after": "soon"]) == .trouble(.rateLimited(retryAfter: nil)))
+    }
+
+    @Test func onlyA401WithAnotherTimeCorrectsTheClock() {
+        let date = ["date": "Sun, 06 Nov 1994 08:49:37 GMT"]
+        let time = WallTime(unixSeconds: 784_111_777)
+        func correction(_ status: Int, _ off: Seconds) -> WallTime? {
+            clockCorrection(HTTPReply(status: status, headers: date), signedAt: time + off)
+        }
+        #expect(correction(401, 61) == time)
+        #expect(correction(401, -1e9) == time)
+        #expect(correction(401, 60) == nil)
+        #expect(correction(403, 1e6) == nil)
+        #expect(clockCorrection(HTTPReply(status: 401), signedAt: time) == nil)
+    }
+
+    @Test func reports() {
+        func delivery(_ status: Int, _ body: String) -> Delivery {
+            decoder.delivery(HTTPReply(status: status, body: Array(body.utf8)))
+        }
+        #expect(delivery(200, #"{"code":0}"#) == .delivered)
+        guard case .trouble = delivery(500, #"{"code":500001}"#) else {
+            Issue.record("500 is trouble")
+            return
+        }
+        guard case .refused = delivery(401, #"{"code":401002}"#) else {
+            Issue.record("401 is a refusal")
+            return
+        }
+    }
+}
+
+@Suite struct HTTPDateTests {
+    @Test(arguments: ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"])
+    func theThreeForms(text: String) {
+        #expect(HTTPDate.parse(text)?.unixSeconds == 784_111_777)
+    }
+
+    @Test func leapYearsAndEnds() {
+        #expect(HTTPDate.parse("Thu, 29 Feb 2024 23:59:60 GMT")?.unixSeconds == 1_709_251_200)
+        #expect(HTTPDate.parse("Thu, 01 Jan 1970 00:00:00 GMT")?.unixSeconds == 0)
+    }
+
+    @Test(
+        arguments: [
+            "", "now", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 99 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 25:49:37 GMT", "Sun, 06 Nov -994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49 GMT",
+            "Sun, +6 Nov 1994 08:49:37 GMT", String(repeating: "9", count: 10_000),
+        ])
+    func nonsenseIsNoDate(text: String) {
+        #expect(HTTPDate.parse(text) == nil)
+    }
+
+    @Test func hugeRetryAfter() {
+        #expect(HTTPDate.parseRetryAfter(String(repeating: "9", count: 50), now: WallTime(unixSeconds: 0)) == 1e50)
+        #expect(HTTPDate.parseRetryAfter("-5", now: WallTime(unixSeconds: 0)) == nil)
+    }
+}
