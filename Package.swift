@@ -93,5 +93,13 @@ let package = Package(
         // Tests: one folder for each target.
         .testTarget(name: "UpdateCoreTests", dependencies: ["UpdateCore"], swiftSettings: strict),
         .testTarget(name: "UpgradeLinkAPITests", dependencies: ["UpgradeLinkAPI", "UpdateCore", "Verification"], swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["Host", "Simulator", "UpdateCore", subprocess, system],
+            path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "HostTests", dependencies: ["Host", "UpdateCore", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Host", "UpdateCore", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "VerificationTests", dependencies: ["Verification", "Host", "UpdateCore", "Simulator", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ArchitectureTests", dependencies: ["Host", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "FetchTests", dependencies: ["upgradelink-fetch", "Host", "UpdateCore", "Simulator", "TestSupport"], swiftSettings: strict),
     ]
 )

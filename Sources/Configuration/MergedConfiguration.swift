@@ -54,8 +54,10 @@ struct MergedConfiguration: Sendable {
         }
     }
 
-    func error(_ key: String, _ problem: String) -> ConfigurationError {
-        ConfigurationError(file: entries[key]?.file ?? mainFile, key: key, problem: problem)
+    /// - Parameter other: the key whose file is named where the key itself is in none.
+    func error(_ key: String, _ problem: String, because other: String? = nil) -> ConfigurationError {
+        let file = entries[key]?.file ?? other.flatMap { entries[$0]?.file } ?? mainFile
+        return ConfigurationError(file: file, key: key, problem: problem)
     }
 
     func text(_ key: String) -> String? {

@@ -98,7 +98,8 @@ public struct Settings: Hashable, Sendable {
     private static func server(_ merged: MergedConfiguration) throws(ConfigurationError) -> ServerConnection {
         for (one, other) in [("clientCertificate", "clientKey"), ("clientKey", "clientCertificate")] {
             if merged.text("server.\(one)") != nil, merged.text("server.\(other)") == nil {
-                throw merged.error("server.\(other)", "missing, and needed beside server.\(one)")
+                throw merged.error(
+                    "server.\(other)", "missing, and needed beside server.\(one)", because: "server.\(one)")
             }
         }
         for key in ["server.caBundle", "server.clientCertificate", "server.clientKey"] {

@@ -26,7 +26,7 @@ struct RedirectTrail {
     /// An absolute URL, or one relative to the host or the folder of the current one (RFC 3986, section 5).
     private func resolve(_ location: String) -> WebURL? {
         if let absolute = WebURL(location) { return absolute }
-        guard !location.contains("://") else { return nil }
+        guard !location.isEmpty, !location.contains("://") else { return nil }
         let scheme = url.isSecure ? "https:" : "http:"
         if location.hasPrefix("//") { return WebURL(scheme + location) }
         let afterScheme = url.text.dropFirst(scheme.count + 2)

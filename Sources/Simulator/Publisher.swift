@@ -33,19 +33,9 @@ public struct Publisher: Sendable {
         let content = "\(folder)/content-\(versionCode)"
         try Files.createFolder(content)
         try Files.replace("\(content)/version", with: Array("VERSION=v\(versionCode)\nVERSION_CODE=\(versionCode)\n".utf8))
-        try Files.replace("\(content)/ballast", with: noise(ballast))
+        try await execute("sh", ["-c", "head -c \(ballast) /dev/urandom >ballast"], in: content)
         try await execute("tar", ["-cf", file, "-C", content, "version", "ballast"], in: folder)
         try await sign(file, comment: signed ?? "urlKey=\(urlKey) versionCode=\(versionCode)")
-    }
-
-    private func noise(_ count: Int) -> [UInt8] {
-        var state: UInt64 = 88_172_645_463_325_252
-        return (0..<count).map { _ in
-            state ^= state << 13
-            state ^= state >> 7
-            state ^= state << 17
-            return UInt8(truncatingIfNeeded: state)
-        }
     }
 }
 

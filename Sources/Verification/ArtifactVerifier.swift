@@ -145,6 +145,7 @@ public struct ArtifactVerifier {
     public func copy(
         _ artifact: Artifact, of offer: Offer, devModelKey: String?, to destination: String
     ) throws -> VerifiedArtifact {
+        unlink(destination)
         let sidecar = try artifact.sidecarPath.map { path throws(SystemError) in
             try Files.read(path, limit: Self.maximumSidecarBytes)
         }

@@ -1,0 +1,60 @@
+import Host
+import TestSupport
+import Testing
+
+/// The arrows of the architecture, read off the import lines: the package manager refuses an undeclared sibling, but not a
+/// system module in the core.
+@Suite struct ImportTests {
+    /// What each target may import beside the Swift standard library.
+    private static let allowed: [String: Set<String>] = [
+        "UpdateCore": [],
+        "UpgradeLinkAPI": ["UpdateCore", "FoundationEssentials"],
+        "Host": ["UpdateCore", "CHost", "Glibc", "Dispatch", "Synchronization", "FoundationEssentials", "Subprocess", "SystemPackage"],
+        "Configuration": ["UpdateCore", "Host", "FoundationEssentials", "TOMLKit"],
+        "Fetch": ["UpdateCore", "Host", "CCurl", "Glibc", "Synchronization", "FoundationEssentials"],
+        "Verification": ["UpdateCore", "Host", "CCrypto", "Glibc", "FoundationEssentials"],
+        "Installation": ["UpdateCore", "Host", "Verification", "Synchronization", "FoundationEssentials"],
+        "Systemd": ["UpdateCore", "Host", "CSystemd", "Glibc", "Logging"],
+        "Agent": ["UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "Dispatch", "Logging", "FoundationEssentials"],
+        "upgradelinkd": ["Agent", "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Dispatch", "Logging", "ArgumentParser"],
+        "upgradelink-fetch": ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore", "Glibc"],
+        "upgradelink-installer": ["Installation", "Verification", "Configuration", "Host", "UpdateCore", "Glibc"],
+    ]
+
+    private func imports(of target: String) throws -> [(file: String, module: String)] {
+        let folder = "\(repositoryFolder)/Sources/\(target)"
+        return try Files.list(folder).filter { $0.hasSuffix(".swift") }.flatMap { name in
+            let text = String(decoding: try Files.read("\(folder)/\(name)", limit: 1 << 20), as: UTF8.self)
+            return text.split(separator: "\n").compactMap { line -> (file: String, module: String)? in
+                let words = line.split(separator: " ").drop { $0.hasPrefix("@") || ["public", "package", "internal"].contains($0) }
+                guard words.first == "import", let module = words.dropFirst().last else { return nil }
+                return ("\(target)/\(name)", String(module.prefix { $0 != "." }))
+            }
+        }
+    }
+
+    @Test(arguments: allowed.keys.sorted())
+    func importsPointDown(target: String) throws {
+        let found = try imports(of: target)
+        #expect(target == "UpdateCore" || !found.isEmpty)
+        for (file, module) in found {
+            #expect(Self.allowed[target]?.contains(module) == true, "\(file) imports \(module)")
+        }
+    }
+
+    @Test func everyTargetHasItsArrows() throws {
+        let others: Set = ["CHost", "CCurl", "CCrypto", "CSystemd", "Simulator", "upgradelink-sim"]
+        #expect(Set(try Files.list("\(repositoryFolder)/Sources")) == others.union(Self.allowed.keys))
+    }
+
+    /// The core has no clock and no chance of its own.
+    @Test func theCoreAsksNobodyForTimeOrChance() throws {
+        let folder = "\(repositoryFolder)/Sources/UpdateCore"
+        for name in try Files.list(folder) {
+            let text = String(decoding: try Files.read("\(folder)/\(name)", limit: 1 << 20), as: UTF8.self)
+            for word in ["SystemRandomNumberGenerator", "ContinuousClock", "SuspendingClock", ".random(in: 0)", "Task {", "await "] {
+                #expect(!text.contains(word), "\(name) has \(word)")
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+import Host
+import Simulator
+import TestSupport
+import Testing
+import UpdateCore
+
+@Suite struct AskTests {
+    private let rig: Rig
+    private let fetch = FetchProgram()
+
+    init() async throws { rig = try await Rig() }
+
+    private func ask(
+        _ faults: [Fault] = [], clockOffset: Double = 0, change: @Sendable (inout AskJob) -> Void = { _ in }
+    ) async throws -> (report: AskReport?, server: [RequestRecord]) {
+        var configuration = rig.configuration(faults)
+        configuration.clockOffset = clockOffset
+        return try await SimulatedServer.run(configuration) { server async throws in
+            let report = try await fetch.ask(rig.askJob(server.url, change: change))
+            return (report, await server.records)
+        }
+    }
+
+    @Test func aGrantedOfferIsOnDiskBeforeItIsSpokenOf() async throws {
+        let (report, _) = try await ask()
+        guard case .offer(let offer)? = report?.answer else {
+            Issue.record("\(String(describing: report))")
+            return
+        }
+        let stored = try JSONLine.decode(Offer.self, from: Files.read("\(rig.scratch.path)/offer.json", limit: 65_536))
+        #expect(stored == offer)
+    }
+
+    @Test func anOfferThatCannotBeStoredIsHandedOn() async throws {
+        let (report, _) = try await ask { $0.inbox = "/nonexistent/offer.json" }
+        guard case .offer? = report?.answer else {
+            Issue.record("\(String(describing: report))")
+            return
+        }
+    }
+
+    @Test func latestIsLatest() async throws {
+        let (report, _) = try await ask { $0.question.versionCode = 2 }
+        #expect(report?.answer == .latest)
+        #expect(!rig.scratch.exists("offer.json"))
+    }
+
+    @Test(arguments: [3600.0, -3600, 1.7e9])
+    func aWrongClockIsCorrectedByTheServersOnce(offset: Double) async throws {
+        let (report, asked) = try await ask(clockOffset: offset)
+        guard case .offer? = report?.answer else {
+            Issue.record("\(String(describing: report))")
+            return
+        }
+        let serverTime = report?.serverClock?.time(at: Clock.bootTime, bootID: try Clock.bootID())
+        #expect(abs((serverTime ?? WallTime(unixSeconds: 0)) - (Clock.wallTime + offset)) < 5)
+        #expect(asked.map(\.code) == [401_001, 200])
+        let nonces = asked.compactMap { $0.headers["x-nonce"] }
+        #expect(Set(nonces).count == 2, "a nonce is used once")
+        // From then on it is used from the start.
+        let (again, askedAgain) = try await ask(clockOffset: offset) { $0.serverClock = report?.serverClock }
+        #expect(askedAgain.map(\.code) == [200])
+        #expect(again?.serverClock == nil)
+    }
+
+    @Test func wrongKeysAreNotTakenForAWrongClock() async throws {
+        let (report, asked) = try await ask { $0.credentials.secretKey = Secret("wrong") }
+        guard case .misconfigured(let problem)? = report?.answer else {
+            Issue.record("\(String(describing: report))")
+            return
+        }
+        #expect(problem.code == 401_002 && problem.line.contains("[credentials]") && !problem.line.contains("wrong"))
+        #expect(asked.count == 1)
+    }
+
+    @Test func aServerThatKeepsRefusingIsAskedTwiceAtMost() async throws {
+        let fault = Fault(path: "/v1", status: 401, headers: ["Date": "Sun, 06 Nov 1994 08:49:37 GMT"])
+        let (report, asked) = try await ask([fault])
+        guard case .misconfigured? = report?.answer else {
+            Issue.record("\(String(describing: report))")
+            return
+        }
+        #expect(asked.count == 2)
+    }
+
+    @Test func aBodyAboveOneMebibyteIsNotReadToItsEnd() async throws {
+        let (report, _) = try await ask([Fault(path: "/v1", body: String(repeating: "x", count: 2_000_000))])
+        #expect(report?.answer == .trouble(.unreadable("the reply is longer than 1.0 MB")))
+    }
+
+    @Test func redirectsAreNotFollowed() async throws {
+        let (report, asked) = try await ask([Fault(path: "/v1", redirect: "/files/v2")])
+        guard case .trouble(.unreadable(let line))? = report?.answer else {
+            Issue.record("\(String(describing: report))")
+            return
+        }
+        #expect(line.contains("set server.url"))
+        #expect(asked.count == 1)
+    }
+
+    @Test func aServerThatIsSilentIsGivenUpInTime() async throws {
+        let before = Clock.bootTime
+        let (report, _) = try await ask([Fault(path: "/v1", delay: 4)]) { $0.server.requestTimeout = 1 }
+        guard case .trouble(.network)? = report?.answer else {
+            Issue.record("\(String(describing: report))")
+            return
+        }
+        #expect(Clock.bootTime - before < 10)
+    }
+
+    @Test func nobodyThereIsAnAnswerToo() async throws {
+        let job = rig.askJob("http://127.0.0.1:\(try TLSFront.freePort())")
+        guard case .trouble(.network(let line))? = try await fetch.ask(job)?.answer else {
+            Issue.record("not named")
+            return
+        }
+        #expect(line.contains("127.0.0.1"))
+    }
+
+    @Test(
+        arguments: [
+            "", "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "HTTP/1.1 999999999999 X\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
+        ])
+    func brokenHTTPIsTrouble(bytes: String) async throws {
+        let raw = try RawServer { _ in [(Array(bytes.utf8), 0)] }
+        guard case .trouble? = try await fetch.ask(rig.askJob(raw.url))?.answer else {
+            Issue.record("not trouble")
+            return
+        }
+    }
+
+    @Test func aPrefixOfTheServerIsSignedUnlessOverridden() async throws {
+        let raw = try RawServer { _ in [(Array("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"code\":0}".utf8), 0)] }
+        let report = try await fetch.ask(rig.askJob("\(raw.url)/gateway/"))
+        #expect(report?.answer == .latest)
+        #expect(raw.requests.first?.hasPrefix("POST /gateway/v1/url/upgrade HTTP/1.1\r\n") == true)
+        // Behind a gateway that strips the prefix the server sees another path: the simulator checks the signature.
+        let (stripped, _) = try await ask { $0.server.signingPath = "/v1/url/upgrade" }
+        guard case .offer? = stripped?.answer else {
+            Issue.record("\(String(describing: stripped))")
+            return
+        }
+        let (wrong, _) = try await ask { $0.server.signingPath = "/other/v1/url/upgrade" }
+        guard case .misconfigured(let problem)? = wrong?.answer else {
+            Issue.record("\(String(describing: wrong))")
+            return
+        }
+        #expect(problem.line.contains("server.signingPath"))
+    }
+
+    // MARK: reports
+
+    @Test func reportsAreDelivered() async throws {
+        try await SimulatedServer.run(rig.configuration()) { server async throws in
+            func report(_ urlKey: String) async throws -> FetchReport? {
+                let ask = rig.askJob(server.url)
+                let job = ReportJob(
+                    server: ask.server, credentials: ask.credentials, serverClock: nil, urlKey: urlKey, devModelKey: nil, devKey: "d",
+                    report: Report(kind: .appStart(versionCode: 1), time: Clock.wallTime))
+                return try await fetch.run(.report(job)).reports.last
+            }
+            #expect(try await report("box") == .reported(.delivered))
+            guard case .reported(.trouble(.server(500, _, _)))? = try await report("unknown") else {
+                Issue.record("an unknown application is the server's 500")
+                return
+            }
+        }
+    }
+
+    // MARK: TLS
+
+    @Test func httpsWithTheOperatorsAuthority() async throws {
+        try await SimulatedServer.run(rig.configuration()) { server async throws in
+            try await TLSFront.run(of: server.port) { front async throws in
+                let trusted = try await fetch.ask(rig.askJob(front.url) { $0.server.caBundle = front.caBundle })
+                guard case .offer? = trusted?.answer else {
+                    Issue.record("\(String(describing: trusted))")
+                    return
+                }
+                let untrusted = try await fetch.ask(rig.askJob(front.url))
+                guard case .trouble(.tls)? = untrusted?.answer else {
+                    Issue.record("\(String(describing: untrusted))")
+                    return
+                }
+            }
+        }
+    }
+
+    @Test func aClientCertificateIsShown() async throws {
+        try await SimulatedServer.run(rig.configuration()) { server async throws in
+            try await TLSFront.run(of: server.port, needsClient: true) { front async throws in
+                let known = try await fetch.ask(
+                    rig.askJob(front.url) {
+                        $0.server.caBundle = front.caBundle
+                        $0.server.clientCertificate = front.clientCertificate
+                        $0.server.clientKey = front.clientKey
+                    })
+                guard case .offer? = known?.answer else {
+                    Issue.record("\(String(describing: known))")
+                    return
+                }
+                let unknown = try await fetch.ask(rig.askJob(front.url) { $0.server.caBundle = front.caBundle })
+                guard case .misconfigured? = unknown?.answer else {
+                    Issue.record("nginx answers 400: \(String(describing: unknown))")
+                    return
+                }
+            }
+        }
+    }
+
+    @Test func aRedirectFromHTTPSToHTTPIsRefused() async throws {
+        try await SimulatedServer.run(rig.configuration()) { server async throws in
+            try await TLSFront.run(of: server.port, locations: "location /files/ { return 302 \(server.url)$uri; }") { front async throws in
+                let job = try rig.job(front.url) { $0.connection.caBundle = front.caBundle }
+                guard case .refused(let line)? = try await fetch.download(job) else {
+                    Issue.record("not refused")
+                    return
+                }
+                #expect(line.hasPrefix("a redirect from https to http"))
+            }
+        }
+    }
+
+    @Test func aDigestBesideTheFileWillDoOverHTTPS() async throws {
+        let digest = try await sha256(of: "\(rig.scratch.path)/files/v2")
+        try rig.scratch.write("files/v2.sha256", "\(digest)  v2\n")
+        try await SimulatedServer.run(rig.configuration()) { server async throws in
+            try await TLSFront.run(of: server.port) { front async throws in
+                for mode in [VerificationPolicy.Mode.sha256, .none] {
+                    let change: (inout DownloadJob) -> Void = {
+                        $0.connection.caBundle = front.caBundle
+                        $0.verification = VerificationPolicy(mode: mode, keys: [], sidecarURL: "{url}.sha256", requireVersionCode: true)
+                    }
+                    guard case .verified? = try await fetch.download(rig.job(front.url, change: change)) else {
+                        Issue.record("\(mode) over https")
+                        return
+                    }
+                    guard case .refused? = try await fetch.download(rig.job(server.url, change: change)) else {
+                        Issue.record("\(mode) over http")
+                        return
+                    }
+                    try Files.removeTree(rig.staging)
+                }
+            }
+        }
+    }
+
+    private func sha256(of path: String) async throws -> String {
+        try await execute("sh", ["-c", "sha256sum \(path) | cut -c1-64 >\(rig.scratch.path)/digest"])
+        return try rig.scratch.read("digest").filter { $0 != "\n" }
+    }
+}

@@ -1,0 +1,74 @@
+import Glibc
+import Host
+import TestSupport
+import Testing
+
+@Suite struct NetworkInterfacesTests {
+    private let scratch: Scratch
+
+    init() throws { scratch = try Scratch() }
+
+    /// An interface as /sys/class/net shows it.
+    private func add(
+        _ name: String, address: String, assigned: String = "0", physical: Bool = true, type: String = "1",
+        extra: [String] = []
+    ) throws {
+        try scratch.write("\(name)/address", address + "\n")
+        try scratch.write("\(name)/addr_assign_type", assigned + "\n")
+        try scratch.write("\(name)/type", type + "\n")
+        for folder in (physical ? ["device"] : []) + extra { try Files.createFolder("\(scratch.path)/\(name)/\(folder)") }
+    }
+
+    private func address(of name: String? = nil, permanent: [String: [UInt8]] = [:]) throws -> [UInt8] {
+        try NetworkInterfaces(root: scratch.path) { permanent[$0] }.identifyingAddress(of: name)
+    }
+
+    @Test func ethernetComesBeforeWiFi() throws {
+        try add("eth1", address: "00:11:22:33:44:02")
+        try add("eth0", address: "00:11:22:33:44:01")
+        try add("aaa", address: "00:11:22:33:44:03", extra: ["phy80211"])
+        #expect(try address() == [0, 0x11, 0x22, 0x33, 0x44, 1])
+    }
+
+    @Test func wiFiServesWhereThereIsNoEthernet() throws {
+        try add("lo", address: "00:00:00:00:00:00", physical: false, type: "772")
+        try add("wlan0", address: "00:11:22:33:44:09", extra: ["phy80211"])
+        #expect(try address() == [0, 0x11, 0x22, 0x33, 0x44, 9])
+    }
+
+    @Test func theConfiguredInterfaceIsTaken() throws {
+        try add("eth0", address: "00:11:22:33:44:01")
+        try add("eth1", address: "00:11:22:33:44:02")
+        #expect(try address(of: "eth1").last == 2)
+        #expect(throws: NetworkInterfaces.Failure.noSuchInterface("eth7")) { try address(of: "eth7") }
+    }
+
+    @Test func aRandomisedAddressIsReplacedByThePermanentOne() throws {
+        try add("wlan0", address: "02:aa:bb:cc:dd:ee", assigned: "3", extra: ["phy80211"])
+        #expect(throws: NetworkInterfaces.Failure.none) { try address() }
+        #expect(try address(permanent: ["wlan0": [0, 1, 2, 3, 4, 5]]) == [0, 1, 2, 3, 4, 5])
+    }
+
+    @Test func whatCannotNameABoxDoesNot() throws {
+        try add("br0", address: "00:11:22:33:44:01", extra: ["bridge"])
+        try add("veth0", address: "00:11:22:33:44:02", physical: false)
+        try add("local0", address: "02:11:22:33:44:03")
+        try add("multi0", address: "01:11:22:33:44:04")
+        try add("zero0", address: "00:00:00:00:00:00")
+        try add("set0", address: "00:11:22:33:44:05", assigned: "3")
+        try add("ib0", address: "00:11:22:33:44:06", type: "32")
+        #expect(throws: NetworkInterfaces.Failure.none) { try address() }
+        for name in ["br0", "veth0", "local0", "multi0", "zero0", "set0", "ib0"] {
+            #expect(throws: NetworkInterfaces.Failure.self) { try address(of: name) }
+        }
+    }
+
+    @Test func thisMachinesInterfacesCanBeAsked() {
+        // Whatever comes of it, it comes: a machine under test may have no suitable interface.
+        do throws(NetworkInterfaces.Failure) {
+            #expect(try NetworkInterfaces().identifyingAddress(of: nil).count == 6)
+        } catch {
+            #expect("\(error)".contains("device.devKey"))
+        }
+    }
+}

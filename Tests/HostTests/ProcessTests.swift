@@ -1,0 +1,77 @@
+import Glibc
+import Host
+import Synchronization
+import TestSupport
+import Testing
+import UpdateCore
+
+@Suite struct ProcessTests {
+    init() { ProcessGuard.ignoreBrokenPipes() }
+
+    private final class Output: Sendable {
+        private let lines = Mutex<[String]>([])
+        func add(_ line: String) { lines.withLock { $0.append(line) } }
+        var all: [String] { lines.withLock { $0 } }
+    }
+
+    private func shell(_ script: String, timeLimit: Duration = .seconds(20)) async -> (ProcessEnd, out: [String], err: [String]) {
+        let output = Output()
+        let errors = Output()
+        let end = await Program("/bin/sh", ["-c", script], workingDirectory: "/tmp", timeLimit: timeLimit)
+            .run(onOutput: { output.add($0) }, onError: { errors.add($0) })
+        return (end, output.all, errors.all)
+    }
+
+    @Test func outputComesLineByLineAndTheLastLineNeedsNoEnd() async {
+        let (end, out, err) = await shell("echo one; echo two >&2; printf three; exit 3")
+        #expect(end == .exited(3))
+        #expect(out == ["one", "three"])
+        #expect(err == ["two"])
+    }
+
+    @Test func aProgramThatTakesTooLongIsStoppedWithWhatItStarted() async {
+        let before = Clock.bootTime
+        let (end, out, _) = await shell("sleep 1000 & echo $!; wait", timeLimit: .milliseconds(300))
+        #expect(end == .timedOut)
+        #expect(Clock.bootTime - before < 15)
+        let child = pid_t(out.first ?? "") ?? 0
+        #expect(child > 0)
+        #expect(await eventually { kill(child, 0) != 0 })
+    }
+
+    @Test func aProgramThatIgnoresSIGTERMIsStoppedToo() async {
+        let (end, _, _) = await shell("trap '' TERM; while :; do sleep 0.1; done", timeLimit: .milliseconds(200))
+        #expect(end == .timedOut)
+    }
+
+    @Test func aDaemonLeftBehindDoesNotHoldItsStarterUp() async {
+        let before = Clock.bootTime
+        let (end, out, _) = await shell("setsid sleep 5 & echo done")
+        #expect(end == .exited(0))
+        #expect(out == ["done"])
+        #expect(Clock.bootTime - before < 4)
+    }
+
+    @Test func aMissingProgramIsSaidToBeMissing() async {
+        let end = await Program("/nonexistent", [], workingDirectory: "/tmp", timeLimit: .seconds(1))
+            .run(onOutput: { _ in }, onError: { _ in })
+        guard case .couldNotStart(let reason) = end else {
+            Issue.record("it started: \(end)")
+            return
+        }
+        #expect(reason.contains("/nonexistent"))
+    }
+
+    @Test func aWorkerReadsItsRequestAndItsInputStaysOpen() async {
+        var lines: [String] = []
+        let worker = Worker("/bin/sh", ["-c", "read request; echo got $request; read more || echo closed"], timeLimit: .milliseconds(700))
+        let end = await worker.run(Array("hello\n".utf8)) { lines.append($0) }
+        #expect(lines == ["got hello"])
+        #expect(end == .timedOut)
+    }
+
+    @Test func aWorkerThatDiesBeforeReadingIsNoTrouble() async {
+        let end = await Worker("/bin/false", timeLimit: .seconds(10)).run([UInt8](repeating: 65, count: 1 << 20)) { _ in }
+        #expect(end == .exited(1))
+    }
+}

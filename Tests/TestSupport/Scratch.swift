@@ -1,0 +1,55 @@
+public import Glibc
+import Host
+import UpdateCore
+
+/// A folder of a test's own, gone when the test is.
+public final class Scratch: Sendable {
+    public let path: String
+
+    public init() throws {
+        var template = Array("/tmp/upgradelinkd-test.XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw SystemError("make a folder like", "/tmp/upgradelinkd-test.XXXXXX") }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit { try? Files.removeTree(path) }
+
+    /// Writes a file, and the folders above it.
+    @discardableResult
+    public func write(_ name: String, _ text: String, mode: mode_t = 0o600) throws -> String {
+        let file = "\(path)/\(name)"
+        try Files.createFolder(Files.folder(of: file))
+        try Files.replace(file, with: Array(text.utf8), mode: mode)
+        chmod(file, mode)
+        return file
+    }
+
+    public func read(_ name: String) throws -> String {
+        String(decoding: try Files.read("\(path)/\(name)", limit: 64 << 20), as: UTF8.self)
+    }
+
+    public func exists(_ name: String) -> Bool { Files.exists("\(path)/\(name)") }
+}
+
+/// Where this package's programs were built.
+public var programsFolder: String { Files.folder(of: Environment.executablePath) }
+
+/// The checkout's folder.
+public var repositoryFolder: String {
+    // Tests/TestSupport/Scratch.swift is three levels down.
+    Files.folder(of: Files.folder(of: Files.folder(of: #filePath)))
+}
+
+/// Waits for a condition, looking twenty times a second.
+///
+/// - Returns: whether it came true in time.
+public func eventually(
+    within seconds: Double = 20, _ condition: () async throws -> Bool
+) async rethrows -> Bool {
+    let deadline = Clock.bootTime.seconds + seconds
+    while Clock.bootTime.seconds < deadline {
+        if try await condition() { return true }
+        try? await Task.sleep(for: .milliseconds(50))
+    }
+    return try await condition()
+}

@@ -1,0 +1,167 @@
+import Host
+import Simulator
+import TestSupport
+import Testing
+import UpdateCore
+import Verification
+
+/// Signatures made by the real minisign.
+@Suite struct MinisignTests {
+    private let scratch: Scratch
+    private let publisher: Publisher
+    private let offer: Offer
+
+    init() async throws {
+        scratch = try Scratch()
+        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+        offer = try Self.offer(4)
+        try scratch.write("file", String(repeating: "content ", count: 100_000))
+    }
+
+    private static func offer(_ code: Int, url: String = "http://h/f") throws -> Offer {
+        let fields = OfferFields(
+            urlKey: "box", versionName: "v\(code)", versionCode: code, urlPath: url, upgradeType: 2, promptUpgradeContent: "")
+        return try Offer(fields, answering: Question(urlKey: "box", versionCode: 1))
+    }
+
+    private func policy(_ mode: VerificationPolicy.Mode = .minisign, keys: [String]? = nil, needsCode: Bool = true) -> VerificationPolicy {
+        VerificationPolicy(
+            mode: mode, keys: keys ?? [publisher.publicKey], sidecarURL: mode == .sha256 ? "{url}.sha256" : "{url}.minisig",
+            requireVersionCode: needsCode)
+    }
+
+    /// Why the file is refused, or "genuine".
+    private func verdict(
+        _ policy: VerificationPolicy? = nil, offer: Offer? = nil, model: String? = nil, sidecar: String? = "file.minisig"
+    ) -> String {
+        do {
+            let artifact = Artifact(
+                path: "\(scratch.path)/file", sidecarPath: sidecar.map { "\(scratch.path)/\($0)" }, size: 0)
+            let verified = try ArtifactVerifier(policy ?? self.policy()).copy(
+                artifact, of: offer ?? self.offer, devModelKey: model, to: "\(scratch.path)/copy")
+            #expect(try scratch.read("copy") == (try scratch.read("file")))
+            #expect(verified.offer == offer ?? self.offer)
+            return "genuine"
+        } catch {
+            #expect(!scratch.exists("copy"), "something was left of a file that is not genuine")
+            return "\(error)"
+        }
+    }
+
+    private func sign(_ comment: String = "urlKey=box versionCode=4", legacy: Bool = false) async throws {
+        try await publisher.sign("\(scratch.path)/file", comment: comment, legacy: legacy)
+    }
+
+    @Test func aSignedFileIsGenuine() async throws {
+        try await sign()
+        #expect(verdict() == "genuine")
+        try await sign("timestamp:1 file:f devModelKey=m versionCode=4")
+        #expect(verdict(model: "m") == "genuine")
+    }
+
+    @Test func anyOfSeveralKeysWillDo() async throws {
+        let other = try await Publisher(folder: "\(scratch.path)/other")
+        try await sign()
+        #expect(verdict(policy(keys: [other.publicKey, publisher.publicKey])) == "genuine")
+        #expect(verdict(policy(keys: [other.publicKey])).contains("which is not among the trusted keys"))
+    }
+
+    @Test(
+        arguments: [
+            ("urlKey=box versionCode=3", "it was signed for versionCode 3, and 4 is wanted"),
+            ("urlKey=box versionCode=04", "it was signed for versionCode 04, and 4 is wanted"),
+            ("urlKey=other versionCode=4", "it was signed for urlKey other, and box is wanted"),
+            ("devModelKey=m2 versionCode=4", "it was signed for devModelKey m2, and none is wanted"),
+            ("urlKey=box", "its trusted comment does not say which version it signs"),
+            ("versionCode=4 versionCode=5", "its trusted comment contradicts itself"),
+        ])
+    func anOldOrForeignFileCannotPassAsThisVersion(comment: String, line: String) async throws {
+        try await sign(comment)
+        #expect(verdict().hasPrefix(line))
+    }
+
+    @Test func theVersionCodeMayBeDoneWithoutIfTheOperatorSaysSo() async throws {
+        try await sign("urlKey=box")
+        #expect(verdict(policy(needsCode: false)) == "genuine")
+        try await sign("versionCode=9")
+        #expect(verdict(policy(needsCode: false)).contains("signed for versionCode 9"))
+    }
+
+    @Test func aFlippedBitIsSeen() async throws {
+        try await sign()
+        var bytes = try Files.read("\(scratch.path)/file", limit: 1 << 20)
+        bytes[bytes.count / 2] ^= 1
+        try Files.replace("\(scratch.path)/file", with: bytes)
+        #expect(verdict() == "its content is not what was signed")
+    }
+
+    @Test func aCutOrGrownFileIsSeen() async throws {
+        try await sign()
+        let bytes = try Files.read("\(scratch.path)/file", limit: 1 << 20)
+        try Files.replace("\(scratch.path)/file", with: Array(bytes.dropLast()))
+        #expect(verdict() == "its content is not what was signed")
+        try Files.replace("\(scratch.path)/file", with: bytes + [0])
+        #expect(verdict() == "its content is not what was signed")
+    }
+
+    @Test func aChangedTrustedCommentIsSeen() async throws {
+        try await sign("urlKey=box versionCode=3")
+        let text = try scratch.read("file.minisig").replacing("versionCode=3", with: "versionCode=4")
+        try scratch.write("file.minisig", text)
+        #expect(verdict() == "the signature of its trusted comment is wrong")
+    }
+
+    @Test func everyFlippedBitOfTheSignatureIsSeen() async throws {
+        try await sign()
+        let good = try Files.read("\(scratch.path)/file.minisig", limit: 4096)
+        let untrusted = good.firstIndex(of: 0x0A) ?? 0
+        // The first line is not signed: any other byte must not be changed.
+        for index in stride(from: untrusted + 1, to: good.count - 1, by: 5) {
+            var bytes = good
+            bytes[index] ^= 4
+            try Files.replace("\(scratch.path)/file.minisig", with: bytes)
+            #expect(verdict() != "genuine", "byte \(index)")
+        }
+    }
+
+    @Test(arguments: ["", "x", "untrusted comment:\n\n\n\n", "\n\n\n\n\n\n", "untrusted comment: a\nRUQ=\ntrusted comment: b\nAAAA\n"])
+    func nonsenseIsNoSignature(text: String) throws {
+        try scratch.write("file.minisig", text)
+        #expect(verdict().hasPrefix("its signature file makes no sense"))
+    }
+
+    @Test func theLegacyFormIsRefusedWithTheRemedy() async throws {
+        try await sign(legacy: true)
+        #expect(verdict().contains("minisign -S -H"))
+    }
+
+    @Test func withoutKeysNothingIsGenuine() async throws {
+        try await sign()
+        #expect(verdict(policy(keys: [])).contains("verification.keys"))
+        #expect(verdict(policy(keys: ["nonsense"])) == "\"nonsense\" is not a minisign public key")
+    }
+
+    @Test func aDigestIsBelievedOverHTTPSOnly() async throws {
+        let digest = Digest.hex(.sha256, of: Array(try scratch.read("file").utf8))
+        try scratch.write("file.sha256", "\(digest)  file\n")
+        let secure = try Self.offer(4, url: "https://h/f")
+        #expect(verdict(policy(.sha256), offer: secure, sidecar: "file.sha256") == "genuine")
+        #expect(verdict(policy(.sha256), sidecar: "file.sha256").contains("believes https only"))
+        try scratch.write("file.sha256", String(repeating: "0", count: 64))
+        #expect(verdict(policy(.sha256), offer: secure, sidecar: "file.sha256").hasPrefix("its SHA-256 is "))
+        try scratch.write("file.sha256", "\(digest)ab")
+        #expect(verdict(policy(.sha256), offer: secure, sidecar: "file.sha256").contains("does not begin with"))
+    }
+
+    @Test func noneBelievesHTTPSAndNothingElse() throws {
+        #expect(verdict(policy(.none), offer: try Self.offer(4, url: "https://h/f"), sidecar: nil) == "genuine")
+        #expect(verdict(policy(.none), sidecar: nil).contains("believes https only"))
+    }
+
+    @Test func aLinkInTheStagingFolderIsNotFollowed() async throws {
+        try await sign()
+        try await execute("mv", ["file", "elsewhere"], in: scratch.path)
+        try await execute("ln", ["-s", "elsewhere", "file"], in: scratch.path)
+        #expect(verdict().contains("Too many levels of symbolic links"))
+    }
+}
