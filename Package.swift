@@ -101,5 +101,8 @@ let package = Package(
         .testTarget(name: "VerificationTests", dependencies: ["Verification", "Host", "UpdateCore", "Simulator", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", dependencies: ["Host", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "FetchTests", dependencies: ["upgradelink-fetch", "Host", "UpdateCore", "Simulator", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "InstallationTests", dependencies: ["upgradelink-installer", "Installation", "Verification", "Host", "UpdateCore", "Simulator", "TestSupport"],
+            swiftSettings: strict),
     ]
 )

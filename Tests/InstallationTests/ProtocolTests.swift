@@ -1,0 +1,209 @@
+import Host
+import TestSupport
+import Testing
+import UpdateCore
+
+/// The states a module goes through, read off a module that writes them down: each row is one of Mender's own state
+/// machine tests, with the chain of states that their protocol has for it.
+@Suite struct ProtocolTests {
+    struct Row: Sendable, CustomTestStringConvertible {
+        var name: String
+        var reboot = "Yes"
+        var rollback = "Yes"
+        /// The state the module fails in, each time.
+        var fails: String?
+        /// The state in which the installer is killed, once.
+        var killed: String?
+        /// What the box reports after ArtifactInstall.
+        var version = 2
+        var chain: String
+        var result: Result
+
+        enum Result { case committed, rolledBack, failed }
+
+        var testDescription: String { name }
+    }
+
+    static let rows: [Row] = [
+        Row(name: "normal, no reboot, no rollback", reboot: "No", rollback: "No", chain: "Download Install Commit Cleanup", result: .committed),
+        Row(name: "normal, no rollback", rollback: "No", chain: "Download Install Reboot VerifyReboot Commit Cleanup", result: .committed),
+        Row(name: "normal", chain: "Download Install Reboot VerifyReboot Commit Cleanup", result: .committed),
+        Row(name: "no answers mean no", reboot: "", rollback: "", fails: "ArtifactCommit", chain: "Download Install Commit Failure Cleanup", result: .failed),
+        Row(name: "error in Download", fails: "Download", chain: "Download Cleanup", result: .rolledBack),
+        Row(name: "killed in Download", killed: "Download", chain: "Download Cleanup", result: .rolledBack),
+        Row(name: "error in Install, no rollback", rollback: "No", fails: "ArtifactInstall", chain: "Download Install Failure Cleanup", result: .failed),
+        Row(name: "killed in Install, no rollback", rollback: "No", killed: "ArtifactInstall", chain: "Download Install Failure Cleanup", result: .failed),
+        Row(name: "error in Install", fails: "ArtifactInstall", chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "killed in Install", killed: "ArtifactInstall", chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "error in Install, no reboot", reboot: "No", fails: "ArtifactInstall", chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
+        Row(name: "error in Reboot", fails: "ArtifactReboot", chain: "Download Install Reboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "killed in Reboot", killed: "ArtifactReboot", chain: "Download Install Reboot VerifyReboot Commit Cleanup", result: .committed),
+        Row(name: "error in VerifyReboot", fails: "ArtifactVerifyReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "killed in VerifyReboot", killed: "ArtifactVerifyReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "error in Commit", fails: "ArtifactCommit", chain: "Download Install Reboot VerifyReboot Commit Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "killed in Commit", killed: "ArtifactCommit", chain: "Download Install Reboot VerifyReboot Commit Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "error in Commit, no reboot", reboot: "No", fails: "ArtifactCommit", chain: "Download Install Commit Rollback Failure Cleanup", result: .rolledBack),
+        Row(name: "killed in Commit, no reboot", reboot: "No", killed: "ArtifactCommit", chain: "Download Install Commit Rollback Failure Cleanup", result: .rolledBack),
+        Row(name: "error in Rollback", fails: "ArtifactVerifyReboot ArtifactRollback", chain: "Download Install Reboot VerifyReboot Rollback Failure Cleanup", result: .failed),
+        Row(name: "killed in Rollback", fails: "ArtifactVerifyReboot", killed: "ArtifactRollback", chain: "Download Install Reboot VerifyReboot Rollback Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "error in RollbackReboot", fails: "ArtifactVerifyReboot ArtifactRollbackReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "killed in RollbackReboot", fails: "ArtifactVerifyReboot", killed: "ArtifactRollbackReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "error in VerifyRollbackReboot", fails: "ArtifactVerifyReboot ArtifactVerifyRollbackReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot RollbackReboot VerifyRollbackReboot RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .failed),
+        Row(name: "killed in VerifyRollbackReboot", fails: "ArtifactVerifyReboot", killed: "ArtifactVerifyRollbackReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "error in Failure", fails: "ArtifactInstall ArtifactFailure", chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(name: "killed in Failure", fails: "ArtifactInstall", killed: "ArtifactFailure", chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Failure Cleanup", result: .rolledBack),
+        Row(name: "error in Cleanup", reboot: "No", fails: "Cleanup", chain: "Download Install Commit Cleanup", result: .committed),
+        Row(name: "killed in Cleanup", reboot: "No", killed: "Cleanup", chain: "Download Install Commit Cleanup Cleanup", result: .committed),
+        Row(name: "the box reports another version", reboot: "No", version: 1, chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
+        Row(name: "a nonsense answer to NeedsArtifactReboot", reboot: "Maybe", chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
+    ]
+
+    @Test(arguments: rows)
+    func statesFollowTheProtocol(row: Row) async throws {
+        let box = try await RecorderBox(row)
+        let order = try await box.box.order(1, version: 2, artifact: "artifact-file")
+        let result = try await box.box.runToTheEnd(order)
+        let chain = try box.box.scratch.read("control/log").split(separator: "\n")
+            .map { $0.replacing("Artifact", with: "") }.joined(separator: " ")
+        #expect(chain == row.chain)
+        switch result {
+        case .committed?: #expect(row.result == .committed)
+        case .rolledBack?: #expect(row.result == .rolledBack)
+        case .failed?: #expect(row.result == .failed)
+        default: Issue.record("\(String(describing: result))")
+        }
+        #expect(!box.box.scratch.exists("state/installer/tree"), "the file tree is cleaned up")
+        // Asked again, the installer tells the same end and does nothing.
+        let again = try await box.box.run(.install(order))
+        #expect(again.result == result)
+        #expect(again.states.isEmpty)
+        #expect(try await box.box.run(.resume(1)).result == result)
+        #expect(try await box.box.run(.resume(2)).result == .unknown)
+    }
+
+    @Test func eachStateHasItsTimeLimit() async throws {
+        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .rolledBack), timeouts: "{ ArtifactCommit = 1 }")
+        try box.box.scratch.write("control/hang-ArtifactCommit", "")
+        let order = try await box.box.order(1, version: 2, artifact: "artifact-file")
+        guard case .rolledBack(let reason)? = try await box.box.runToTheEnd(order) else {
+            Issue.record("not rolled back")
+            return
+        }
+        #expect(reason.contains("ArtifactCommit") && reason.contains("took too long"))
+    }
+
+    @Test func outputGoesToWhoeverAsked() async throws {
+        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
+        let run = try await box.box.run(.install(try await box.box.order(1, version: 2, artifact: "artifact-file")))
+        #expect(run.output.contains("saying ArtifactInstall") && run.output.contains("shouting ArtifactInstall"))
+        #expect(run.states.first == "verification")
+    }
+
+    @Test func theFileTreeIsTheProtocols() async throws {
+        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
+        _ = try await box.box.run(.install(try await box.box.order(1, version: 2, artifact: "artifact-file")))
+        let seen = try box.box.scratch.read("control/tree")
+        for line in [
+            "./version 3", "./current_artifact_name box-1", "./current_artifact_group ", "./current_device_type unknown",
+            "./header/artifact_name box-2", "./header/payload_type recorder", "./header/type-info {\"type\":\"recorder\"}",
+            "./header/meta-data {\"answer\":42}", "./files/payload new content", "./files/extra small",
+        ] {
+            #expect(seen.contains(line + "\n"), "\(line)")
+        }
+        #expect(seen.contains("tmp is empty"))
+        #expect(seen.contains("called with ArtifactInstall \(box.box.scratch.path)/state/installer/tree in \(box.box.scratch.path)/state/installer/tree"))
+    }
+
+    // MARK: the door
+
+    @Test func theInstallerBelievesNobody() async throws {
+        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
+        let order = try await box.box.order(1, version: 2, artifact: "artifact-file")
+        try box.box.scratch.write("artifact-file", "forged content\n")
+        #expect(try await box.box.run(.install(order)).result == .refused("its content is not what was signed"))
+        #expect(!box.box.scratch.exists("control/log"), "no module ran")
+        var other = order
+        other.id = 2
+        other.artifact.path = "relative"
+        #expect(try await box.box.run(.install(other)).result == .refused("its artifact has no absolute path"))
+    }
+
+    @Test func aMissingModuleIsNamed() async throws {
+        let box = try await InstallerBox(install: "module = \"absent\"\nmoduleFolders = [\"@BOX@/modules\"]")
+        try box.scratch.write("artifact-file", "x")
+        let result = try await box.run(.install(try await box.order(1, version: 2, artifact: "artifact-file"))).result
+        guard case .refused(let line)? = result else {
+            Issue.record("\(String(describing: result))")
+            return
+        }
+        #expect(line.contains("there is no update module \"absent\"") && line.contains("install.module"))
+    }
+
+    @Test(arguments: ["", "{}", "not json", "{\"install\":{}}", String(repeating: "x", count: 300_000)])
+    func nonsenseAtTheDoorIsTurnedAway(text: String) async throws {
+        let box = try await InstallerBox(install: "")
+        let end = await Worker("\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path], timeLimit: .seconds(20))
+            .run(Array("\(text)\n".utf8)) { _ in }
+        #expect(end == .exited(64))
+    }
+
+    @Test func aDamagedRecordIsSetAside() async throws {
+        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
+        try box.box.scratch.write("state/installer/installation.json", "{\"order\":")
+        #expect(try await box.box.run(.resume(1)).result == .unknown)
+        #expect(box.box.scratch.exists("state/installer/installation.json.damaged"))
+    }
+}
+
+/// A box whose module writes down what it is called with.
+struct RecorderBox {
+    let box: InstallerBox
+
+    init(_ row: ProtocolTests.Row, timeouts: String = "{}") async throws {
+        box = try await InstallerBox(
+            install: """
+                module = "recorder"
+                moduleFolders = ["@BOX@/modules"]
+                fileName = "payload"
+                files = { extra = "small" }
+                metaData = { answer = 42 }
+                timeouts = \(timeouts)
+                rebootCommand = ["/bin/sh", "-c", "echo SystemReboot >>@BOX@/control/log"]
+                """)
+        let scratch = box.scratch
+        try scratch.write("artifact-file", "new content\n")
+        try scratch.write("control/NeedsArtifactReboot", row.reboot.isEmpty ? "" : row.reboot + "\n")
+        try scratch.write("control/SupportsRollback", row.rollback.isEmpty ? "" : row.rollback + "\n")
+        try scratch.write("control/new-version", "VERSION_CODE=\(row.version)\n")
+        for state in (row.fails ?? "").split(separator: " ") { try scratch.write("control/fail-\(state)", "") }
+        for state in (row.killed ?? "").split(separator: " ") { try scratch.write("control/kill-\(state)", "") }
+        try scratch.write("modules/recorder", Self.script.replacing("@BOX@", with: scratch.path), mode: 0o755)
+    }
+
+    private static let script = """
+        #!/bin/sh
+        control=@BOX@/control
+        case "$1" in
+            NeedsArtifactReboot | SupportsRollback) cat "$control/$1"; exit ;;
+            *Artifact* | Download | Cleanup) ;;
+            *) exit 0 ;;
+        esac
+        echo "$1" >>"$control/log"
+        echo "saying $1"
+        echo "shouting $1" >&2
+        [ ! -e "$control/hang-$1" ] || sleep 100
+        if [ -e "$control/kill-$1" ]; then rm "$control/kill-$1"; kill -9 $PPID; exit 0; fi
+        [ ! -e "$control/fail-$1" ] || exit 1
+        case "$1" in
+            ArtifactInstall)
+                cp "$control/new-version" @BOX@/version
+                {
+                    find . -type f | while read -r file; do printf '%s ' "$file"; cat "$file"; echo; done
+                    [ -d tmp ] && [ -z "$(ls tmp)" ] && echo "tmp is empty"
+                    echo "called with $1 $2 in $PWD"
+                } >"$control/tree"
+                ;;
+            ArtifactRollback) echo VERSION_CODE=1 >@BOX@/version ;;
+        esac
+        """
+}

@@ -1,0 +1,82 @@
+public import Host
+public import Simulator
+public import UpdateCore
+
+/// A box with a configuration, a version file and something to install, for the real `upgradelink-installer`.
+public struct InstallerBox: Sendable {
+    public let scratch: Scratch
+    public let publisher: Publisher
+    public static let urlKey = "box"
+
+    /// - Parameter install: the `[install]` table's lines; `@BOX@` stands for the box's folder.
+    public init(install: String, versionFile: String = "@BOX@/version") async throws {
+        ProcessGuard.ignoreBrokenPipes()
+        scratch = try Scratch()
+        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+        try scratch.write("version", "VERSION_CODE=1\n")
+        try configure(install: install, versionFile: versionFile)
+    }
+
+    public func configure(install: String, versionFile: String = "@BOX@/version") throws {
+        let text = """
+            [credentials]
+            accessKey = "ak"
+            secretKey = "sk"
+            [device]
+            urlKey = "\(Self.urlKey)"
+            devKey = "d"
+            versionFile = "\(versionFile)"
+            [verification]
+            keys = ["\(publisher.publicKey)"]
+            [state]
+            folder = "@BOX@/state"
+            [install]
+            \(install)
+
+            """
+        try scratch.write("etc/upgradelinkd/upgradelinkd.toml", text.replacing("@BOX@", with: scratch.path))
+    }
+
+    public static func offer(_ versionCode: Int) throws -> Offer {
+        let fields = OfferFields(
+            urlKey: urlKey, versionName: "v\(versionCode)", versionCode: versionCode, urlPath: "http://h/f", upgradeType: 2,
+            promptUpgradeContent: "")
+        return try Offer(fields, answering: Question(urlKey: urlKey, versionCode: 0))
+    }
+
+    /// Signs a file of the box for a version, and orders its installation.
+    public func order(_ id: InstallID, version: Int, artifact: String) async throws -> InstallOrder {
+        let path = "\(scratch.path)/\(artifact)"
+        try await publisher.sign(path, comment: "urlKey=\(Self.urlKey) versionCode=\(version)")
+        return InstallOrder(
+            id: id, offer: try Self.offer(version),
+            artifact: Artifact(path: path, sidecarPath: "\(path).minisig", size: 0))
+    }
+
+    /// One run of the installer, whether it comes to a result or dies.
+    public func run(_ request: InstallRequest) async throws -> (result: InstallResult?, states: [String], output: [String], end: ProcessEnd) {
+        var result: InstallResult?
+        var states: [String] = []
+        var output: [String] = []
+        let worker = Worker("\(programsFolder)/upgradelink-installer", ["--root", scratch.path], timeLimit: .seconds(60))
+        let end = await worker.run(try JSONLine.encode(request)) { line in
+            switch try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
+            case .finished(let value)?: result = value
+            case .state(let name)?: states.append(name)
+            case .output(let text)?: output.append(text)
+            case nil: break
+            }
+        }
+        return (result, states, output, end)
+    }
+
+    /// Runs until there is a result, however often the installer dies in between.
+    public func runToTheEnd(_ order: InstallOrder) async throws -> InstallResult? {
+        var request = InstallRequest.install(order)
+        for _ in 0..<20 {
+            if let result = try await run(request).result { return result }
+            request = .resume(order.id)
+        }
+        return nil
+    }
+}
