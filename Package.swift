@@ -104,5 +104,11 @@ let package = Package(
         .testTarget(
             name: "InstallationTests", dependencies: ["upgradelink-installer", "Installation", "Verification", "Host", "UpdateCore", "Simulator", "TestSupport"],
             swiftSettings: strict),
+        .testTarget(
+            name: "AgentTests",
+            dependencies: [
+                "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Agent", "Configuration", "Host", "UpdateCore",
+                "Simulator", "TestSupport", subprocess, system,
+            ], swiftSettings: strict),
     ]
 )

@@ -122,9 +122,9 @@ public final class Agent {
             EventSources.signal(SIGINT) { [weak self] in self?.stop() },
         ]
         pulse = EventSources.timer { [weak self] in self?.beat() }
-        handle(.started(found: store.inbox()))
         shownStatus = statusLine()
         ServiceManager.ready(status: shownStatus)
+        handle(.started(found: store.inbox()))
         logger.info("\(shownStatus)")
     }
 

@@ -3,8 +3,8 @@ import Glibc
 import Host
 import UpdateCore
 
-// One job: read from standard input, done with blocking calls, told about on standard output. The job is wanted for as
-// long as standard input stays open.
+// One job: read from standard input, done with blocking calls, told about on standard output. But for a question, the job
+// is wanted for as long as standard input stays open.
 
 if CommandLine.arguments.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
     print(
@@ -19,7 +19,14 @@ guard let request = try? JSONLine.readRequest(), let job = try? JSONLine.decode(
     exit(64)
 }
 let cancellation = Cancellation()
-ProcessGuard.onAbandoned { cancellation.cancel() }
+switch job {
+case .ask:
+    // A request that is on its way may spend a counter on the server: its answer is waited for and stored, even if the
+    // agent is gone. Its time limits bound it.
+    signal(SIGTERM, SIG_IGN)
+case .report, .download, .digest:
+    ProcessGuard.onAbandoned { cancellation.cancel() }
+}
 
 switch job {
 case .ask(let job): JSONLine.send(FetchReport.asked(APIWorker(cancellation).ask(job)))

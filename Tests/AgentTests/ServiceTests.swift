@@ -1,0 +1,209 @@
+import Glibc
+import Host
+import Simulator
+import Subprocess
+import SystemPackage
+import TestSupport
+import Testing
+import UpdateCore
+
+/// The agent as its service manager and its operator see it.
+@Suite struct ServiceTests {
+    private let box: AgentBox
+
+    init() async throws { box = try await AgentBox() }
+
+    @Test func sigtermIsAnsweredWithinASecond() async throws {
+        let version = try await box.publish(2, ballast: 2_000_000)
+        try await SimulatedServer.run(box.server([version], faults: [Fault(path: "/files/v2", bytesPerSecond: 100_000)])) { server async throws in
+            try box.configure(server: server.url)
+            let run = try await AgentProcess.run(box) { agent async throws in
+                // In the middle of something.
+                #expect(await agent.says("Downloading v2"))
+                let before = Clock.bootTime
+                kill(agent.pid, SIGTERM)
+                #expect(await eventually(within: 5) { agent.hasEnded })
+                #expect(Clock.bootTime - before < 1)
+                #expect(agent.messages.contains("STOPPING=1"))
+            }
+            #expect(run.end == .exited(0))
+            #expect(await eventually { await workers().isEmpty }, "a worker was left behind")
+        }
+    }
+
+    @Test func aStoppedDownloadIsResumedByTheNextStart() async throws {
+        let version = try await box.publish(2, ballast: 3_000_000)
+        let slow = Fault(path: "/files/v2", times: 2, bytesPerSecond: 700_000)
+        try await SimulatedServer.run(box.server([version], faults: [slow])) { server async throws in
+            try box.configure(server: server.url)
+            try await AgentProcess.run(box) { agent async throws in
+                #expect(await agent.says(" % of 3.0 MB, "))
+            }
+            try await AgentProcess.run(box) { agent async throws in
+                #expect(await agent.says("Up to date (v2, code 2)"))
+            }
+            let ranges = await server.records.filter { $0.path == "/files/v2" }.map { $0.headers["range"] }
+            #expect(ranges.count == 2 && ranges[0] == nil && ranges[1] != nil, "\(ranges)")
+            #expect(await server.records.count { $0.code == 200 } == 1, "the offer was not asked for again")
+        }
+    }
+
+    @Test func aReloadTakesEffectAndABadOneDoesNot() async throws {
+        try await SimulatedServer.run(box.server([])) { server async throws in
+            try box.configure(server: server.url, changes: "[poll]\ninterval = \"5h\"")
+            try await AgentProcess.run(box) { agent async throws in
+                #expect(await agent.says("Up to date"))
+                try box.configure(server: server.url, changes: "[poll]\ninterval = \"soon\"")
+                kill(agent.pid, SIGHUP)
+                #expect(await agent.says("The configuration was not reloaded: "))
+                #expect(await agent.logs("poll.interval: found the text \"soon\""))
+                #expect(agent.messages.contains("RELOADING=1"))
+                #expect(agent.messages.contains { $0.hasPrefix("MONOTONIC_USEC=") })
+                #expect(await eventually { agent.messages.count { $0 == "READY=1" } == 2 })
+                try box.configure(server: server.url, changes: "[device]\nversionFile = \"@BOX@/other\"")
+                try box.scratch.write("other", "VERSION=v9\nVERSION_CODE=9\n")
+                kill(agent.pid, SIGHUP)
+                #expect(await agent.logs("Configuration reloaded"))
+                #expect(await agent.says("Up to date (v9, code 9)"))
+            }
+        }
+    }
+
+    @Test func theWatchdogIsFed() async throws {
+        try box.configure(server: "http://127.0.0.1:\(try TLSFront.freePort())", changes: "[poll]\nbackOffBase = \"1h\"\nbackOffCap = \"1h\"")
+        try await AgentProcess.run(box, environment: ["WATCHDOG_USEC": "400000"]) { agent async throws in
+            #expect(await eventually { agent.messages.count { $0 == "WATCHDOG=1" } >= 5 })
+            // A main queue that stands still feeds nobody.
+            kill(agent.pid, SIGSTOP)
+            try await Task.sleep(for: .milliseconds(300))
+            let fed = agent.messages.count { $0 == "WATCHDOG=1" }
+            try await Task.sleep(for: .seconds(1))
+            #expect(agent.messages.count { $0 == "WATCHDOG=1" } == fed)
+            kill(agent.pid, SIGCONT)
+        }
+    }
+
+    @Test func aSecondAgentIsRefused() async throws {
+        try await SimulatedServer.run(box.server([])) { server async throws in
+            try box.configure(server: server.url)
+            try await AgentProcess.run(box) { first async throws in
+                #expect(await first.says("Up to date"))
+                let second = try await AgentProcess.run(box) { agent async throws in
+                    #expect(await eventually { agent.hasEnded })
+                }
+                #expect(second.end == .exited(73))
+                #expect(second.log.contains { $0.contains("is in use by another upgradelinkd") })
+            }
+        }
+    }
+
+    @Test func aWrongConfigurationIsExitStatus78AndOneLine() async throws {
+        try box.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = false")
+        let run = try await AgentProcess.run(box) { agent async throws in
+            #expect(await eventually { agent.hasEnded })
+        }
+        #expect(run.end == .exited(78))
+        #expect(run.log.count == 1)
+        #expect(run.log[0].hasSuffix("test.toml: poll.interval: found false, allowed is a length of time from 1 s to 90 d, such as \"90s\", \"15min\" or \"6h\""))
+        let check = try await command(["--check-config", "--root", box.scratch.path])
+        #expect(check.status == .exited(78))
+        #expect(check.errors.split(separator: "\n").count == 1 && check.errors.contains("poll.interval: found false"))
+        try box.configure(server: "http://127.0.0.1:1")
+        #expect(try await command(["--check-config", "--root", box.scratch.path]).status == .exited(0))
+    }
+
+    @Test func helpAndVersionAnswer() async throws {
+        let help = try await command(["--help"])
+        #expect(help.status == .exited(0) && help.output.contains("/etc/upgradelinkd/upgradelinkd.toml"))
+        #expect(try await command(["--version"]).output == "\(productVersion)\n")
+        #expect(try await command(["--nonsense"]).status == .exited(64))
+    }
+
+    private func command(_ arguments: [String]) async throws -> (status: TerminationStatus, output: String, errors: String) {
+        let result = try await Subprocess.run(
+            .path(FilePath("\(programsFolder)/upgradelinkd")), arguments: .init(arguments), output: .string(limit: 65_536),
+            error: .string(limit: 65_536))
+        return (result.terminationStatus, result.standardOutput, result.standardError)
+    }
+
+    @Test func theSecretIsInNobodysArgumentsOrEnvironment() async throws {
+        let version = try await box.publish(2, ballast: 2_000_000)
+        try await SimulatedServer.run(box.server([version], faults: [Fault(path: "/files/v2", times: 2, bytesPerSecond: 500_000), Fault(path: "/v1", delay: 0.5)])) {
+            server async throws in
+            try box.configure(server: server.url)
+            let run = try await AgentProcess.run(box) { agent async throws in
+                var seenWorker = false
+                for _ in 0..<200 where box.runs != 2 {
+                    for pid in [agent.pid] + (await workers()) {
+                        if pid != agent.pid { seenWorker = true }
+                        for name in ["cmdline", "environ"] {
+                            let bytes = (try? Files.read("/proc/\(pid)/\(name)", limit: 1 << 20)) ?? []
+                            #expect(!String(decoding: bytes, as: UTF8.self).contains(AgentBox.secret))
+                        }
+                    }
+                    try await Task.sleep(for: .milliseconds(30))
+                }
+                #expect(seenWorker)
+                #expect(!agent.messages.contains { $0.contains(AgentBox.secret) })
+            }
+            #expect(!run.log.contains { $0.contains(AgentBox.secret) })
+            for name in try Files.list("\(box.scratch.path)/state") where name.hasSuffix(".json") {
+                #expect(!(try box.scratch.read("state/\(name)")).contains(AgentBox.secret))
+            }
+        }
+    }
+
+    @Test func aDamagedStateIsSetAsideAndNamed() async throws {
+        try box.scratch.write("state/state.json", "{\"bootID\":")
+        try await SimulatedServer.run(box.server([])) { server async throws in
+            try box.configure(server: server.url)
+            try await AgentProcess.run(box) { agent async throws in
+                #expect(await agent.says("Up to date"))
+                #expect(await agent.logs("state.json was damaged and is set aside"))
+            }
+        }
+        #expect(box.scratch.exists("state/state.json.damaged"))
+    }
+
+    /// On a file system without room nothing is lost, and the status says what is wrong.
+    @Test func aFullStateFolderIsSaidAndOvercome() async throws {
+        guard getuid() == 0 else {
+            print("skipped: mounting a small file system needs root")
+            return
+        }
+        let state = "\(box.scratch.path)/state"
+        try Files.createFolder(state)
+        try await execute("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", state])
+        let version = try await box.publish(2)
+        try await SimulatedServer.run(box.server([version])) { server async throws in
+            try box.configure(server: server.url)
+            // Room for the lock, and for nothing else.
+            try Files.replace("\(state)/lock", with: [])
+            try? await execute("sh", ["-c", "cat /dev/zero >\(state)/ballast"])
+            try await AgentProcess.run(box) { agent async throws in
+                #expect(await agent.says("Cannot store the state: cannot write \(state)/state.json.new: No space left on device"), "\(agent.statuses)")
+                #expect(box.runs == 1)
+                unlink("\(state)/ballast")
+                #expect(await agent.says("Up to date (v2, code 2)"))
+            }
+        }
+        try await execute("umount", [state])
+    }
+
+    private func workers() async -> [pid_t] {
+        ((try? Files.list("/proc")) ?? []).compactMap { pid_t($0) }.filter { pid in
+            guard let bytes = try? Files.read("/proc/\(pid)/cmdline", limit: 65_536) else { return false }
+            return String(decoding: bytes, as: UTF8.self).contains("upgradelink-fetch") && belongsHere(pid)
+        }
+    }
+
+    /// Other tests have workers too: this box's read from its own folder.
+    private func belongsHere(_ pid: pid_t) -> Bool {
+        let names = (try? Files.list("/proc/\(pid)/fd")) ?? []
+        var buffer = [CChar](repeating: 0, count: 4096)
+        return names.contains { name in
+            let count = readlink("/proc/\(pid)/fd/\(name)", &buffer, buffer.count - 1)
+            return count > 0 && String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self).hasPrefix(box.scratch.path)
+        }
+    }
+}

@@ -1,0 +1,185 @@
+import Glibc
+public import Host
+public import Simulator
+import Subprocess
+import Synchronization
+import SystemPackage
+import UpdateCore
+
+/// The real `upgradelinkd`, with this object as its service manager.
+public final class AgentProcess: Sendable {
+    public let pid: Int32
+    private let heard: Heard
+
+    fileprivate final class Heard: Sendable {
+        struct State {
+            var messages: [String] = []
+            var log: [String] = []
+            var exit: ProcessEnd?
+        }
+        let state = Mutex(State())
+    }
+
+    private init(pid: pid_t, heard: Heard) {
+        self.pid = pid
+        self.heard = heard
+    }
+
+    /// Starts an agent, runs `body` with it, and ends it in whatever way is left.
+    ///
+    /// - Parameters:
+    ///   - wrapper: a command to start it with, such as faketime.
+    ///   - environment: more variables for it.
+    /// - Returns: what the body returned, and how the agent ended.
+    @discardableResult
+    public static func run<Value: Sendable>(
+        _ box: AgentBox, wrapper: [String] = [], environment: [String: String] = [:],
+        body: @Sendable (AgentProcess) async throws -> Value
+    ) async throws -> (value: Value, end: ProcessEnd, log: [String]) {
+        ProcessGuard.ignoreBrokenPipes()
+        let heard = Heard()
+        let path = "\(box.scratch.path)/notify-\(UInt32.random(in: 0...UInt32.max))"
+        let socket = try NotifySocket(path: path) { message in
+            heard.state.withLock { $0.messages += message.split(separator: "\n").map(String.init) }
+        }
+        defer { socket.close() }
+        var variables: [Subprocess.Environment.Key: String] = ["NOTIFY_SOCKET": path]
+        for (name, value) in environment { variables[.init(stringLiteral: name)] = value }
+        let command = wrapper + ["\(programsFolder)/upgradelinkd", "--debug", "--root", box.scratch.path]
+        let result = try await Subprocess.run(
+            command[0].hasPrefix("/") ? .path(FilePath(command[0])) : .name(command[0]), arguments: .init(Array(command.dropFirst())),
+            environment: .inherit.updating(variables.mapValues { Optional($0) }), input: .none, output: .discarded, error: .sequence
+        ) { execution in
+            let agent = AgentProcess(pid: execution.processIdentifier.value, heard: heard)
+            let errors = execution.standardError
+            let reading = Task {
+                for try await line in errors.strings() { heard.state.withLock { $0.log.append(line) } }
+            }
+            let value: Value
+            do {
+                value = try await body(agent)
+            } catch {
+                kill(agent.pid, SIGKILL)
+                throw error
+            }
+            // A body that ended it already makes this a signal to nobody.
+            try? execution.send(signal: .terminate)
+            if await !eventually(within: 10, { kill(agent.pid, 0) != 0 || Self.isZombie(agent.pid) }) { kill(agent.pid, SIGKILL) }
+            _ = await reading.result
+            return value
+        }
+        let end: ProcessEnd =
+            switch result.terminationStatus {
+            case .exited(let status): .exited(status)
+            case .signaled(let signal): .signalled(signal)
+            }
+        return (result.closureResult, end, heard.state.withLock { $0.log })
+    }
+
+    private static func isZombie(_ pid: pid_t) -> Bool {
+        guard let bytes = try? Files.read("/proc/\(pid)/stat", limit: 4096) else { return true }
+        return String(decoding: bytes, as: UTF8.self).contains(") Z ")
+    }
+
+    public var hasEnded: Bool { Self.isZombie(pid) }
+
+    /// Every line of every message to the service manager, in order.
+    public var messages: [String] { heard.state.withLock { $0.messages } }
+    public var statuses: [String] {
+        messages.filter { $0.hasPrefix("STATUS=") }.map { String($0.dropFirst("STATUS=".count)) }
+    }
+    public var log: [String] { heard.state.withLock { $0.log } }
+
+    public func says(_ text: String, within seconds: Double = 30) async -> Bool {
+        await eventually(within: seconds) { self.statuses.contains { $0.contains(text) } }
+    }
+
+    public func logs(_ text: String, within seconds: Double = 30) async -> Bool {
+        await eventually(within: seconds) { self.log.contains { $0.contains(text) } }
+    }
+}
+
+/// A box for the whole agent: its version file is what the artifacts replace.
+public struct AgentBox: Sendable {
+    public let scratch: Scratch
+    public let publisher: Publisher
+    public static let urlKey = "box"
+    public static let secret = "top-secret-4711"
+
+    public init() async throws {
+        scratch = try Scratch()
+        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+        try scratch.write("live.versions/initial/version", "VERSION=v1\nVERSION_CODE=1\n")
+        symlink("\(scratch.path)/live.versions/initial", "\(scratch.path)/live")
+        try scratch.write("files/none", "")
+    }
+
+    /// Writes the agent's configuration.
+    ///
+    /// - Parameter changes: lines for the drop-in that wins over everything else.
+    public func configure(server: String, changes: String = "") throws {
+        let text = """
+            [server]
+            url = "\(server)"
+            requestTimeout = "20s"
+            [credentials]
+            accessKey = "ak"
+            secretKey = "\(Self.secret)"
+            [device]
+            urlKey = "\(Self.urlKey)"
+            devKey = "001122aabbcc"
+            versionFile = "@BOX@/live/version"
+            [poll]
+            interval = "2s"
+            splay = "0s"
+            backOffBase = "0.2s"
+            backOffCap = "1s"
+            [download]
+            folder = "@BOX@/staging"
+            keepFree = 0
+            [verification]
+            keys = ["\(publisher.publicKey)"]
+            keysFolder = "@BOX@/files"
+            [install]
+            module = "directory"
+            moduleFolders = ["@BOX@/modules", "\(repositoryFolder)/packaging/modules"]
+            files = { link = "@BOX@/live" }
+            retryDelay = "0.2s"
+            [state]
+            folder = "@BOX@/state"
+
+            """
+        try scratch.write("etc/upgradelinkd/upgradelinkd.toml", text.replacing("@BOX@", with: scratch.path))
+        try scratch.write("etc/upgradelinkd/upgradelinkd.toml.d/test.toml", changes.replacing("@BOX@", with: scratch.path))
+    }
+
+    /// Publishes a version: signs its file and returns its entry for the server.
+    public func publish(_ code: Int, type: Int = 2, ballast: Int = 0, says: Int? = nil, signedFor: Int? = nil) async throws -> Version {
+        try await publisher.release(
+            "\(scratch.path)/files/v\(code)", urlKey: Self.urlKey, versionCode: says ?? code, ballast: ballast,
+            signed: "urlKey=\(Self.urlKey) versionCode=\(signedFor ?? code)")
+        return Version(versionCode: code, versionName: "v\(code)", file: "v\(code)", upgradeType: type)
+    }
+
+    public func server(_ versions: [Version], faults: [Fault] = []) -> SimulatorConfiguration {
+        SimulatorConfiguration(
+            folder: "\(scratch.path)/files", keys: [KeyPair(accessKey: "ak", secretKey: Self.secret)],
+            applications: [Application(urlKey: Self.urlKey, versions: versions)], faults: faults)
+    }
+
+    public var runs: Int? {
+        guard let text = try? scratch.read("live/version") else { return nil }
+        return text.firstMatch(of: /VERSION_CODE=(\d+)/).flatMap { Int($0.1) }
+    }
+}
+
+extension RunningServer {
+    /// The events of a kind that boxes reported, as JSON.
+    public func reports(_ eventType: String) async -> [String] {
+        await records.filter { $0.path == "/v1/app/report" && $0.body.contains("\"\(eventType)\"") && $0.code == 0 }.map(\.body)
+    }
+
+    public var polls: Int {
+        get async { await records.count { $0.path == "/v1/url/upgrade" } }
+    }
+}
