@@ -24,6 +24,8 @@ let package = Package(
         .executable(name: "upgradelink-fetch", targets: ["upgradelink-fetch"]),
         .executable(name: "upgradelink-installer", targets: ["upgradelink-installer"]),
         .executable(name: "upgradelink-sim", targets: ["upgradelink-sim"]),
+        // Preloaded by tests that turn a process's clock.
+        .library(name: "fakeclock", type: .dynamic, targets: ["FakeClock"]),
     ],
     dependencies: [
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
@@ -80,7 +82,8 @@ let package = Package(
         .target(
             name: "Simulator",
             dependencies: [
-                "FlyingFox", .product(name: "FlyingSocks", package: "FlyingFox"), "TOMLKit", "CCrypto", "Host", subprocess,
+                "FlyingFox", .product(name: "FlyingSocks", package: "FlyingFox"), "TOMLKit", "CCrypto", "Host",
+                subprocess,
                 system,
             ], swiftSettings: strict),
         .executableTarget(
@@ -91,23 +94,37 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests: one folder for each target.
+        .target(name: "FakeClock", path: "Tests/FakeClock"),
         .testTarget(name: "UpdateCoreTests", dependencies: ["UpdateCore"], swiftSettings: strict),
-        .testTarget(name: "UpgradeLinkAPITests", dependencies: ["UpgradeLinkAPI", "UpdateCore", "Verification"], swiftSettings: strict),
+        .testTarget(
+            name: "UpgradeLinkAPITests", dependencies: ["UpgradeLinkAPI", "UpdateCore", "Verification"],
+            swiftSettings: strict),
         .target(
             name: "TestSupport", dependencies: ["Host", "Simulator", "UpdateCore", subprocess, system],
             path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "HostTests", dependencies: ["Host", "UpdateCore", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Host", "UpdateCore", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "VerificationTests", dependencies: ["Verification", "Host", "UpdateCore", "Simulator", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "ArchitectureTests", dependencies: ["Host", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "FetchTests", dependencies: ["upgradelink-fetch", "Host", "UpdateCore", "Simulator", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "InstallationTests", dependencies: ["upgradelink-installer", "Installation", "Verification", "Host", "UpdateCore", "Simulator", "TestSupport"],
+            name: "ConfigurationTests", dependencies: ["Configuration", "Host", "UpdateCore", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "VerificationTests",
+            dependencies: ["Verification", "Host", "UpdateCore", "Simulator", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ArchitectureTests", dependencies: ["Host", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "FetchTests", dependencies: ["upgradelink-fetch", "Host", "UpdateCore", "Simulator", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "InstallationTests",
+            dependencies: [
+                "upgradelink-installer", "Installation", "Verification", "Host", "UpdateCore", "Simulator",
+                "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "AgentTests",
             dependencies: [
-                "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Agent", "Configuration", "Host", "UpdateCore",
+                "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Agent", "Configuration", "Host",
+                "UpdateCore",
                 "Simulator", "TestSupport", subprocess, system,
             ], swiftSettings: strict),
     ]

@@ -20,7 +20,8 @@ import Testing
     private func devKey(_ device: String = "") async throws -> String {
         try scratch.write(
             "etc/upgradelinkd/upgradelinkd.toml",
-            "[credentials]\naccessKey = \"a\"\nsecretKey = \"b\"\n[device]\nurlKey = \"k\"\nversionCode = 1\n\(device)\n[verification]\nkeysFolder = \"/\"")
+            "[credentials]\naccessKey = \"a\"\nsecretKey = \"b\"\n[device]\nurlKey = \"k\"\nversionCode = 1\n\(device)\n[verification]\nkeysFolder = \"/\""
+        )
         let settings = try Settings.load(root: scratch.path, environment: [:])
         try Files.createFolder("\(scratch.path)/state")
         let interfaces = NetworkInterfaces(root: "\(scratch.path)/net") { _ in nil }
@@ -32,10 +33,14 @@ import Testing
 
     @Test(
         arguments: [
-            ("", "001122aabbcc"), ("devKeyFormat = \"upperHex\"", "001122AABBCC"), ("devKeyFormat = \"colons\"", "00:11:22:aa:bb:cc"),
+            ("", "001122aabbcc"), ("devKeyFormat = \"upperHex\"", "001122AABBCC"),
+            ("devKeyFormat = \"colons\"", "00:11:22:aa:bb:cc"),
             ("devKeyFormat = \"upperColons\"", "00:11:22:AA:BB:CC"),
             // printf '%s' salt001122aabbcc | sha256sum
-            ("devKeyFormat = \"sha256\"\ndevKeySalt = \"salt\"", "e265d047b824a6d2c5a6ed8ac705a36fd9d55f13a263c2d056890f1ce0b58581"),
+            (
+                "devKeyFormat = \"sha256\"\ndevKeySalt = \"salt\"",
+                "e265d047b824a6d2c5a6ed8ac705a36fd9d55f13a263c2d056890f1ce0b58581"
+            ),
             ("devKey = \"my-box\"", "my-box"),
         ])
     func theDevKeyHasTheConfiguredForm(device: String, expected: String) async throws {

@@ -16,7 +16,8 @@ import Testing
         // The module counts how often it is called to install.
         try box.scratch.write(
             "modules/counting",
-            "#!/bin/sh\n[ \"$1\" != ArtifactInstall ] || echo x >>\(count)\nexec \(repositoryFolder)/packaging/modules/directory \"$@\"\n", mode: 0o755)
+            "#!/bin/sh\n[ \"$1\" != ArtifactInstall ] || echo x >>\(count)\nexec \(repositoryFolder)/packaging/modules/directory \"$@\"\n",
+            mode: 0o755)
         let faults = [Fault(path: "/files/v2", bytesPerSecond: 1_500_000)]
         let configuration = box.server([version], faults: faults)
         var chance = SystemRandomNumberGenerator()
@@ -31,7 +32,10 @@ import Testing
             }
             try await AgentProcess.run(box) { agent async throws in
                 #expect(await agent.says("Up to date (v2, code 2)", within: 40), "killed after \(delays); \(agent.log)")
-                #expect(await eventually { await server.reports("app_upgrade_upgrade").contains { $0.contains("\"code\":0,") } })
+                #expect(
+                    await eventually {
+                        await server.reports("app_upgrade_upgrade").contains { $0.contains("\"code\":0,") }
+                    })
             }
         }
         #expect(box.runs == 2)

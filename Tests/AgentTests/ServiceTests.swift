@@ -15,7 +15,9 @@ import UpdateCore
 
     @Test func sigtermIsAnsweredWithinASecond() async throws {
         let version = try await box.publish(2, ballast: 2_000_000)
-        try await SimulatedServer.run(box.server([version], faults: [Fault(path: "/files/v2", bytesPerSecond: 100_000)])) { server async throws in
+        try await SimulatedServer.run(
+            box.server([version], faults: [Fault(path: "/files/v2", bytesPerSecond: 100_000)])
+        ) { server async throws in
             try box.configure(server: server.url)
             let run = try await AgentProcess.run(box) { agent async throws in
                 // In the middle of something.
@@ -70,7 +72,9 @@ import UpdateCore
     }
 
     @Test func theWatchdogIsFed() async throws {
-        try box.configure(server: "http://127.0.0.1:\(try TLSFront.freePort())", changes: "[poll]\nbackOffBase = \"1h\"\nbackOffCap = \"1h\"")
+        try box.configure(
+            server: "http://127.0.0.1:\(try TLSFront.freePort())",
+            changes: "[poll]\nbackOffBase = \"1h\"\nbackOffCap = \"1h\"")
         try await AgentProcess.run(box, environment: ["WATCHDOG_USEC": "400000"]) { agent async throws in
             #expect(await eventually { agent.messages.count { $0 == "WATCHDOG=1" } >= 5 })
             // A main queue that stands still feeds nobody.
@@ -104,7 +108,10 @@ import UpdateCore
         }
         #expect(run.end == .exited(78))
         #expect(run.log.count == 1)
-        #expect(run.log[0].hasSuffix("test.toml: poll.interval: found false, allowed is a length of time from 1 s to 90 d, such as \"90s\", \"15min\" or \"6h\""))
+        #expect(
+            run.log[0].hasSuffix(
+                "test.toml: poll.interval: found false, allowed is a length of time from 1 s to 90 d, such as \"90s\", \"15min\" or \"6h\""
+            ))
         let check = try await command(["--check-config", "--root", box.scratch.path])
         #expect(check.status == .exited(78))
         #expect(check.errors.split(separator: "\n").count == 1 && check.errors.contains("poll.interval: found false"))
@@ -119,16 +126,23 @@ import UpdateCore
         #expect(try await command(["--nonsense"]).status == .exited(64))
     }
 
-    private func command(_ arguments: [String]) async throws -> (status: TerminationStatus, output: String, errors: String) {
+    private func command(
+        _ arguments: [String]
+    ) async throws -> (status: TerminationStatus, output: String, errors: String) {
         let result = try await Subprocess.run(
-            .path(FilePath("\(programsFolder)/upgradelinkd")), arguments: .init(arguments), output: .string(limit: 65_536),
+            .path(FilePath("\(programsFolder)/upgradelinkd")), arguments: .init(arguments),
+            output: .string(limit: 65_536),
             error: .string(limit: 65_536))
         return (result.terminationStatus, result.standardOutput, result.standardError)
     }
 
     @Test func theSecretIsInNobodysArgumentsOrEnvironment() async throws {
         let version = try await box.publish(2, ballast: 2_000_000)
-        try await SimulatedServer.run(box.server([version], faults: [Fault(path: "/files/v2", times: 2, bytesPerSecond: 500_000), Fault(path: "/v1", delay: 0.5)])) {
+        try await SimulatedServer.run(
+            box.server(
+                [version],
+                faults: [Fault(path: "/files/v2", times: 2, bytesPerSecond: 500_000), Fault(path: "/v1", delay: 0.5)])
+        ) {
             server async throws in
             try box.configure(server: server.url)
             let run = try await AgentProcess.run(box) { agent async throws in
@@ -173,7 +187,8 @@ import UpdateCore
         }
         let state = "\(box.scratch.path)/state"
         try Files.createFolder(state)
-        try await execute("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", state])
+        try await execute("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", state])
+        defer { umount2(state, CInt(MNT_DETACH)) }
         let version = try await box.publish(2)
         try await SimulatedServer.run(box.server([version])) { server async throws in
             try box.configure(server: server.url)
@@ -181,13 +196,15 @@ import UpdateCore
             try Files.replace("\(state)/lock", with: [])
             try? await execute("sh", ["-c", "cat /dev/zero >\(state)/ballast"])
             try await AgentProcess.run(box) { agent async throws in
-                #expect(await agent.says("Cannot store the state: cannot write \(state)/state.json.new: No space left on device"), "\(agent.statuses)")
+                #expect(
+                    await agent.says(
+                        "Cannot store the state: cannot write \(state)/state.json.new: No space left on device"),
+                    "\(agent.statuses)")
                 #expect(box.runs == 1)
                 unlink("\(state)/ballast")
                 #expect(await agent.says("Up to date (v2, code 2)"))
             }
         }
-        try await execute("umount", [state])
     }
 
     private func workers() async -> [pid_t] {
@@ -203,7 +220,9 @@ import UpdateCore
         var buffer = [CChar](repeating: 0, count: 4096)
         return names.contains { name in
             let count = readlink("/proc/\(pid)/fd/\(name)", &buffer, buffer.count - 1)
-            return count > 0 && String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self).hasPrefix(box.scratch.path)
+            return count > 0
+                && String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self).hasPrefix(
+                    box.scratch.path)
         }
     }
 }

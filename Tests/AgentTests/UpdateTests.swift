@@ -13,14 +13,12 @@ import UpdateCore
 
     /// Runs an agent against a server, until the body is done.
     private func play<Value: Sendable>(
-        _ versions: [Version], faults: [Fault] = [], changes: String = "", wrapper: [String] = [], environment: [String: String] = [:],
-        clockOffset: Double = 0, body: @Sendable (AgentProcess, RunningServer) async throws -> Value
+        _ versions: [Version], faults: [Fault] = [], changes: String = "",
+        clock: FakeClock? = nil, body: @Sendable (AgentProcess, RunningServer) async throws -> Value
     ) async throws -> (value: Value, end: ProcessEnd, log: [String]) {
-        var configuration = box.server(versions, faults: faults)
-        configuration.clockOffset = clockOffset
-        return try await SimulatedServer.run(configuration) { server async throws in
+        try await SimulatedServer.run(box.server(versions, faults: faults)) { server async throws in
             try box.configure(server: server.url, changes: changes)
-            return try await AgentProcess.run(box, wrapper: wrapper, environment: environment) { agent async throws in
+            return try await AgentProcess.run(box, environment: clock?.environment ?? [:]) { agent async throws in
                 try await body(agent, server)
             }
         }
@@ -35,9 +33,12 @@ import UpdateCore
             #expect(agent.messages.first == "READY=1")
             #expect(await agent.logs("Offered v2 (code 2), \(name)"))
             let downloads = await server.reports("app_upgrade_download")
-            #expect(downloads.count == 1 && downloads[0].contains("\"code\":0,") && downloads[0].contains("\"downloadVersionCode\":2"))
+            #expect(
+                downloads.count == 1 && downloads[0].contains("\"code\":0,")
+                    && downloads[0].contains("\"downloadVersionCode\":2"))
             let upgrade = await server.reports("app_upgrade_upgrade")
-            #expect(upgrade[0].contains("\"upgradeVersionCode\":2,\"versionCode\":1") && upgrade[0].contains("\"code\":0,"))
+            #expect(
+                upgrade[0].contains("\"upgradeVersionCode\":2,\"versionCode\":1") && upgrade[0].contains("\"code\":0,"))
             #expect(await server.reports("app_start").count == 1)
             #expect(try Files.list("\(box.scratch.path)/staging") == [])
         }
@@ -111,14 +112,35 @@ import UpdateCore
     @Test(
         arguments: [
             (Fault(path: "/v1/url", status: 200, body: "{\"code\":0,\"data\":null}"), "Up to date (v1, code 1)"),
-            (Fault(path: "/v1/url", status: 400, body: "{\"code\":400002,\"msg\":\"m\",\"traceId\":\"t\"}"), "HTTP 400, code 400002 \"m\", traceId t; check [device]"),
-            (Fault(path: "/v1/url", status: 401, body: "{\"code\":401002,\"msg\":\"m\"}"), "check the access key and the secret key in [credentials]"),
-            (Fault(path: "/v1/url", status: 404, body: "{\"code\":404002,\"msg\":\"m\"}"), "check device.urlKey and server.url"),
-            (Fault(path: "/v1/url", status: 429, body: "{\"code\":429001,\"msg\":\"m\"}"), "The server's rate limit is reached (HTTP 429)"),
-            (Fault(path: "/v1/url", status: 500, body: "{\"code\":500001,\"msg\":\"m\"}"), "The server answered HTTP 500 (m)"),
-            (Fault(path: "/v1/url", status: 502, body: "<html>"), "The server answered HTTP 502 (an HTML page instead of JSON)"),
+            (
+                Fault(path: "/v1/url", status: 400, body: "{\"code\":400002,\"msg\":\"m\",\"traceId\":\"t\"}"),
+                "HTTP 400, code 400002 \"m\", traceId t; check [device]"
+            ),
+            (
+                Fault(path: "/v1/url", status: 401, body: "{\"code\":401002,\"msg\":\"m\"}"),
+                "check the access key and the secret key in [credentials]"
+            ),
+            (
+                Fault(path: "/v1/url", status: 404, body: "{\"code\":404002,\"msg\":\"m\"}"),
+                "check device.urlKey and server.url"
+            ),
+            (
+                Fault(path: "/v1/url", status: 429, body: "{\"code\":429001,\"msg\":\"m\"}"),
+                "The server's rate limit is reached (HTTP 429)"
+            ),
+            (
+                Fault(path: "/v1/url", status: 500, body: "{\"code\":500001,\"msg\":\"m\"}"),
+                "The server answered HTTP 500 (m)"
+            ),
+            (
+                Fault(path: "/v1/url", status: 502, body: "<html>"),
+                "The server answered HTTP 502 (an HTML page instead of JSON)"
+            ),
             (Fault(path: "/v1/url", status: 503, body: ""), "The server answered HTTP 503 (an empty body)"),
-            (Fault(path: "/v1/url", status: 200, body: "<!DOCTYPE html>"), "The server's reply makes no sense: an HTML page instead of JSON"),
+            (
+                Fault(path: "/v1/url", status: 200, body: "<!DOCTYPE html>"),
+                "The server's reply makes no sense: an HTML page instead of JSON"
+            ),
             (Fault(path: "/v1/url", delay: 0, contentLength: 0), "The server's reply makes no sense: an empty body"),
         ])
     func everyReplyIsVisibleInOneLine(fault: Fault, status: String) async throws {
@@ -140,7 +162,8 @@ import UpdateCore
     }
 
     @Test func retryAfterIsHonoured() async throws {
-        _ = try await play([], faults: [Fault(path: "/v1/url", status: 429, headers: ["Retry-After": "3600"])]) { agent, server async throws in
+        _ = try await play([], faults: [Fault(path: "/v1/url", status: 429, headers: ["Retry-After": "3600"])]) {
+            agent, server async throws in
             #expect(await agent.says("rate limit is reached (HTTP 429); next check in 1 h"))
             #expect(await server.polls == 1)
         }
@@ -151,18 +174,19 @@ import UpdateCore
         version.file = "absent"
         _ = try await play([version], changes: "[poll]\ninterval = \"1h\"") { agent, server async throws in
             #expect(await agent.says("V2 (code 2) cannot be had: HTTP 404"))
-            #expect(await eventually { await server.reports("app_upgrade_download").first?.contains("\"code\":2,") == true })
+            #expect(
+                await eventually { await server.reports("app_upgrade_download").first?.contains("\"code\":2,") == true }
+            )
             #expect(await server.records.count { $0.path.hasPrefix("/files/") } == 1)
         }
     }
 
     // MARK: clocks
 
-    /// Boxes boot in 1970; here by libfaketime.
     @Test func aBoxThatBootsIn1970SignsWithTheServersTime() async throws {
         let version = try await box.publish(2)
-        let wrapper = ["faketime", "-f", "@1970-01-01 00:00:10"]
-        _ = try await play([version], wrapper: wrapper, environment: ["FAKETIME_DONT_FAKE_MONOTONIC": "1"]) { agent, server async throws in
+        let clock = try FakeClock(box.scratch, shows: 10)
+        _ = try await play([version], clock: clock) { agent, server async throws in
             #expect(await eventually { box.runs == 2 })
             #expect(await agent.logs("This box's clock is wrong"))
             let codes = await server.records.filter { $0.path == "/v1/url/upgrade" }.map(\.code)
@@ -174,16 +198,15 @@ import UpdateCore
     @Test func aTLSFailureInA1970IsNamedAsWhatItIs() async throws {
         try await SimulatedServer.run(box.server([])) { server async throws in
             try await TLSFront.run(of: server.port) { front async throws in
-                try box.configure(server: front.url, changes: "[server]\ncaBundle = \"\(front.caBundle)\"\n[poll]\nbackOffBase = \"1h\"\nbackOffCap = \"1h\"")
-                // The clock shows the time of a file, so that it can be set while the agent runs.
-                try await execute("touch", ["-d", "1970-01-02", "clock"], in: box.scratch.path)
-                let environment = [
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1", "FAKETIME_FOLLOW_FILE": "\(box.scratch.path)/clock",
-                ]
-                try await AgentProcess.run(box, wrapper: ["faketime", "-f", "%"], environment: environment) { agent async throws in
+                try box.configure(
+                    server: front.url,
+                    changes:
+                        "[server]\ncaBundle = \"\(front.caBundle)\"\n[poll]\nbackOffBase = \"1h\"\nbackOffCap = \"1h\"")
+                let clock = try FakeClock(box.scratch, shows: 86_400)
+                try await AgentProcess.run(box, environment: clock.environment) { agent async throws in
                     #expect(await agent.says("The clock of this box is not set"), "\(agent.statuses)")
                     let polls = await server.polls
-                    try await execute("touch", ["clock"], in: box.scratch.path)
+                    try clock.set(nil)
                     #expect(await agent.logs("The clock has been set"))
                     #expect(await agent.says("Up to date (v1, code 1)"), "\(agent.statuses)")
                     #expect(await server.polls > polls)

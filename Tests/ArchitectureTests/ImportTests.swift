@@ -9,14 +9,21 @@ import Testing
     private static let allowed: [String: Set<String>] = [
         "UpdateCore": [],
         "UpgradeLinkAPI": ["UpdateCore", "FoundationEssentials"],
-        "Host": ["UpdateCore", "CHost", "Glibc", "Dispatch", "Synchronization", "FoundationEssentials", "Subprocess", "SystemPackage"],
+        "Host": [
+            "UpdateCore", "CHost", "Glibc", "Dispatch", "Synchronization", "FoundationEssentials", "Subprocess",
+            "SystemPackage",
+        ],
         "Configuration": ["UpdateCore", "Host", "FoundationEssentials", "TOMLKit"],
         "Fetch": ["UpdateCore", "Host", "CCurl", "Glibc", "Synchronization", "FoundationEssentials"],
         "Verification": ["UpdateCore", "Host", "CCrypto", "Glibc", "FoundationEssentials"],
         "Installation": ["UpdateCore", "Host", "Verification", "Synchronization", "FoundationEssentials"],
         "Systemd": ["UpdateCore", "Host", "CSystemd", "Glibc", "Logging"],
-        "Agent": ["UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "Dispatch", "Logging", "FoundationEssentials"],
-        "upgradelinkd": ["Agent", "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Dispatch", "Logging", "ArgumentParser"],
+        "Agent": [
+            "UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "Dispatch", "Logging", "FoundationEssentials",
+        ],
+        "upgradelinkd": [
+            "Agent", "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Dispatch", "Logging", "ArgumentParser",
+        ],
         "upgradelink-fetch": ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore", "Glibc"],
         "upgradelink-installer": ["Installation", "Verification", "Configuration", "Host", "UpdateCore", "Glibc"],
     ]
@@ -26,7 +33,9 @@ import Testing
         return try Files.list(folder).filter { $0.hasSuffix(".swift") }.flatMap { name in
             let text = String(decoding: try Files.read("\(folder)/\(name)", limit: 1 << 20), as: UTF8.self)
             return text.split(separator: "\n").compactMap { line -> (file: String, module: String)? in
-                let words = line.split(separator: " ").drop { $0.hasPrefix("@") || ["public", "package", "internal"].contains($0) }
+                let words = line.split(separator: " ").drop {
+                    $0.hasPrefix("@") || ["public", "package", "internal"].contains($0)
+                }
                 guard words.first == "import", let module = words.dropFirst().last else { return nil }
                 return ("\(target)/\(name)", String(module.prefix { $0 != "." }))
             }
@@ -52,7 +61,10 @@ import Testing
         let folder = "\(repositoryFolder)/Sources/UpdateCore"
         for name in try Files.list(folder) {
             let text = String(decoding: try Files.read("\(folder)/\(name)", limit: 1 << 20), as: UTF8.self)
-            for word in ["SystemRandomNumberGenerator", "ContinuousClock", "SuspendingClock", ".random(in: 0)", "Task {", "await "] {
+            for word in [
+                "SystemRandomNumberGenerator", "ContinuousClock", "SuspendingClock", ".random(in: 0)", "Task {",
+                "await ",
+            ] {
                 #expect(!text.contains(word), "\(name) has \(word)")
             }
         }

@@ -26,7 +26,9 @@ import UpdateCore
 
         """
 
-    private func load(_ text: String? = nil, _ environment: [String: String] = [:]) throws(ConfigurationError) -> Settings {
+    private func load(
+        _ text: String? = nil, _ environment: [String: String] = [:]
+    ) throws(ConfigurationError) -> Settings {
         do { try root.write("etc/upgradelinkd/upgradelinkd.toml", text ?? minimal) } catch { Issue.record("\(error)") }
         return try Settings.load(root: root.path, environment: environment)
     }
@@ -46,27 +48,66 @@ import UpdateCore
 
     @Test(
         arguments: [
-            ("[poll]\ninterval = \"fast\"", "poll.interval: found the text \"fast\", allowed is a length of time from 1 s to 90 d, such as \"90s\", \"15min\" or \"6h\""),
-            ("[poll]\ninterval = 0", "poll.interval: found the number 0, allowed is a length of time from 1 s to 90 d, such as \"90s\", \"15min\" or \"6h\""),
-            ("[poll]\nintervall = \"6h\"", "poll.intervall: found a key that is not known; allowed are poll.interval, poll.splay, poll.backOffBase, poll.backOffCap"),
+            (
+                "[poll]\ninterval = \"fast\"",
+                "poll.interval: found the text \"fast\", allowed is a length of time from 1 s to 90 d, such as \"90s\", \"15min\" or \"6h\""
+            ),
+            (
+                "[poll]\ninterval = 0",
+                "poll.interval: found the number 0, allowed is a length of time from 1 s to 90 d, such as \"90s\", \"15min\" or \"6h\""
+            ),
+            (
+                "[poll]\nintervall = \"6h\"",
+                "poll.intervall: found a key that is not known; allowed are poll.interval, poll.splay, poll.backOffBase, poll.backOffCap"
+            ),
             ("[poll]\nInterval = \"6h\"", "poll.Interval: found a key that is not known; did you mean poll.interval?"),
-            ("[pole]\ninterval = 1", "pole: found a key that is not known; allowed are credentials, device, download, install, poll, server, state, verification"),
+            (
+                "[pole]\ninterval = 1",
+                "pole: found a key that is not known; allowed are credentials, device, download, install, poll, server, state, verification"
+            ),
             ("poll = 5", "poll: found the number 5, allowed is a table: [poll]"),
             ("[server]\nurl = \"ftp://x\"", "server.url: found the text \"ftp://x\", allowed is an http or https URL"),
-            ("[server]\ncaBundle = \"relative\"", "server.caBundle: found the text \"relative\", allowed is an absolute path"),
+            (
+                "[server]\ncaBundle = \"relative\"",
+                "server.caBundle: found the text \"relative\", allowed is an absolute path"
+            ),
             ("[server]\ncaBundle = \"/nonexistent\"", "server.caBundle: found \"/nonexistent\", which does not exist"),
-            ("[server]\nclientKey = \"/etc/passwd\"", "server.clientCertificate: missing, and needed beside server.clientKey"),
-            ("[download]\nbeforeConsent = \"yes\"", "download.beforeConsent: found the text \"yes\", allowed are true and false"),
-            ("[download]\nsizeLimit = \"big\"", "download.sizeLimit: found the text \"big\", allowed is a number of bytes from 1 to 9223372036854775807, such as 65536, \"512K\" or \"8G\""),
-            ("[verification]\nmode = \"gpg\"", "verification.mode: found the text \"gpg\", allowed is one of \"minisign\", \"sha256\", \"none\""),
+            (
+                "[server]\nclientKey = \"/etc/passwd\"",
+                "server.clientCertificate: missing, and needed beside server.clientKey"
+            ),
+            (
+                "[download]\nbeforeConsent = \"yes\"",
+                "download.beforeConsent: found the text \"yes\", allowed are true and false"
+            ),
+            (
+                "[download]\nsizeLimit = \"big\"",
+                "download.sizeLimit: found the text \"big\", allowed is a number of bytes from 1 to 9223372036854775807, such as 65536, \"512K\" or \"8G\""
+            ),
+            (
+                "[verification]\nmode = \"gpg\"",
+                "verification.mode: found the text \"gpg\", allowed is one of \"minisign\", \"sha256\", \"none\""
+            ),
             ("[verification]\nkeys = [\"abc\"]", "verification.keys: found \"abc\", allowed are minisign public keys"),
             ("[verification]\nkeys = [7]", "verification.keys: found the number 7 in the list, allowed are texts"),
-            ("[install]\nmodule = \"../../bin/sh\"", "install.module: found \"../../bin/sh\", allowed is a plain file name"),
+            (
+                "[install]\nmodule = \"../../bin/sh\"",
+                "install.module: found \"../../bin/sh\", allowed is a plain file name"
+            ),
             ("[install]\nfiles = {\"../x\" = \"y\"}", "install.files: found \"../x\", allowed is a plain file name"),
             ("[install]\nfiles = {a = 1}", "install.files: found the number 1 for \"a\", allowed are texts"),
-            ("[install]\nattempts = 0", "install.attempts: found the number 0, allowed is a whole number from 1 to 100"),
-            ("[install.timeouts]\nArtifactInstall = \"soon\"", "install.timeouts: ArtifactInstall: found the text \"soon\", allowed is a length of time from 1 s to 7 d, such as \"90s\", \"15min\" or \"6h\""),
-            ("[install]\nrebootCommand = [\"reboot\"]", "install.rebootCommand: allowed is an absolute path and its arguments"),
+            (
+                "[install]\nattempts = 0",
+                "install.attempts: found the number 0, allowed is a whole number from 1 to 100"
+            ),
+            (
+                "[install.timeouts]\nArtifactInstall = \"soon\"",
+                "install.timeouts: ArtifactInstall: found the text \"soon\", allowed is a length of time from 1 s to 7 d, such as \"90s\", \"15min\" or \"6h\""
+            ),
+            (
+                "[install]\nrebootCommand = [\"reboot\"]",
+                "install.rebootCommand: allowed is an absolute path and its arguments"
+            ),
             ("[poll]\nbackOffBase = \"2h\"", "poll.backOffBase: found 2 h, allowed is at most poll.backOffCap, 1 h"),
             ("[state]\nfolder = 2020-01-01", "state.folder: found the date or time "),
         ])
@@ -83,26 +124,40 @@ import UpdateCore
     }
 
     @Test func whatIsMissingIsNamedWithItsRemedy() {
-        #expect(complaint("") == "\(Self.main): credentials.accessKey: missing; set it here, or credentials.accessKeyFile, or LoadCredential=accessKey: in the unit")
-        #expect(complaint("[credentials]\naccessKey = \"a\"\nsecretKey = \"b\"") == "\(Self.main): device.urlKey: missing; set it to the application's urlKey on the server")
-        #expect(complaint("[credentials]\naccessKey = \"a\"\nsecretKey = \"b\"\n[device]\nurlKey = \"k\"").contains("device.versionFile: missing"))
+        #expect(
+            complaint("")
+                == "\(Self.main): credentials.accessKey: missing; set it here, or credentials.accessKeyFile, or LoadCredential=accessKey: in the unit"
+        )
+        #expect(
+            complaint("[credentials]\naccessKey = \"a\"\nsecretKey = \"b\"")
+                == "\(Self.main): device.urlKey: missing; set it to the application's urlKey on the server")
+        #expect(
+            complaint("[credentials]\naccessKey = \"a\"\nsecretKey = \"b\"\n[device]\nurlKey = \"k\"").contains(
+                "device.versionFile: missing"))
     }
 
     @Test func oneVersionSourceIsEnough() {
         let text = minimal.replacing("versionCode = 3", with: "versionCode = 3\nversionFile = \"/etc/os-release\"")
-        #expect(complaint(text) == "\(Self.main): device.versionFile: found beside device.versionCode, allowed is one of the two")
+        #expect(
+            complaint(text)
+                == "\(Self.main): device.versionFile: found beside device.versionCode, allowed is one of the two")
     }
 
     @Test func theSecretIsInNoComplaint() {
         let text = minimal.replacing("\"very-secret\"", with: "[\"very-secret\"]")
-        #expect(complaint(text) == "\(Self.main): credentials.secretKey: found something else, allowed is a text that is not empty")
+        #expect(
+            complaint(text)
+                == "\(Self.main): credentials.secretKey: found something else, allowed is a text that is not empty")
     }
 
     // MARK: where it comes from
 
     @Test func laterFilesWin() throws {
-        try root.write("usr/lib/upgradelinkd/upgradelinkd.toml", "[poll]\ninterval = \"1h\"\nsplay = \"1s\"\nbackOffBase = \"1s\"\nbackOffCap = \"3s\"")
-        try root.write("usr/lib/upgradelinkd/upgradelinkd.toml.d/10-vendor.toml", "[poll]\nsplay = \"2s\"\nbackOffBase = \"2s\"")
+        try root.write(
+            "usr/lib/upgradelinkd/upgradelinkd.toml",
+            "[poll]\ninterval = \"1h\"\nsplay = \"1s\"\nbackOffBase = \"1s\"\nbackOffCap = \"3s\"")
+        try root.write(
+            "usr/lib/upgradelinkd/upgradelinkd.toml.d/10-vendor.toml", "[poll]\nsplay = \"2s\"\nbackOffBase = \"2s\"")
         try root.write("etc/upgradelinkd/upgradelinkd.toml.d/20-site.toml", "[poll]\nbackOffBase = \"3s\"")
         try root.write("usr/lib/upgradelinkd/upgradelinkd.toml.d/30-replaced.toml", "[poll]\ninterval = \"9h\"")
         try root.write("etc/upgradelinkd/upgradelinkd.toml.d/30-replaced.toml", "")
@@ -121,7 +176,9 @@ import UpdateCore
         #expect(first.credentials == Credentials(accessKey: "from-systemd", secretKey: Secret("s1")))
         let second = try load(device + "[credentials]\nsecretKeyFile = \"\(file)\"", environment)
         #expect(second.credentials.secretKey.value == "s2")
-        #expect(complaint(device + "[credentials]\nsecretKeyFile = \"/nonexistent\"", environment).contains("credentials.secretKeyFile: cannot open /nonexistent"))
+        #expect(
+            complaint(device + "[credentials]\nsecretKeyFile = \"/nonexistent\"", environment).contains(
+                "credentials.secretKeyFile: cannot open /nonexistent"))
         #expect(complaint(device + "[credentials]\nsecretKeyFile = \"/dev/null\"", environment).contains("is empty"))
     }
 
@@ -153,15 +210,20 @@ import UpdateCore
 
     /// What the annotated file says is the default is the default: with every such line switched on nothing changes.
     @Test func theShippedFileTellsTheTruth() throws {
-        let shipped = String(decoding: try Files.read("\(repositoryFolder)/config/upgradelinkd.toml", limit: 1 << 20), as: UTF8.self)
+        let shipped = String(
+            decoding: try Files.read("\(repositoryFolder)/config/upgradelinkd.toml", limit: 1 << 20), as: UTF8.self)
         let examples = [
-            "signingPath", "caBundle", "clientCertificate", "clientKey", "proxy", "accessKey", "secretKey", "urlKey", "devModelKey",
-            "devKey ", "interface", "devKeySalt", "versionFile", "versionCodeKey", "versionNameKey", "versionCode", "versionName",
+            "signingPath", "caBundle", "clientCertificate", "clientKey", "proxy", "accessKey", "secretKey", "urlKey",
+            "devModelKey",
+            "devKey ", "interface", "devKeySalt", "versionFile", "versionCodeKey", "versionNameKey", "versionCode",
+            "versionName",
             "files", "timeouts", "keysFolder", "keys =",
         ]
         var options = 0
         let lines = shipped.split(separator: "\n").map { line -> String in
-            guard line.hasPrefix("# "), line.contains(" = "), line.dropFirst(2).first?.isLowercase == true else { return String(line) }
+            guard line.hasPrefix("# "), line.contains(" = "), line.dropFirst(2).first?.isLowercase == true else {
+                return String(line)
+            }
             options += 1
             return examples.contains { line.dropFirst(2).hasPrefix($0) } ? String(line) : String(line.dropFirst(2))
         }
@@ -172,7 +234,8 @@ import UpdateCore
     }
 
     @Test func everyOptionIsInTheShippedFile() throws {
-        let shipped = String(decoding: try Files.read("\(repositoryFolder)/config/upgradelinkd.toml", limit: 1 << 20), as: UTF8.self)
+        let shipped = String(
+            decoding: try Files.read("\(repositoryFolder)/config/upgradelinkd.toml", limit: 1 << 20), as: UTF8.self)
         var section = ""
         var documented: Set<String> = []
         for line in shipped.split(separator: "\n") {
@@ -190,9 +253,13 @@ import UpdateCore
         let file = try root.write("release", "# comment\nNAME='Box'\nVERSION_CODE=\"42\"\nVERSION=\"4.2 \u{1B}[1m\"\n")
         let source = VersionSource.file(path: file, codeKey: "VERSION_CODE", nameKey: nil)
         #expect(source.read() == .known(versionCode: 42, versionName: "4.2  [1m"))
-        #expect(VersionSource.file(path: file, codeKey: "OTHER", nameKey: nil).read() == .unknown("\(file) has no line OTHER=… (device.versionCodeKey)"))
+        #expect(
+            VersionSource.file(path: file, codeKey: "OTHER", nameKey: nil).read()
+                == .unknown("\(file) has no line OTHER=… (device.versionCodeKey)"))
         try root.write("release", "VERSION_CODE=zero")
         #expect(source.read() == .unknown("VERSION_CODE in \(file) is \"zero\", not a positive number"))
-        #expect(VersionSource.file(path: "/nonexistent", codeKey: "A", nameKey: nil).read() == .unknown("cannot open /nonexistent: No such file or directory (device.versionFile)"))
+        #expect(
+            VersionSource.file(path: "/nonexistent", codeKey: "A", nameKey: nil).read()
+                == .unknown("cannot open /nonexistent: No such file or directory (device.versionFile)"))
     }
 }

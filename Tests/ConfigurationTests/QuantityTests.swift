@@ -7,7 +7,8 @@ var allOptionKeys: [String] { Schema.options.map(\.key) }
 @Suite struct QuantityTests {
     @Test(
         arguments: [
-            ("90", 90.0), ("90s", 90), ("15min", 900), ("15m", 900), ("6h", 21_600), ("1h 30min", 5400), ("1h30min", 5400),
+            ("90", 90.0), ("90s", 90), ("15min", 900), ("15m", 900), ("6h", 21_600), ("1h 30min", 5400),
+            ("1h30min", 5400),
             ("2 d", 172_800), ("1w", 604_800), ("500ms", 0.5), ("1.5h", 5400),
         ])
     func lengthsOfTime(text: String, seconds: Double) {
@@ -19,7 +20,10 @@ var allOptionKeys: [String] { Schema.options.map(\.key) }
         #expect(Quantity.seconds(text) == nil)
     }
 
-    @Test(arguments: [("65536", 65_536), ("512K", 524_288), ("8G", 8_589_934_592), ("1.5M", 1_572_864), ("64MB", 64_000_000), ("1KiB", 1024)])
+    @Test(arguments: [
+        ("65536", 65_536), ("512K", 524_288), ("8G", 8_589_934_592), ("1.5M", 1_572_864), ("64MB", 64_000_000),
+        ("1KiB", 1024),
+    ])
     func sizes(text: String, bytes: Int) {
         #expect(Quantity.bytes(text) == bytes)
     }
@@ -30,7 +34,8 @@ var allOptionKeys: [String] { Schema.options.map(\.key) }
     }
 
     @Test func metaDataBecomesJSON() throws {
-        let fragment = try Fragment(file: "x", text: "[install.metaData]\na = \"q\\\"\\n\"\nb = [1, 2.5, true]\nc = { d = \"e\" }")
+        let fragment = try Fragment(
+            file: "x", text: "[install.metaData]\na = \"q\\\"\\n\"\nb = [1, 2.5, true]\nc = { d = \"e\" }")
         #expect(fragment.values["install.metaData"]?.json == #"{"a":"q\"\n","b":[1,2.5,true],"c":{"d":"e"}}"#)
     }
 }

@@ -119,7 +119,8 @@ import UpdateCore
 
     @Test(
         arguments: [
-            "", "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "", "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             "HTTP/1.1 999999999999 X\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
         ])
     func brokenHTTPIsTrouble(bytes: String) async throws {
@@ -156,7 +157,8 @@ import UpdateCore
             func report(_ urlKey: String) async throws -> FetchReport? {
                 let ask = rig.askJob(server.url)
                 let job = ReportJob(
-                    server: ask.server, credentials: ask.credentials, serverClock: nil, urlKey: urlKey, devModelKey: nil, devKey: "d",
+                    server: ask.server, credentials: ask.credentials, serverClock: nil, urlKey: urlKey,
+                    devModelKey: nil, devKey: "d",
                     report: Report(kind: .appStart(versionCode: 1), time: Clock.wallTime))
                 return try await fetch.run(.report(job)).reports.last
             }
@@ -211,7 +213,8 @@ import UpdateCore
 
     @Test func aRedirectFromHTTPSToHTTPIsRefused() async throws {
         try await SimulatedServer.run(rig.configuration()) { server async throws in
-            try await TLSFront.run(of: server.port, locations: "location /files/ { return 302 \(server.url)$uri; }") { front async throws in
+            try await TLSFront.run(of: server.port, locations: "location /files/ { return 302 \(server.url)$uri; }") {
+                front async throws in
                 let job = try rig.job(front.url) { $0.connection.caBundle = front.caBundle }
                 guard case .refused(let line)? = try await fetch.download(job) else {
                     Issue.record("not refused")
@@ -230,7 +233,8 @@ import UpdateCore
                 for mode in [VerificationPolicy.Mode.sha256, .none] {
                     let change: (inout DownloadJob) -> Void = {
                         $0.connection.caBundle = front.caBundle
-                        $0.verification = VerificationPolicy(mode: mode, keys: [], sidecarURL: "{url}.sha256", requireVersionCode: true)
+                        $0.verification = VerificationPolicy(
+                            mode: mode, keys: [], sidecarURL: "{url}.sha256", requireVersionCode: true)
                     }
                     guard case .verified? = try await fetch.download(rig.job(front.url, change: change)) else {
                         Issue.record("\(mode) over https")

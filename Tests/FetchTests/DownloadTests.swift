@@ -31,7 +31,10 @@ import UpdateCore
                 return
             }
             #expect(try rig.arrivedWhole(result))
-            #expect(reports.contains { if case .progress(let progress) = $0 { progress.received == Rig.size } else { false } })
+            #expect(
+                reports.contains {
+                    if case .progress(let progress) = $0 { progress.received == Rig.size } else { false }
+                })
             // The signature comes first: nobody downloads what is not signed.
             #expect(await server.records.map(\.path) == ["/files/v2.minisig", "/files/v2"])
         }
@@ -137,7 +140,8 @@ import UpdateCore
 
     @Test(arguments: [500, 502, 503, 504, 408, 425, 429])
     func aServerInTroubleIsTrouble(status: Int) async throws {
-        try await with([Fault(path: "/files/v2", status: status, headers: ["Retry-After": "77"])]) { server async throws in
+        try await with([Fault(path: "/files/v2", status: status, headers: ["Retry-After": "77"])]) {
+            server async throws in
             guard case .trouble(let trouble)? = try await fetch.download(rig.job(server.url)) else {
                 Issue.record("not trouble")
                 return
@@ -194,7 +198,9 @@ import UpdateCore
 
     @Test func aFileAboveTheLimitIsRefusedBeforeItsFirstByte() async throws {
         try await with { server async throws in
-            guard case .refused(let line)? = try await fetch.download(rig.job(server.url) { $0.sizeLimit = Rig.size - 1 }) else {
+            guard
+                case .refused(let line)? = try await fetch.download(rig.job(server.url) { $0.sizeLimit = Rig.size - 1 })
+            else {
                 Issue.record("not refused")
                 return
             }
@@ -205,7 +211,8 @@ import UpdateCore
 
     @Test func aDiskWithoutTheSpaceIsSaidToBeSo() async throws {
         try await with { server async throws in
-            guard case .noSpace(let line)? = try await fetch.download(rig.job(server.url) { $0.keepFree = Int.max / 2 }) else {
+            guard case .noSpace(let line)? = try await fetch.download(rig.job(server.url) { $0.keepFree = Int.max / 2 })
+            else {
                 Issue.record("no word of the space")
                 return
             }
@@ -243,8 +250,14 @@ import UpdateCore
         let sidecar = try Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)
         let raw = try RawServer { connection in
             connection == 1
-                ? [(Array("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(sidecar.count)\r\n\r\n".utf8) + sidecar, 0)]
-                : [(Array("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".utf8), 0)] + (0..<100).map { _ in ([1, 2, 3], 0.1) }
+                ? [
+                    (
+                        Array("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(sidecar.count)\r\n\r\n".utf8)
+                            + sidecar, 0
+                    )
+                ]
+                : [(Array("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".utf8), 0)]
+                    + (0..<100).map { _ in ([1, 2, 3], 0.1) }
         }
         let before = Clock.bootTime
         let result = try await fetch.download(
@@ -264,8 +277,14 @@ import UpdateCore
         let sidecar = try Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)
         let raw = try RawServer { connection in
             connection == 1
-                ? [(Array("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(sidecar.count)\r\n\r\n".utf8) + sidecar, 0)]
-                : [(Array("HTTP/1.1 200 OK\r\n\r\n".utf8), 0)] + (0..<64).map { _ in ([UInt8](repeating: 7, count: 100_000), 0) }
+                ? [
+                    (
+                        Array("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(sidecar.count)\r\n\r\n".utf8)
+                            + sidecar, 0
+                    )
+                ]
+                : [(Array("HTTP/1.1 200 OK\r\n\r\n".utf8), 0)]
+                    + (0..<64).map { _ in ([UInt8](repeating: 7, count: 100_000), 0) }
         }
         guard case .refused(let line)? = try await fetch.download(rig.job(raw.url) { $0.sizeLimit = 2_000_000 }) else {
             Issue.record("not refused")
@@ -284,7 +303,8 @@ import UpdateCore
                 let job = try JSONLine.encode(FetchJob.download(rig.job(server.url)))
                 var peaks: [Int] = []
                 var verified = false
-                let end = await Worker("\(programsFolder)/upgradelink-fetch", timeLimit: .seconds(60)).run(job) { line in
+                let end = await Worker("\(programsFolder)/upgradelink-fetch", timeLimit: .seconds(60)).run(job) {
+                    line in
                     if line.contains("verified") { verified = true }
                     peaks.append(peakOfChild())
                 }
@@ -302,7 +322,8 @@ import UpdateCore
 
     @Test func redirectsAreFollowedAFewTimes() async throws {
         try await with([
-            Fault(path: "/a", redirect: "/b"), Fault(path: "/b", redirect: "c/d"), Fault(path: "/c/d", redirect: "/files/v2"),
+            Fault(path: "/a", redirect: "/b"), Fault(path: "/b", redirect: "c/d"),
+            Fault(path: "/c/d", redirect: "/files/v2"),
         ]) { server async throws in
             var job = try rig.job(server.url, path: "/a")
             job.verification.sidecarURL = "\(server.url)/files/v2.minisig"
@@ -319,7 +340,9 @@ import UpdateCore
     @Test(arguments: ["file:///etc/passwd", "ftp://127.0.0.1/x", ""])
     func aRedirectOutOfTheWebIsRefused(target: String) async throws {
         try await with([Fault(path: "/a", redirect: target)]) { server async throws in
-            #expect(try await fetch.download(rig.job(server.url, path: "/a")) == .refused("HTTP 302 without a usable Location"))
+            #expect(
+                try await fetch.download(rig.job(server.url, path: "/a"))
+                    == .refused("HTTP 302 without a usable Location"))
         }
     }
 }

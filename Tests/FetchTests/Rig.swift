@@ -34,12 +34,16 @@ struct Rig: Sendable {
             ], faults: faults)
     }
 
-    func job(_ server: String, path: String = "/files/v2", change: (inout DownloadJob) -> Void = { _ in }) throws -> DownloadJob {
+    func job(
+        _ server: String, path: String = "/files/v2", change: (inout DownloadJob) -> Void = { _ in }
+    ) throws -> DownloadJob {
         let fields = OfferFields(
-            urlKey: Self.urlKey, versionName: "v2", versionCode: 2, urlPath: server + path, upgradeType: 2, promptUpgradeContent: "")
+            urlKey: Self.urlKey, versionName: "v2", versionCode: 2, urlPath: server + path, upgradeType: 2,
+            promptUpgradeContent: "")
         var job = DownloadJob(
             offer: try Offer(fields, answering: Question(urlKey: Self.urlKey, versionCode: 1)), devModelKey: nil,
-            connection: ServerConnection(url: server, connectTimeout: 20, requestTimeout: 20), folder: staging, speedLimit: 0,
+            connection: ServerConnection(url: server, connectTimeout: 20, requestTimeout: 20), folder: staging,
+            speedLimit: 0,
             sizeLimit: 1 << 30, keepFree: 0, lowSpeed: 100, lowSpeedTime: 30,
             verification: VerificationPolicy(
                 mode: .minisign, keys: [publisher.publicKey], sidecarURL: "{url}.minisig", requireVersionCode: true))

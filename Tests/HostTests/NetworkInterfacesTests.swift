@@ -16,7 +16,9 @@ import Testing
         try scratch.write("\(name)/address", address + "\n")
         try scratch.write("\(name)/addr_assign_type", assigned + "\n")
         try scratch.write("\(name)/type", type + "\n")
-        for folder in (physical ? ["device"] : []) + extra { try Files.createFolder("\(scratch.path)/\(name)/\(folder)") }
+        for folder in (physical ? ["device"] : []) + extra {
+            try Files.createFolder("\(scratch.path)/\(name)/\(folder)")
+        }
     }
 
     private func address(of name: String? = nil, permanent: [String: [UInt8]] = [:]) throws -> [UInt8] {

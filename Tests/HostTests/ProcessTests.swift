@@ -14,7 +14,9 @@ import UpdateCore
         var all: [String] { lines.withLock { $0 } }
     }
 
-    private func shell(_ script: String, timeLimit: Duration = .seconds(20)) async -> (ProcessEnd, out: [String], err: [String]) {
+    private func shell(
+        _ script: String, timeLimit: Duration = .seconds(20)
+    ) async -> (ProcessEnd, out: [String], err: [String]) {
         let output = Output()
         let errors = Output()
         let end = await Program("/bin/sh", ["-c", script], workingDirectory: "/tmp", timeLimit: timeLimit)
@@ -64,14 +66,17 @@ import UpdateCore
 
     @Test func aWorkerReadsItsRequestAndItsInputStaysOpen() async {
         var lines: [String] = []
-        let worker = Worker("/bin/sh", ["-c", "read request; echo got $request; read more || echo closed"], timeLimit: .milliseconds(700))
+        let worker = Worker(
+            "/bin/sh", ["-c", "read request; echo got $request; read more || echo closed"],
+            timeLimit: .milliseconds(700))
         let end = await worker.run(Array("hello\n".utf8)) { lines.append($0) }
         #expect(lines == ["got hello"])
         #expect(end == .timedOut)
     }
 
     @Test func aWorkerThatDiesBeforeReadingIsNoTrouble() async {
-        let end = await Worker("/bin/false", timeLimit: .seconds(10)).run([UInt8](repeating: 65, count: 1 << 20)) { _ in }
+        let end = await Worker("/bin/false", timeLimit: .seconds(10)).run([UInt8](repeating: 65, count: 1 << 20)) { _ in
+        }
         #expect(end == .exited(1))
     }
 }

@@ -21,18 +21,21 @@ import UpdateCore
 
     static let modules: [Module] = [
         Module(
-            name: "file", folder: "packaging/modules", install: "files = { destination = \"@BOX@/live/version\", permissions = \"640\" }",
+            name: "file", folder: "packaging/modules",
+            install: "files = { destination = \"@BOX@/live/version\", permissions = \"640\" }",
             versionFile: "@BOX@/live/version", isArchive: false),
         Module(
             name: "directory", folder: "packaging/modules", install: "files = { link = \"@BOX@/live\" }",
             versionFile: "@BOX@/live/version", isArchive: true),
         Module(
             name: "single-file", folder: ".cache/mender/usr/share/mender/modules/v3",
-            install: "fileName = \"version\"\nfiles = { dest_dir = \"@BOX@/live\", filename = \"version\", permissions = \"640\" }",
+            install:
+                "fileName = \"version\"\nfiles = { dest_dir = \"@BOX@/live\", filename = \"version\", permissions = \"640\" }",
             versionFile: "@BOX@/live/version", isArchive: false),
         Module(
             name: "directory", folder: ".cache/mender/usr/share/mender/modules/v3",
-            install: "fileName = \"update.tar\"\nfiles = { dest_dir = \"@BOX@/live\" }", versionFile: "@BOX@/live/version",
+            install: "fileName = \"update.tar\"\nfiles = { dest_dir = \"@BOX@/live\" }",
+            versionFile: "@BOX@/live/version",
             isArchive: true),
     ]
 
@@ -44,7 +47,9 @@ import UpdateCore
             versionFile: module.versionFile)
     }
 
-    private func order(_ box: InstallerBox, _ module: Module, _ id: Int, version: Int, says: Int? = nil) async throws -> InstallOrder {
+    private func order(
+        _ box: InstallerBox, _ module: Module, _ id: Int, version: Int, says: Int? = nil
+    ) async throws -> InstallOrder {
         let content = "VERSION_CODE=\(says ?? version)\n"
         if module.isArchive {
             try box.scratch.write("content/version", content)
@@ -66,7 +71,9 @@ import UpdateCore
             let order = try await order(box, module, version, version: version)
             #expect(try await box.run(.install(order)).result == .committed)
             #expect(live(box) == "VERSION_CODE=\(version)\n")
-            if module.isArchive { #expect(!box.scratch.exists("live/other-\(version - 1)"), "the old version's files are gone") }
+            if module.isArchive {
+                #expect(!box.scratch.exists("live/other-\(version - 1)"), "the old version's files are gone")
+            }
         }
     }
 
@@ -90,7 +97,9 @@ import UpdateCore
     @Test(arguments: modules)
     func aFailureBeforeAnythingWasThereLeavesTheBoxUsable(module: Module) async throws {
         let box = try await box(module)
-        guard case .rolledBack? = try await box.run(.install(try await order(box, module, 2, version: 2, says: 9))).result else {
+        guard
+            case .rolledBack? = try await box.run(.install(try await order(box, module, 2, version: 2, says: 9))).result
+        else {
             Issue.record("not rolled back")
             return
         }
@@ -105,7 +114,11 @@ import UpdateCore
         let order = try await order(box, module, 3, version: 3)
         let request = try JSONLine.encode(InstallRequest.install(order))
         _ = await Worker(
-            "/bin/sh", ["-c", "head -n 1 | timeout -s KILL \(delay) '\(programsFolder)/upgradelink-installer' --root '\(box.scratch.path)'"],
+            "/bin/sh",
+            [
+                "-c",
+                "head -n 1 | timeout -s KILL \(delay) '\(programsFolder)/upgradelink-installer' --root '\(box.scratch.path)'",
+            ],
             timeLimit: .seconds(30)
         ).run(request) { _ in }
         #expect(["VERSION_CODE=2\n", "VERSION_CODE=3\n"].contains(live(box)))
@@ -127,7 +140,9 @@ import UpdateCore
 
     @Test func theDirectoryModuleKeepsOneOldVersion() async throws {
         let box = try await box(Self.modules[1])
-        for version in 2...5 { _ = try await box.run(.install(try await order(box, Self.modules[1], version, version: version))) }
+        for version in 2...5 {
+            _ = try await box.run(.install(try await order(box, Self.modules[1], version, version: version)))
+        }
         #expect(try Files.list("\(box.scratch.path)/live.versions") == ["box-4", "box-5"])
     }
 

@@ -25,37 +25,110 @@ import UpdateCore
     }
 
     static let rows: [Row] = [
-        Row(name: "normal, no reboot, no rollback", reboot: "No", rollback: "No", chain: "Download Install Commit Cleanup", result: .committed),
-        Row(name: "normal, no rollback", rollback: "No", chain: "Download Install Reboot VerifyReboot Commit Cleanup", result: .committed),
+        Row(
+            name: "normal, no reboot, no rollback", reboot: "No", rollback: "No",
+            chain: "Download Install Commit Cleanup", result: .committed),
+        Row(
+            name: "normal, no rollback", rollback: "No", chain: "Download Install Reboot VerifyReboot Commit Cleanup",
+            result: .committed),
         Row(name: "normal", chain: "Download Install Reboot VerifyReboot Commit Cleanup", result: .committed),
-        Row(name: "no answers mean no", reboot: "", rollback: "", fails: "ArtifactCommit", chain: "Download Install Commit Failure Cleanup", result: .failed),
+        Row(
+            name: "no answers mean no", reboot: "", rollback: "", fails: "ArtifactCommit",
+            chain: "Download Install Commit Failure Cleanup", result: .failed),
         Row(name: "error in Download", fails: "Download", chain: "Download Cleanup", result: .rolledBack),
         Row(name: "killed in Download", killed: "Download", chain: "Download Cleanup", result: .rolledBack),
-        Row(name: "error in Install, no rollback", rollback: "No", fails: "ArtifactInstall", chain: "Download Install Failure Cleanup", result: .failed),
-        Row(name: "killed in Install, no rollback", rollback: "No", killed: "ArtifactInstall", chain: "Download Install Failure Cleanup", result: .failed),
-        Row(name: "error in Install", fails: "ArtifactInstall", chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "killed in Install", killed: "ArtifactInstall", chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "error in Install, no reboot", reboot: "No", fails: "ArtifactInstall", chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
-        Row(name: "error in Reboot", fails: "ArtifactReboot", chain: "Download Install Reboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "killed in Reboot", killed: "ArtifactReboot", chain: "Download Install Reboot VerifyReboot Commit Cleanup", result: .committed),
-        Row(name: "error in VerifyReboot", fails: "ArtifactVerifyReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "killed in VerifyReboot", killed: "ArtifactVerifyReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "error in Commit", fails: "ArtifactCommit", chain: "Download Install Reboot VerifyReboot Commit Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "killed in Commit", killed: "ArtifactCommit", chain: "Download Install Reboot VerifyReboot Commit Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "error in Commit, no reboot", reboot: "No", fails: "ArtifactCommit", chain: "Download Install Commit Rollback Failure Cleanup", result: .rolledBack),
-        Row(name: "killed in Commit, no reboot", reboot: "No", killed: "ArtifactCommit", chain: "Download Install Commit Rollback Failure Cleanup", result: .rolledBack),
-        Row(name: "error in Rollback", fails: "ArtifactVerifyReboot ArtifactRollback", chain: "Download Install Reboot VerifyReboot Rollback Failure Cleanup", result: .failed),
-        Row(name: "killed in Rollback", fails: "ArtifactVerifyReboot", killed: "ArtifactRollback", chain: "Download Install Reboot VerifyReboot Rollback Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "error in RollbackReboot", fails: "ArtifactVerifyReboot ArtifactRollbackReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "killed in RollbackReboot", fails: "ArtifactVerifyReboot", killed: "ArtifactRollbackReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "error in VerifyRollbackReboot", fails: "ArtifactVerifyReboot ArtifactVerifyRollbackReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot RollbackReboot VerifyRollbackReboot RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .failed),
-        Row(name: "killed in VerifyRollbackReboot", fails: "ArtifactVerifyReboot", killed: "ArtifactVerifyRollbackReboot", chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "error in Failure", fails: "ArtifactInstall ArtifactFailure", chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
-        Row(name: "killed in Failure", fails: "ArtifactInstall", killed: "ArtifactFailure", chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Failure Cleanup", result: .rolledBack),
-        Row(name: "error in Cleanup", reboot: "No", fails: "Cleanup", chain: "Download Install Commit Cleanup", result: .committed),
-        Row(name: "killed in Cleanup", reboot: "No", killed: "Cleanup", chain: "Download Install Commit Cleanup Cleanup", result: .committed),
-        Row(name: "the box reports another version", reboot: "No", version: 1, chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
-        Row(name: "a nonsense answer to NeedsArtifactReboot", reboot: "Maybe", chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
+        Row(
+            name: "error in Install, no rollback", rollback: "No", fails: "ArtifactInstall",
+            chain: "Download Install Failure Cleanup", result: .failed),
+        Row(
+            name: "killed in Install, no rollback", rollback: "No", killed: "ArtifactInstall",
+            chain: "Download Install Failure Cleanup", result: .failed),
+        Row(
+            name: "error in Install", fails: "ArtifactInstall",
+            chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(
+            name: "killed in Install", killed: "ArtifactInstall",
+            chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(
+            name: "error in Install, no reboot", reboot: "No", fails: "ArtifactInstall",
+            chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
+        Row(
+            name: "error in Reboot", fails: "ArtifactReboot",
+            chain: "Download Install Reboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup",
+            result: .rolledBack),
+        Row(
+            name: "killed in Reboot", killed: "ArtifactReboot",
+            chain: "Download Install Reboot VerifyReboot Commit Cleanup", result: .committed),
+        Row(
+            name: "error in VerifyReboot", fails: "ArtifactVerifyReboot",
+            chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup",
+            result: .rolledBack),
+        Row(
+            name: "killed in VerifyReboot", killed: "ArtifactVerifyReboot",
+            chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup",
+            result: .rolledBack),
+        Row(
+            name: "error in Commit", fails: "ArtifactCommit",
+            chain:
+                "Download Install Reboot VerifyReboot Commit Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup",
+            result: .rolledBack),
+        Row(
+            name: "killed in Commit", killed: "ArtifactCommit",
+            chain:
+                "Download Install Reboot VerifyReboot Commit Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup",
+            result: .rolledBack),
+        Row(
+            name: "error in Commit, no reboot", reboot: "No", fails: "ArtifactCommit",
+            chain: "Download Install Commit Rollback Failure Cleanup", result: .rolledBack),
+        Row(
+            name: "killed in Commit, no reboot", reboot: "No", killed: "ArtifactCommit",
+            chain: "Download Install Commit Rollback Failure Cleanup", result: .rolledBack),
+        Row(
+            name: "error in Rollback", fails: "ArtifactVerifyReboot ArtifactRollback",
+            chain: "Download Install Reboot VerifyReboot Rollback Failure Cleanup", result: .failed),
+        Row(
+            name: "killed in Rollback", fails: "ArtifactVerifyReboot", killed: "ArtifactRollback",
+            chain:
+                "Download Install Reboot VerifyReboot Rollback Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup",
+            result: .rolledBack),
+        Row(
+            name: "error in RollbackReboot", fails: "ArtifactVerifyReboot ArtifactRollbackReboot",
+            chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup",
+            result: .rolledBack),
+        Row(
+            name: "killed in RollbackReboot", fails: "ArtifactVerifyReboot", killed: "ArtifactRollbackReboot",
+            chain: "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup",
+            result: .rolledBack),
+        Row(
+            name: "error in VerifyRollbackReboot", fails: "ArtifactVerifyReboot ArtifactVerifyRollbackReboot",
+            chain:
+                "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot RollbackReboot VerifyRollbackReboot RollbackReboot VerifyRollbackReboot Failure Cleanup",
+            result: .failed),
+        Row(
+            name: "killed in VerifyRollbackReboot", fails: "ArtifactVerifyReboot",
+            killed: "ArtifactVerifyRollbackReboot",
+            chain:
+                "Download Install Reboot VerifyReboot Rollback RollbackReboot VerifyRollbackReboot VerifyRollbackReboot Failure Cleanup",
+            result: .rolledBack),
+        Row(
+            name: "error in Failure", fails: "ArtifactInstall ArtifactFailure",
+            chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Cleanup", result: .rolledBack),
+        Row(
+            name: "killed in Failure", fails: "ArtifactInstall", killed: "ArtifactFailure",
+            chain: "Download Install Rollback RollbackReboot VerifyRollbackReboot Failure Failure Cleanup",
+            result: .rolledBack),
+        Row(
+            name: "error in Cleanup", reboot: "No", fails: "Cleanup", chain: "Download Install Commit Cleanup",
+            result: .committed),
+        Row(
+            name: "killed in Cleanup", reboot: "No", killed: "Cleanup",
+            chain: "Download Install Commit Cleanup Cleanup", result: .committed),
+        Row(
+            name: "the box reports another version", reboot: "No", version: 1,
+            chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
+        Row(
+            name: "a nonsense answer to NeedsArtifactReboot", reboot: "Maybe",
+            chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
     ]
 
     @Test(arguments: rows)
@@ -82,7 +155,8 @@ import UpdateCore
     }
 
     @Test func eachStateHasItsTimeLimit() async throws {
-        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .rolledBack), timeouts: "{ ArtifactCommit = 1 }")
+        let box = try await RecorderBox(
+            Row(name: "", reboot: "No", chain: "", result: .rolledBack), timeouts: "{ ArtifactCommit = 1 }")
         try box.box.scratch.write("control/hang-ArtifactCommit", "")
         let order = try await box.box.order(1, version: 2, artifact: "artifact-file")
         guard case .rolledBack(let reason)? = try await box.box.runToTheEnd(order) else {
@@ -104,14 +178,19 @@ import UpdateCore
         _ = try await box.box.run(.install(try await box.box.order(1, version: 2, artifact: "artifact-file")))
         let seen = try box.box.scratch.read("control/tree")
         for line in [
-            "./version 3", "./current_artifact_name box-1", "./current_artifact_group ", "./current_device_type unknown",
-            "./header/artifact_name box-2", "./header/payload_type recorder", "./header/type-info {\"type\":\"recorder\"}",
+            "./version 3", "./current_artifact_name box-1", "./current_artifact_group ",
+            "./current_device_type unknown",
+            "./header/artifact_name box-2", "./header/payload_type recorder",
+            "./header/type-info {\"type\":\"recorder\"}",
             "./header/meta-data {\"answer\":42}", "./files/payload new content", "./files/extra small",
         ] {
             #expect(seen.contains(line + "\n"), "\(line)")
         }
         #expect(seen.contains("tmp is empty"))
-        #expect(seen.contains("called with ArtifactInstall \(box.box.scratch.path)/state/installer/tree in \(box.box.scratch.path)/state/installer/tree"))
+        #expect(
+            seen.contains(
+                "called with ArtifactInstall \(box.box.scratch.path)/state/installer/tree in \(box.box.scratch.path)/state/installer/tree"
+            ))
     }
 
     // MARK: the door
@@ -142,8 +221,10 @@ import UpdateCore
     @Test(arguments: ["", "{}", "not json", "{\"install\":{}}", String(repeating: "x", count: 300_000)])
     func nonsenseAtTheDoorIsTurnedAway(text: String) async throws {
         let box = try await InstallerBox(install: "")
-        let end = await Worker("\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path], timeLimit: .seconds(20))
-            .run(Array("\(text)\n".utf8)) { _ in }
+        let end = await Worker(
+            "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path], timeLimit: .seconds(20)
+        )
+        .run(Array("\(text)\n".utf8)) { _ in }
         #expect(end == .exited(64))
     }
 

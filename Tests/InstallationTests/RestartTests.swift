@@ -23,7 +23,8 @@ import Verification
             let scratch = scratch
             let key = recorder.box.publisher.publicKey
             let settings = InstallSettings(
-                module: "recorder", moduleFolders: ["\(scratch.path)/modules"], fileName: "payload", files: [:], metaData: "{}",
+                module: "recorder", moduleFolders: ["\(scratch.path)/modules"], fileName: "payload", files: [:],
+                metaData: "{}",
                 timeout: 20, timeouts: [:],
                 rebootCommand: ["/bin/sh", "-c", "echo SystemReboot >>\(scratch.path)/control/log"], devModelKey: nil)
             let installer = try Installer(
@@ -45,7 +46,8 @@ import Verification
 
         var chain: String {
             get throws {
-                try scratch.read("control/log").split(separator: "\n").map { $0.replacing("Artifact", with: "") }.joined(separator: " ")
+                try scratch.read("control/log").split(separator: "\n").map { $0.replacing("Artifact", with: "") }
+                    .joined(separator: " ")
             }
         }
     }
@@ -69,7 +71,10 @@ import Verification
             Issue.record("not rolled back")
             return
         }
-        #expect(try boots.chain == "Download Install SystemReboot VerifyReboot Rollback SystemReboot VerifyRollbackReboot Failure Cleanup")
+        #expect(
+            try boots.chain
+                == "Download Install SystemReboot VerifyReboot Rollback SystemReboot VerifyRollbackReboot Failure Cleanup"
+        )
     }
 
     @Test func aFailureBeforeTheRestartNeedsNone() async throws {
@@ -100,7 +105,8 @@ import Verification
         let order = InstallOrder(
             id: 1, offer: try InstallerBox.offer(2), artifact: Artifact(path: "/x", sidecarPath: nil, size: 0))
         let outcomes: [StepOutcome] = [
-            .succeeded, .failed("no"), .needsReboot(.no), .needsReboot(.yes), .needsReboot(.automatic), .supportsRollback(true),
+            .succeeded, .failed("no"), .needsReboot(.no), .needsReboot(.yes), .needsReboot(.automatic),
+            .supportsRollback(true),
             .supportsRollback(false),
         ]
         var chance = SystemRandomNumberGenerator()
@@ -111,7 +117,9 @@ import Verification
                 steps += 1
                 try #require(steps < 300, "no end: \(record)")
                 if steps % 7 == 0 { record.resume(bootID: "\(steps)") }
-                if record.result == nil, let outcome = outcomes.randomElement(using: &chance) { record.advance(outcome) }
+                if record.result == nil, let outcome = outcomes.randomElement(using: &chance) {
+                    record.advance(outcome)
+                }
             }
             if record.result == .committed { #expect(record.failure == nil) }
         }

@@ -28,12 +28,11 @@ public final class AgentProcess: Sendable {
     /// Starts an agent, runs `body` with it, and ends it in whatever way is left.
     ///
     /// - Parameters:
-    ///   - wrapper: a command to start it with, such as faketime.
-    ///   - environment: more variables for it.
+    ///   - environment: more variables for it, such as a fake clock's.
     /// - Returns: what the body returned, and how the agent ended.
     @discardableResult
     public static func run<Value: Sendable>(
-        _ box: AgentBox, wrapper: [String] = [], environment: [String: String] = [:],
+        _ box: AgentBox, environment: [String: String] = [:],
         body: @Sendable (AgentProcess) async throws -> Value
     ) async throws -> (value: Value, end: ProcessEnd, log: [String]) {
         ProcessGuard.ignoreBrokenPipes()
@@ -45,10 +44,10 @@ public final class AgentProcess: Sendable {
         defer { socket.close() }
         var variables: [Subprocess.Environment.Key: String] = ["NOTIFY_SOCKET": path]
         for (name, value) in environment { variables[.init(stringLiteral: name)] = value }
-        let command = wrapper + ["\(programsFolder)/upgradelinkd", "--debug", "--root", box.scratch.path]
         let result = try await Subprocess.run(
-            command[0].hasPrefix("/") ? .path(FilePath(command[0])) : .name(command[0]), arguments: .init(Array(command.dropFirst())),
-            environment: .inherit.updating(variables.mapValues { Optional($0) }), input: .none, output: .discarded, error: .sequence
+            .path(FilePath("\(programsFolder)/upgradelinkd")), arguments: ["--debug", "--root", box.scratch.path],
+            environment: .inherit.updating(variables.mapValues { Optional($0) }), input: .none, output: .discarded,
+            error: .sequence
         ) { execution in
             let agent = AgentProcess(pid: execution.processIdentifier.value, heard: heard)
             let errors = execution.standardError
@@ -64,7 +63,9 @@ public final class AgentProcess: Sendable {
             }
             // A body that ended it already makes this a signal to nobody.
             try? execution.send(signal: .terminate)
-            if await !eventually(within: 10, { kill(agent.pid, 0) != 0 || Self.isZombie(agent.pid) }) { kill(agent.pid, SIGKILL) }
+            if await !eventually(within: 10, { kill(agent.pid, 0) != 0 || Self.isZombie(agent.pid) }) {
+                kill(agent.pid, SIGKILL)
+            }
             _ = await reading.result
             return value
         }
@@ -150,11 +151,14 @@ public struct AgentBox: Sendable {
 
             """
         try scratch.write("etc/upgradelinkd/upgradelinkd.toml", text.replacing("@BOX@", with: scratch.path))
-        try scratch.write("etc/upgradelinkd/upgradelinkd.toml.d/test.toml", changes.replacing("@BOX@", with: scratch.path))
+        try scratch.write(
+            "etc/upgradelinkd/upgradelinkd.toml.d/test.toml", changes.replacing("@BOX@", with: scratch.path))
     }
 
     /// Publishes a version: signs its file and returns its entry for the server.
-    public func publish(_ code: Int, type: Int = 2, ballast: Int = 0, says: Int? = nil, signedFor: Int? = nil) async throws -> Version {
+    public func publish(
+        _ code: Int, type: Int = 2, ballast: Int = 0, says: Int? = nil, signedFor: Int? = nil
+    ) async throws -> Version {
         try await publisher.release(
             "\(scratch.path)/files/v\(code)", urlKey: Self.urlKey, versionCode: says ?? code, ballast: ballast,
             signed: "urlKey=\(Self.urlKey) versionCode=\(signedFor ?? code)")
@@ -176,7 +180,8 @@ public struct AgentBox: Sendable {
 extension RunningServer {
     /// The events of a kind that boxes reported, as JSON.
     public func reports(_ eventType: String) async -> [String] {
-        await records.filter { $0.path == "/v1/app/report" && $0.body.contains("\"\(eventType)\"") && $0.code == 0 }.map(\.body)
+        await records.filter { $0.path == "/v1/app/report" && $0.body.contains("\"\(eventType)\"") && $0.code == 0 }
+            .map(\.body)
     }
 
     public var polls: Int {

@@ -39,7 +39,8 @@ public struct InstallerBox: Sendable {
 
     public static func offer(_ versionCode: Int) throws -> Offer {
         let fields = OfferFields(
-            urlKey: urlKey, versionName: "v\(versionCode)", versionCode: versionCode, urlPath: "http://h/f", upgradeType: 2,
+            urlKey: urlKey, versionName: "v\(versionCode)", versionCode: versionCode, urlPath: "http://h/f",
+            upgradeType: 2,
             promptUpgradeContent: "")
         return try Offer(fields, answering: Question(urlKey: urlKey, versionCode: 0))
     }
@@ -54,11 +55,14 @@ public struct InstallerBox: Sendable {
     }
 
     /// One run of the installer, whether it comes to a result or dies.
-    public func run(_ request: InstallRequest) async throws -> (result: InstallResult?, states: [String], output: [String], end: ProcessEnd) {
+    public func run(
+        _ request: InstallRequest
+    ) async throws -> (result: InstallResult?, states: [String], output: [String], end: ProcessEnd) {
         var result: InstallResult?
         var states: [String] = []
         var output: [String] = []
-        let worker = Worker("\(programsFolder)/upgradelink-installer", ["--root", scratch.path], timeLimit: .seconds(60))
+        let worker = Worker(
+            "\(programsFolder)/upgradelink-installer", ["--root", scratch.path], timeLimit: .seconds(60))
         let end = await worker.run(try JSONLine.encode(request)) { line in
             switch try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
             case .finished(let value)?: result = value

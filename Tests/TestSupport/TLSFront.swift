@@ -25,10 +25,13 @@ public struct TLSFront: Sendable {
         var options = PlatformOptions()
         options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: .seconds(2))]
         let result = try await Subprocess.run(
-            .name("nginx"), arguments: ["-p", front.scratch.path, "-c", "nginx.conf", "-e", "stderr"], platformOptions: options,
+            .name("nginx"), arguments: ["-p", front.scratch.path, "-c", "nginx.conf", "-e", "stderr"],
+            platformOptions: options,
             input: .none, output: .discarded, error: .discarded
         ) { nginx in
-            guard await eventually(within: 10, { front.answers }) else { throw SystemError("start", "nginx", code: ECONNREFUSED) }
+            guard await eventually(within: 10, { front.answers }) else {
+                throw SystemError("start", "nginx", code: ECONNREFUSED)
+            }
             let value: Value
             do {
                 value = try await body(front)
@@ -47,17 +50,26 @@ public struct TLSFront: Sendable {
         let folder = scratch.path
         try await execute(
             "openssl",
-            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650", "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.crt"],
+            [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650",
+                "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.crt",
+            ],
             in: folder)
         for name in ["server", "client"] {
             try scratch.write("\(name).ext", "subjectAltName=IP:127.0.0.1")
             try await execute(
                 "openssl",
-                ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=\(name)", "-keyout", "\(name).key", "-out", "\(name).csr"],
+                [
+                    "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=\(name)",
+                    "-keyout", "\(name).key", "-out", "\(name).csr",
+                ],
                 in: folder)
             try await execute(
                 "openssl",
-                ["x509", "-req", "-in", "\(name).csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "3650", "-extfile", "\(name).ext", "-out", "\(name).crt"],
+                [
+                    "x509", "-req", "-in", "\(name).csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+                    "-days", "3650", "-extfile", "\(name).ext", "-out", "\(name).crt",
+                ],
                 in: folder)
         }
         port = try Self.freePort()

@@ -48,7 +48,8 @@ import UpdateCore
 
     @Test(
         arguments: [
-            "", "ftp://x/y", "file:///etc/passwd", "//host/x", "https://", "http:///x", "javascript:alert(1)", "http://a b/",
+            "", "ftp://x/y", "file:///etc/passwd", "//host/x", "https://", "http:///x", "javascript:alert(1)",
+            "http://a b/",
             "http://host/\u{1B}[2J", "https:/host/x", "http://user@/x", "/relative",
         ])
     func anAddressThatIsNotHTTPIsRefused(url: String) {
@@ -70,6 +71,7 @@ import UpdateCore
     }
 
     @Test func upgradeTypesAreTheContracts() {
-        #expect([0, 1, 2, 3, 9].map { UpgradeType(code: $0) } == [.unknown(0), .prompt, .silent, .forced, .unknown(9)])
+        #expect(
+            [0, 1, 2, 3, 9].map { UpgradeType(code: $0) } == [.unknown(0), .prompt, .silent, .forced, .unknown(9)])
     }
 }

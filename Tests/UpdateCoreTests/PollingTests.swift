@@ -50,7 +50,8 @@ import Testing
 
     @Test(
         arguments: [
-            Trouble.rateLimited(retryAfter: nil), .server(status: 503, detail: "", retryAfter: nil), .network("no route"),
+            Trouble.rateLimited(retryAfter: nil), .server(status: 503, detail: "", retryAfter: nil),
+            .network("no route"),
             .tls("bad certificate"), .unreadable("HTML"), .worker("died"),
         ])
     func congestionBacksOffAndIsForgottenByTheNextAnswer(trouble: Trouble) {

@@ -14,7 +14,9 @@ import Testing
             let before = world.state
             world.now = world.now + Double.random(in: 0...5000, using: &chance)
             let event = randomEvent(world, &chance)
-            if case .downloaded(let code, .verified) = event, before.work?.offer.versionCode == code { verified.insert(code) }
+            if case .downloaded(let code, .verified) = event, before.work?.offer.versionCode == code {
+                verified.insert(code)
+            }
             world.handle(event)
             for effect in world.effects {
                 switch effect {
@@ -53,7 +55,9 @@ import Testing
             let results: [DownloadResult] = [.refused("no"), .gone("no"), .noSpace("no"), .trouble(.network("no"))]
             return .downloaded(versionCode: current, results[code % 4])
         case 10:
-            let results: [InstallResult] = [.rolledBack("no"), .failed("no"), .refused("no"), .restarting, .unknown, .lost("no")]
+            let results: [InstallResult] = [
+                .rolledBack("no"), .failed("no"), .refused("no"), .restarting, .unknown, .lost("no"),
+            ]
             return .installed(id, results[code - 1])
         case 11: return .consent(versionCode: current, code < 5 ? .accept : .reject)
         case 12: return code < 3 ? .retry(versionCode: code) : .configurationChanged

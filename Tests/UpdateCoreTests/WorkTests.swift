@@ -32,7 +32,9 @@ import Testing
         var world = offered(3)
         world.download()
         #expect(world.notices.map(\.message).contains("Installing v2 (code 2), forced"))
-        #expect(statusText(world.state, world.context, phase: "ArtifactInstall") == "Installing v2 (forced): ArtifactInstall")
+        #expect(
+            statusText(world.state, world.context, phase: "ArtifactInstall")
+                == "Installing v2 (forced): ArtifactInstall")
     }
 
     @Test(arguments: [1, 0, 7])
@@ -179,7 +181,8 @@ import Testing
         var world = offered(2)
         world.handle(.downloaded(versionCode: 2, .gone("HTTP 404")))
         #expect(world.state.work == nil)
-        #expect(world.state.reports.entries.last?.report.kind == .download(running: 1, version: 2, code: Report.Code.gone))
+        #expect(
+            world.state.reports.entries.last?.report.kind == .download(running: 1, version: 2, code: Report.Code.gone))
         #expect(world.state.poll.next - world.now > 19_000)
     }
 

@@ -46,7 +46,9 @@ struct World {
 
     mutating func answer(_ answer: Answer) { handle(.asked(AskReport(answer: answer))) }
 
-    static func offer(_ versionCode: Int, _ type: Int = 2, url: String = "http://files.example/v", urlKey: String = "box") -> Offer {
+    static func offer(
+        _ versionCode: Int, _ type: Int = 2, url: String = "http://files.example/v", urlKey: String = "box"
+    ) -> Offer {
         let fields = OfferFields(
             urlKey: urlKey, versionName: "v\(versionCode)", versionCode: versionCode, urlPath: "\(url)\(versionCode)",
             upgradeType: type, promptUpgradeContent: "Better")

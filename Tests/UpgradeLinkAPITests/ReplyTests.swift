@@ -33,7 +33,8 @@ import UpgradeLinkAPI
 
     /// Each row of the contract's table of replies.
     @Test func latest() {
-        let zeros = #"{"urlKey":"","versionName":"","versionCode":0,"urlPath":"","upgradeType":0,"promptUpgradeContent":""}"#
+        let zeros =
+            #"{"urlKey":"","versionName":"","versionCode":0,"urlPath":"","upgradeType":0,"promptUpgradeContent":""}"#
         for data in [#","data":"# + zeros, #","data":null"#, ""] {
             #expect(answer(200, #"{"code":0,"msg":"当前已是最新版本","docs":"""# + data + "}") == .latest)
         }
@@ -47,10 +48,13 @@ import UpgradeLinkAPI
         #expect(offer.versionCode == 2 && offer.upgradeType == .silent && offer.urlPath == "http://h/f")
     }
 
-    @Test(arguments: [400_001, 400_002, 400_003, 400_004, 400_005, 401_001, 401_002, 404_001, 404_002, 404_003, 404_004])
+    @Test(arguments: [
+        400_001, 400_002, 400_003, 400_004, 400_005, 401_001, 401_002, 404_001, 404_002, 404_003, 404_004,
+    ])
     func whatTheOperatorMustMend(code: Int) {
         let answer = answer(code / 1000, #"{"code":\#(code),"msg":"错误","docs":"","traceId":"abc"}"#)
-        #expect(answer == .misconfigured(Misconfiguration(status: code / 1000, code: code, message: "错误", traceID: "abc")))
+        #expect(
+            answer == .misconfigured(Misconfiguration(status: code / 1000, code: code, message: "错误", traceID: "abc")))
         #expect(line(answer).contains("traceId abc"))
     }
 
@@ -75,7 +79,10 @@ import UpgradeLinkAPI
         #expect(answer(200, #"{"code":7,"msg":""}"#) == .trouble(.unreadable("code 7 is not in the contract")))
     }
 
-    @Test(arguments: ["<html><h1>Bad Gateway</h1></html>", "", "null", "[1]", "{}", #"{"code":"200"}"#, #"{"message":"x"}"#, "{\"code\":", "\u{0}"])
+    @Test(arguments: [
+        "<html><h1>Bad Gateway</h1></html>", "", "null", "[1]", "{}", #"{"code":"200"}"#, #"{"message":"x"}"#,
+        "{\"code\":", "\u{0}",
+    ])
     func anUnreadableBodyCountsByTheStatus(body: String) {
         for status in [429, 502, 503, 504] {
             guard case .trouble(let trouble) = answer(status, body) else {
@@ -157,7 +164,8 @@ import UpgradeLinkAPI
         #expect(
             answer(429, "", ["retry-after": "Sun, 06 Nov 1994 08:51:37 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"])
                 == .trouble(.rateLimited(retryAfter: 120)))
-        #expect(answer(429, "", ["retry-after": "Sun, 06 Nov 1994 08:50:37 GMT"]) == .trouble(.rateLimited(retryAfter: 60)))
+        #expect(
+            answer(429, "", ["retry-after": "Sun, 06 Nov 1994 08:50:37 GMT"]) == .trouble(.rateLimited(retryAfter: 60)))
         #expect(answer(429, "", ["retry-after": "soon"]) == .trouble(.rateLimited(retryAfter: nil)))
     }
 

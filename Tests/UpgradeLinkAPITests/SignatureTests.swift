@@ -61,7 +61,8 @@ import Verification
         #endif
         #expect(
             body(.appStart(versionCode: 3)) == #"{"appKey":"k","eventData":{"# + machine
-                + #""devKey":"d","devModelKey":"m","launchTime":"1970-01-01T00:00:00Z","target":"linux","versionCode":3},"eventType":"app_start","timestamp":"1970-01-01T00:00:00Z"}"#)
+                + #""devKey":"d","devModelKey":"m","launchTime":"1970-01-01T00:00:00Z","target":"linux","versionCode":3},"eventType":"app_start","timestamp":"1970-01-01T00:00:00Z"}"#
+        )
         #expect(body(.download(running: 1, version: 2, code: 0)).contains(#""code":0,"#))
         #expect(body(.download(running: 1, version: 2, code: 0)).contains(#""downloadVersionCode":2"#))
         #expect(body(.upgrade(running: 1, version: 2, code: 3)).contains(#""upgradeVersionCode":2,"versionCode":1"#))
@@ -71,6 +72,8 @@ import Verification
         let credentials = Credentials(accessKey: "ak", secretKey: Secret("s3cr3t"))
         var dumped = ""
         dump(credentials, to: &dumped)
-        #expect(!dumped.contains("s3cr3t") && !"\(credentials)".contains("s3cr3t") && !String(reflecting: credentials).contains("s3cr3t"))
+        #expect(
+            !dumped.contains("s3cr3t") && !"\(credentials)".contains("s3cr3t")
+                && !String(reflecting: credentials).contains("s3cr3t"))
     }
 }

@@ -20,19 +20,24 @@ import Verification
 
     private static func offer(_ code: Int, url: String = "http://h/f") throws -> Offer {
         let fields = OfferFields(
-            urlKey: "box", versionName: "v\(code)", versionCode: code, urlPath: url, upgradeType: 2, promptUpgradeContent: "")
+            urlKey: "box", versionName: "v\(code)", versionCode: code, urlPath: url, upgradeType: 2,
+            promptUpgradeContent: "")
         return try Offer(fields, answering: Question(urlKey: "box", versionCode: 1))
     }
 
-    private func policy(_ mode: VerificationPolicy.Mode = .minisign, keys: [String]? = nil, needsCode: Bool = true) -> VerificationPolicy {
+    private func policy(
+        _ mode: VerificationPolicy.Mode = .minisign, keys: [String]? = nil, needsCode: Bool = true
+    ) -> VerificationPolicy {
         VerificationPolicy(
-            mode: mode, keys: keys ?? [publisher.publicKey], sidecarURL: mode == .sha256 ? "{url}.sha256" : "{url}.minisig",
+            mode: mode, keys: keys ?? [publisher.publicKey],
+            sidecarURL: mode == .sha256 ? "{url}.sha256" : "{url}.minisig",
             requireVersionCode: needsCode)
     }
 
     /// Why the file is refused, or "genuine".
     private func verdict(
-        _ policy: VerificationPolicy? = nil, offer: Offer? = nil, model: String? = nil, sidecar: String? = "file.minisig"
+        _ policy: VerificationPolicy? = nil, offer: Offer? = nil, model: String? = nil,
+        sidecar: String? = "file.minisig"
     ) -> String {
         do {
             let artifact = Artifact(
@@ -124,7 +129,9 @@ import Verification
         }
     }
 
-    @Test(arguments: ["", "x", "untrusted comment:\n\n\n\n", "\n\n\n\n\n\n", "untrusted comment: a\nRUQ=\ntrusted comment: b\nAAAA\n"])
+    @Test(arguments: [
+        "", "x", "untrusted comment:\n\n\n\n", "\n\n\n\n\n\n", "untrusted comment: a\nRUQ=\ntrusted comment: b\nAAAA\n",
+    ])
     func nonsenseIsNoSignature(text: String) throws {
         try scratch.write("file.minisig", text)
         #expect(verdict().hasPrefix("its signature file makes no sense"))
