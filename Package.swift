@@ -121,6 +121,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
+            name: "SimulatorTests",
+            dependencies: ["upgradelink-sim", "Simulator", "Host", "TestSupport", subprocess, system],
+            swiftSettings: strict),
+        .testTarget(
             name: "AgentTests",
             dependencies: [
                 "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Agent", "Configuration", "Host",

@@ -5,8 +5,8 @@ set -eu
 
 need_swift="6.2"
 build="libcurl4-openssl-dev libssl-dev libsystemd-dev minisign pkg-config"
-# minisign and tar make the demonstration's artifacts.  For the tests: nginx ends TLS.
-test="$build nginx-light openssl"
+# minisign and tar make the demonstration's artifacts.  For the tests: nginx ends TLS, curl asks the simulated server.
+test="$build nginx-light curl openssl"
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -96,15 +96,16 @@ actor Backend {
         guard let place = configuration.applications.firstIndex(where: { $0.urlKey == urlKey }) else {
             return .error(404_002, "record not found")
         }
-        let versions = configuration.applications[place].versions
+        let application = configuration.applications[place]
+        let versions = application.versions
         let appointed = question.appointVersionCode ?? 0
         let candidates = versions.indices.filter { index in
             let version = versions[index]
             return
                 (appointed > 0
                 ? version.versionCode == appointed && appointed != installed : version.versionCode > installed)
-                && (version.models.isEmpty || version.models.contains(question.devModelKey ?? ""))
-                && (version.devices.isEmpty || version.devices.contains(question.devKey ?? ""))
+                && application.offers(
+                    version, devModelKey: question.devModelKey ?? "", devKey: question.devKey ?? "")
         }.sorted { versions[$0].versionCode > versions[$1].versionCode }
         for index in candidates {
             if let staged = versions[index].staged {

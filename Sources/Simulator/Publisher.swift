@@ -41,11 +41,16 @@ public struct Publisher: Sendable {
 }
 
 /// Runs a program of the system to its end.
-public func execute(_ program: String, _ arguments: [String], in folder: String = "/") async throws {
+///
+/// - Returns: what it wrote to its standard output, at most 16 MiB.
+@discardableResult
+public func execute(_ program: String, _ arguments: [String], in folder: String = "/") async throws -> String {
     let result = try await Subprocess.run(
-        .name(program), arguments: .init(arguments), workingDirectory: FilePath(folder), output: .discarded,
+        .name(program), arguments: .init(arguments), workingDirectory: FilePath(folder),
+        output: .string(limit: 16 << 20),
         error: .string(limit: 16_384))
     guard result.terminationStatus.isSuccess else {
         throw Publisher.Failure(description: "\(program) \(arguments.joined(separator: " ")): \(result.standardError)")
     }
+    return result.standardOutput
 }

@@ -36,7 +36,11 @@ struct Reply: Sendable {
         headers.merge(fault.headers ?? [:]) { $1 }
         if let dropAfter = fault.dropAfter { body.dropAfter = dropAfter }
         if let speed = fault.bytesPerSecond { body.bytesPerSecond = speed }
-        if let length = fault.contentLength { announcedLength = length }
+        if let length = fault.contentLength {
+            announcedLength = length
+            // Where the rest would have to come, the connection ends.
+            if length > body.range.count { body.dropAfter = min(body.dropAfter ?? .max, body.range.count) }
+        }
         if fault.corrupt == true { body.isCorrupt = true }
     }
 

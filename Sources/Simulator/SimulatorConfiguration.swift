@@ -1,6 +1,3 @@
-import FoundationEssentials
-import TOMLKit
-
 /// What the server serves, and how it misbehaves. In a TOML file each of these is a key or a table of the same name.
 public struct SimulatorConfiguration: Codable, Sendable {
     /// 0 lets the system choose.
@@ -38,13 +35,6 @@ public struct SimulatorConfiguration: Codable, Sendable {
         applications = try fields.decode([Application].self, forKey: .applications)
         faults = try fields.decodeIfPresent([Fault].self, forKey: .faults) ?? []
     }
-
-    /// Reads a configuration; a key that is not known is an error.
-    public init(toml: String) throws {
-        var decoder = TOMLDecoder()
-        decoder.strictDecoding = true
-        self = try decoder.decode(Self.self, from: toml)
-    }
 }
 
 public struct KeyPair: Codable, Sendable {
@@ -59,11 +49,31 @@ public struct KeyPair: Codable, Sendable {
 
 public struct Application: Codable, Sendable {
     public var urlKey: String
+    /// Device groups: the devKeys of each, by the group's name.
+    public var groups: [String: [String]]
     public var versions: [Version]
 
-    public init(urlKey: String, versions: [Version]) {
+    public init(urlKey: String, groups: [String: [String]] = [:], versions: [Version]) {
         self.urlKey = urlKey
+        self.groups = groups
         self.versions = versions
+    }
+
+    private enum CodingKeys: String, CodingKey { case urlKey, groups, versions }
+
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        urlKey = try fields.decode(String.self, forKey: .urlKey)
+        groups = try fields.decodeIfPresent([String: [String]].self, forKey: .groups) ?? [:]
+        versions = try fields.decodeIfPresent([Version].self, forKey: .versions) ?? []
+    }
+
+    /// Whether a version is meant for a box.
+    func offers(_ version: Version, devModelKey: String, devKey: String) -> Bool {
+        let chosen = version.devices + version.groups.flatMap { groups[$0] ?? [] }
+        let isForAll = version.devices.isEmpty && version.groups.isEmpty
+        return (isForAll || chosen.contains(devKey))
+            && (version.models.isEmpty || version.models.contains(devModelKey))
     }
 }
 
@@ -82,12 +92,14 @@ public struct Version: Codable, Sendable {
     public var rateLimit: Int?
     /// Only for these devModelKeys. Empty: for all.
     public var models: [String]
-    /// Only for these devKeys. Empty: for all.
+    /// Only for these devKeys, and those of the groups. Both empty: for all.
     public var devices: [String]
+    public var groups: [String]
 
     public init(
         versionCode: Int, versionName: String, file: String, upgradeType: Int, promptUpgradeContent: String = "",
-        staged: Int? = nil, rateLimit: Int? = nil, models: [String] = [], devices: [String] = []
+        staged: Int? = nil, rateLimit: Int? = nil, models: [String] = [], devices: [String] = [],
+        groups: [String] = []
     ) {
         self.versionCode = versionCode
         self.versionName = versionName
@@ -98,10 +110,12 @@ public struct Version: Codable, Sendable {
         self.rateLimit = rateLimit
         self.models = models
         self.devices = devices
+        self.groups = groups
     }
 
     private enum CodingKeys: String, CodingKey {
-        case versionCode, versionName, file, upgradeType, promptUpgradeContent, staged, rateLimit, models, devices
+        case versionCode, versionName, file, upgradeType, promptUpgradeContent, staged, rateLimit, models, devices,
+            groups
     }
 
     public init(from decoder: any Decoder) throws {
@@ -115,53 +129,6 @@ public struct Version: Codable, Sendable {
         rateLimit = try fields.decodeIfPresent(Int.self, forKey: .rateLimit)
         models = try fields.decodeIfPresent([String].self, forKey: .models) ?? []
         devices = try fields.decodeIfPresent([String].self, forKey: .devices) ?? []
-    }
-}
-
-/// A way to misbehave, for requests whose path begins with ``path``.
-public struct Fault: Codable, Sendable {
-    public var path: String
-    /// Only this often. Absent: always.
-    public var times: Int?
-    /// Answer with this status instead of the right one.
-    public var status: Int?
-    /// Answer with this body instead of the right one.
-    public var body: String?
-    public var headers: [String: String]?
-    /// Cut the connection after this many bytes of the body.
-    public var dropAfter: Int?
-    /// Send the body this slowly.
-    public var bytesPerSecond: Int?
-    /// Seconds before the answer begins.
-    public var delay: Double?
-    /// Announce this length, whatever the body's is.
-    public var contentLength: Int?
-    /// Answer ranges with the whole file.
-    public var noRanges: Bool?
-    /// Another ETag for each request.
-    public var changingETag: Bool?
-    /// Redirect there.
-    public var redirect: String?
-    /// Flip a bit of each byte.
-    public var corrupt: Bool?
-
-    public init(
-        path: String, times: Int? = nil, status: Int? = nil, body: String? = nil, headers: [String: String]? = nil,
-        dropAfter: Int? = nil, bytesPerSecond: Int? = nil, delay: Double? = nil, contentLength: Int? = nil,
-        noRanges: Bool? = nil, changingETag: Bool? = nil, redirect: String? = nil, corrupt: Bool? = nil
-    ) {
-        self.path = path
-        self.times = times
-        self.status = status
-        self.body = body
-        self.headers = headers
-        self.dropAfter = dropAfter
-        self.bytesPerSecond = bytesPerSecond
-        self.delay = delay
-        self.contentLength = contentLength
-        self.noRanges = noRanges
-        self.changingETag = changingETag
-        self.redirect = redirect
-        self.corrupt = corrupt
+        groups = try fields.decodeIfPresent([String].self, forKey: .groups) ?? []
     }
 }

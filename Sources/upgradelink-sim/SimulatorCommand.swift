@@ -20,8 +20,13 @@ struct Serve: AsyncParsableCommand {
     var configuration: String
 
     func run() async throws {
-        let text = try readFile(configuration)
-        let settings = try SimulatorConfiguration(toml: text)
+        let settings: SimulatorConfiguration
+        do {
+            settings = try SimulatorConfiguration(toml: try readFile(configuration))
+        } catch {
+            complain("\(configuration): \(error)")
+            throw ExitCode(EX_CONFIG)
+        }
         try await SimulatedServer.run(settings, log: { say($0) }) { server in
             say("Listening on \(server.url)")
             // Until a signal ends the process.
@@ -37,4 +42,8 @@ func readFile(_ path: String) throws -> String {
 /// A line on standard output, at once, whatever it is connected to.
 func say(_ line: String) {
     _ = Array("\(line)\n".utf8).withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+}
+
+func complain(_ line: String) {
+    _ = Array("\(line)\n".utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }

@@ -194,7 +194,7 @@ import UpdateCore
             try box.configure(server: server.url)
             // Room for the lock, and for nothing else.
             try Files.replace("\(state)/lock", with: [])
-            try? await execute("sh", ["-c", "cat /dev/zero >\(state)/ballast"])
+            _ = try? await execute("sh", ["-c", "cat /dev/zero >\(state)/ballast"])
             try await AgentProcess.run(box) { agent async throws in
                 #expect(
                     await agent.says(

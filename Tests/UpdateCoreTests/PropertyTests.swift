@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Testing
 
 @testable import UpdateCore
@@ -37,6 +38,28 @@ import Testing
             #expect(world.state.reports.entries.count <= ReportQueue.capacity)
             #expect(world.state.trials.count <= Trial.remembered)
         }
+    }
+
+    /// What is stored is all there is after a restart: a field that is not encoded would be lost with the power.
+    @Test func everyStateSurvivesItsEncoding() throws {
+        var chance = Chance(seed: 4711)
+        var world = World()
+        world.start()
+        var steps: Set<String> = []
+        for _ in 0..<3000 {
+            world.now = world.now + Double.random(in: 0...5000, using: &chance)
+            world.handle(randomEvent(world, &chance))
+            var expected = world.state
+            // The workers of before are gone then.
+            expected.poll.isRunning = false
+            expected.reports.forgetWorker()
+            let stored = try JSONEncoder().encode(world.state)
+            #expect(try JSONDecoder().decode(AgentState.self, from: stored) == expected)
+            if let step = world.state.work?.step {
+                steps.insert(String("\(step)".prefix { $0.isLetter }))
+            }
+        }
+        #expect(steps == ["downloading", "consent", "installing", "restarting", "later"])
     }
 
     private func randomEvent(_ world: World, _ chance: inout Chance) -> Event {

@@ -327,12 +327,6 @@ import Testing
         #expect(!world.downloads)
         #expect(world.effects.contains(.emptyInbox))
     }
-
-    @Test func theStateSurvivesItsOwnEncoding() throws {
-        var world = offered(2)
-        world.handle(.downloaded(versionCode: 2, .trouble(.network("down"))))
-        #expect(world.state.work != nil)
-    }
 }
 
 extension World {
