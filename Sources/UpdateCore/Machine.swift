@@ -178,8 +178,11 @@ struct Machine {
         }
         if let code = context.installed.versionCode {
             state.reports.add(Report(kind: .appStart(versionCode: code), time: reportTime))
-            // Reports of a start wait for the first poll, which is splayed.
-            state.reports.notBefore = max(state.reports.notBefore, state.poll.next)
+            // Boxes that start together do not report together: it goes with the first poll, or is splayed by itself
+            // where that is far off.
+            let isNear = state.poll.next - now <= policy.schedule.splay
+            let splayed = isNear ? state.poll.next : now + policy.schedule.firstDelay(&chance)
+            state.reports.notBefore = max(state.reports.notBefore, splayed)
         }
         resumeWork()
         if let found { takeUp(found) } else { effects.append(.cleanStaging(keep: state.work?.offer.versionCode)) }

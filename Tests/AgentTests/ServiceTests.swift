@@ -73,7 +73,7 @@ import UpdateCore
 
     @Test func theWatchdogIsFed() async throws {
         try box.configure(
-            server: "http://127.0.0.1:\(try TLSFront.freePort())",
+            server: Loopback.nobody,
             changes: "[poll]\nbackOffBase = \"1h\"\nbackOffCap = \"1h\"")
         try await AgentProcess.run(box, environment: ["WATCHDOG_USEC": "400000"]) { agent async throws in
             #expect(await eventually { agent.messages.count { $0 == "WATCHDOG=1" } >= 5 })

@@ -6,10 +6,10 @@ import SystemPackage
 
 /// nginx in front of a server, for https: with a certificate of its own making.
 public struct TLSFront: Sendable {
-    public let port: UInt16
+    private let address = Loopback.address()
     private let scratch: Scratch
 
-    public var url: String { "https://127.0.0.1:\(port)" }
+    public var url: String { "https://\(address):8443" }
     public var caBundle: String { "\(scratch.path)/ca.crt" }
     public var clientCertificate: String { "\(scratch.path)/client.crt" }
     public var clientKey: String { "\(scratch.path)/client.key" }
@@ -56,7 +56,7 @@ public struct TLSFront: Sendable {
             ],
             in: folder)
         for name in ["server", "client"] {
-            try scratch.write("\(name).ext", "subjectAltName=IP:127.0.0.1")
+            try scratch.write("\(name).ext", "subjectAltName=IP:\(address)")
             try await execute(
                 "openssl",
                 [
@@ -72,7 +72,6 @@ public struct TLSFront: Sendable {
                 ],
                 in: folder)
         }
-        port = try Self.freePort()
         try scratch.write(
             "nginx.conf",
             """
@@ -83,7 +82,7 @@ public struct TLSFront: Sendable {
                 client_body_temp_path \(folder)/t1; proxy_temp_path \(folder)/t2; fastcgi_temp_path \(folder)/t3;
                 uwsgi_temp_path \(folder)/t4; scgi_temp_path \(folder)/t5;
                 server {
-                    listen 127.0.0.1:\(port) ssl;
+                    listen \(address):8443 ssl;
                     ssl_certificate \(folder)/server.crt; ssl_certificate_key \(folder)/server.key;
                     \(needsClient ? "ssl_client_certificate \(folder)/ca.crt; ssl_verify_client on;" : "")
                     \(locations)
@@ -96,29 +95,24 @@ public struct TLSFront: Sendable {
     private var answers: Bool {
         let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
-        return Self.withLoopback(port) { connect(descriptor, $0, $1) == 0 }
-    }
-
-    /// A port nobody listens on just now.
-    public static func freePort() throws -> UInt16 {
-        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        guard withLoopback(0, { bind(descriptor, $0, $1) == 0 }) else { throw SystemError("bind", "127.0.0.1") }
-        var address = sockaddr_in()
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getsockname(descriptor, $0, &length) }
-        }
-        return UInt16(bigEndian: address.sin_port)
-    }
-
-    private static func withLoopback(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Bool) -> Bool {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        return withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        var target = sockaddr_in()
+        target.sin_family = sa_family_t(AF_INET)
+        target.sin_port = UInt16(8443).bigEndian
+        inet_pton(AF_INET, address, &target.sin_addr)
+        return withUnsafePointer(to: &target) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
         }
     }
+}
+
+/// All of 127.0.0.0/8 is this machine (RFC 5735): a test that takes an address there has all of its ports for itself.
+public enum Loopback {
+    public static func address() -> String {
+        "127.\(UInt8.random(in: 1...254)).\(UInt8.random(in: 0...255)).\(UInt8.random(in: 1...254))"
+    }
+
+    /// Where nobody listens.
+    public static var nobody: String { "http://\(address()):8000" }
 }

@@ -17,6 +17,18 @@ import Testing
         #expect(world.effects.contains { if case .send = $0 { true } else { false } })
     }
 
+    /// While an offer waits for consent the next poll is a day away; what happened meanwhile is told sooner.
+    @Test func aStartLongBeforeTheNextPollIsSplayedByItself() {
+        var world = started
+        world.poll()
+        world.answer(.offer(World.offer(2, 1)))
+        world.download()
+        world.start()
+        #expect(world.state.poll.next - world.now > 3600 * 12)
+        let wait = world.state.reports.notBefore - world.now
+        #expect(wait > 0 && wait <= world.policy.schedule.splay)
+    }
+
     @Test func aCrashLoopDoesNotFillTheQueue() {
         var world = started
         for _ in 0..<100 { world.start() }
