@@ -13,6 +13,10 @@ UNITDIR ?= /usr/lib/systemd/system
 RELEASE = -c release --static-swift-stdlib -Xswiftc -Osize --scratch-path .build-release
 PROGRAMS = upgradelink-fetch upgradelink-installer
 
+# Swift's package manager leaves folders behind wherever its temporary files go: here "make clean" finds them.
+TEMPORARY = $(CURDIR)/.cache/tmp
+SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
+
 .PHONY: help deps build demo test lint release install uninstall clean
 
 help:
@@ -28,23 +32,22 @@ deps:
 	@packaging/dependencies.sh build
 
 build: deps
-	swift build --quiet
+	@$(SWIFT) build --quiet
 
 demo: build
 	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/packaging/modules"
 
 lint:
-	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+	@$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
 
 test:
 	@packaging/dependencies.sh test
 	$(MAKE) --no-print-directory lint
-	swift build --build-tests
-	swift test --skip-build
+	@$(SWIFT) build --build-tests
+	@$(SWIFT) test --skip-build
 
 release: deps
-	swift build $(RELEASE) --product upgradelinkd
-	for program in $(PROGRAMS); do swift build $(RELEASE) --product $$program || exit 1; done
+	@for program in upgradelinkd $(PROGRAMS); do $(SWIFT) build $(RELEASE) --product $$program || exit 1; done
 
 install: release
 	install -d "$(DESTDIR)$(SBINDIR)" "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(VENDORDIR)/modules" \

@@ -162,7 +162,11 @@ public struct Download {
             guard let range = ContentRange(head.headers["content-range"] ?? ""), range.first == part.size,
                 range.total == part.origin.total ?? range.total, range.last == range.total - 1
             else { return .startOver("a wrong Content-Range (\(head.headers["content-range"] ?? "none"))") }
-            return prepare(part, Origin(head, url: url, total: range.total))
+            let origin = Origin(head, url: url, total: range.total)
+            guard origin.validator == nil || origin.validator == part.origin.validator else {
+                return .startOver("a part of another file")
+            }
+            return prepare(part, Origin(url: url.text, validator: part.origin.validator, total: range.total))
         case 416 where asksRange:
             return .startOver("HTTP 416")
         case 200:

@@ -59,12 +59,24 @@ import UpdateCore
 
     @Test func aKilledWorkerIsResumed() async throws {
         try await with([Fault(path: "/files/v2", times: 2, bytesPerSecond: 1_000_000)]) { server async throws in
-            let killed = try await fetch.run(.download(rig.job(server.url)), timeLimit: .milliseconds(1500))
-            #expect(killed.end == .timedOut)
+            let end = try await fetch.kill(.download(rig.job(server.url))) { report in
+                if case .progress(let progress) = report { progress.received > 100_000 } else { false }
+            }
+            #expect(end == .signalled(SIGKILL))
             #expect(try Files.list(rig.staging) == ["2.part", "2.part.json"])
             #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
             let asked = await ranges(server)
             #expect(asked.count == 2 && asked[1]?.hasPrefix("bytes=") == true)
+        }
+    }
+
+    /// A server that continues another file than the one that was begun, in spite of If-Range.
+    @Test func aRangeOfAnotherFileStartsItOver() async throws {
+        try await with([Fault(path: "/files/v2", times: 2, dropAfter: 500_000)]) { server async throws in
+            _ = try await fetch.download(rig.job(server.url))
+            await server.change { $0.faults = [Fault(path: "/files/v2", times: 3, headers: ["ETag": "\"other\""])] }
+            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
+            #expect(await ranges(server).map { $0 == nil } == [true, false, true])
         }
     }
 

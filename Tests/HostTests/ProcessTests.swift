@@ -33,9 +33,9 @@ import UpdateCore
 
     @Test func aProgramThatTakesTooLongIsStoppedWithWhatItStarted() async {
         let before = Clock.bootTime
-        let (end, out, _) = await shell("sleep 1000 & echo $!; wait", timeLimit: .milliseconds(300))
+        let (end, out, _) = await shell("sleep 1000 & echo $!; wait", timeLimit: .seconds(3))
         #expect(end == .timedOut)
-        #expect(Clock.bootTime - before < 15)
+        #expect(Clock.bootTime - before < 30)
         let child = pid_t(out.first ?? "") ?? 0
         #expect(child > 0)
         #expect(await eventually { kill(child, 0) != 0 })
@@ -48,10 +48,11 @@ import UpdateCore
 
     @Test func aDaemonLeftBehindDoesNotHoldItsStarterUp() async {
         let before = Clock.bootTime
-        let (end, out, _) = await shell("setsid sleep 5 & echo done")
+        let (end, out, _) = await shell("setsid sleep 60 & echo $!")
         #expect(end == .exited(0))
-        #expect(out == ["done"])
-        #expect(Clock.bootTime - before < 4)
+        #expect(Clock.bootTime - before < 30)
+        let daemon = pid_t(out.first ?? "") ?? 0
+        #expect(daemon > 0 && kill(daemon, SIGKILL) == 0, "it is left alone")
     }
 
     @Test func aMissingProgramIsSaidToBeMissing() async {
@@ -68,7 +69,7 @@ import UpdateCore
         var lines: [String] = []
         let worker = Worker(
             "/bin/sh", ["-c", "read request; echo got $request; read more || echo closed"],
-            timeLimit: .milliseconds(700))
+            timeLimit: .seconds(3))
         let end = await worker.run(Array("hello\n".utf8)) { lines.append($0) }
         #expect(lines == ["got hello"])
         #expect(end == .timedOut)

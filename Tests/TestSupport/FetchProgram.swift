@@ -1,5 +1,6 @@
 public import Host
-import Synchronization
+import Subprocess
+import SystemPackage
 public import UpdateCore
 
 /// Runs the real `upgradelink-fetch`.
@@ -17,6 +18,26 @@ public struct FetchProgram: Sendable {
             if let report = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) { reports.append(report) }
         }
         return (reports, end)
+    }
+
+    /// Runs a job, and kills the worker outright as soon as a report is what the caller waits for.
+    public func kill(_ job: FetchJob, when isTheMoment: @Sendable (FetchReport) -> Bool) async throws -> ProcessEnd {
+        let request = try JSONLine.encode(job)
+        let result = try await Subprocess.run(
+            .path(FilePath("\(programsFolder)/upgradelink-fetch")), input: .inputWriter, output: .sequence,
+            error: .discarded
+        ) { execution in
+            _ = try await execution.standardInputWriter.write(request)
+            for try await line in execution.standardOutput.strings() {
+                guard let report = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)), isTheMoment(report)
+                else { continue }
+                try execution.send(signal: .kill)
+            }
+        }
+        return switch result.terminationStatus {
+        case .exited(let status): .exited(status)
+        case .signaled(let signal): .signalled(signal)
+        }
     }
 
     public func download(_ job: DownloadJob, timeLimit: Duration = .seconds(60)) async throws -> DownloadResult? {
