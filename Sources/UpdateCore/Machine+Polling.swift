@@ -119,7 +119,7 @@ extension Machine {
         state.poll.next = now + policy.schedule.regularDelay(&chance, every: waitingInterval)
     }
 
-    private func refusal(of offer: Offer) -> OfferRefusal? {
+    func refusal(of offer: Offer) -> OfferRefusal? {
         let code = offer.versionCode
         if offer.urlKey != policy.urlKey { return .foreignUrlKey(found: offer.urlKey, expected: policy.urlKey) }
         if let installed = context.installed.versionCode, code <= installed {

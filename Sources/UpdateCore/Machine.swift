@@ -198,6 +198,9 @@ struct Machine {
             log(.resumed(work.offer, "its installation"))
             state.work?.step = .installing(id)
             effects.append(.resumeInstall(id))
+        case .later(_, .noSpace), .later(_, .noKeys):
+            // Restarting the agent is what an operator does after making room.
+            hasten()
         case .consent, .later:
             break
         }
@@ -218,6 +221,12 @@ struct Machine {
     }
 
     private mutating func takeUpWhatIsDue() {
+        if let work = state.work, work.isWaiting, let refusal = refusal(of: work.offer) {
+            // Meanwhile the box came to this version, or the operator's wishes changed.
+            log(.offerDropped(work.offer, refusal))
+            state.lastError = nil
+            end(work)
+        }
         if case .later(let at, let why)? = state.work?.step, at <= now, let work = state.work {
             if case .installerLost(let id, _) = why {
                 state.work?.step = .installing(id)

@@ -4,6 +4,7 @@ public enum Notice: Codable, Hashable, Sendable {
     case offered(Offer)
     case offerRefused(OfferRefusal)
     case offerReplaced(Offer, by: Offer)
+    case offerDropped(Offer, OfferRefusal)
     case offerRefreshed(Offer)
     case unknownUpgradeType(Offer)
     case misconfigured(String, retryIn: Seconds)
@@ -36,7 +37,8 @@ extension Notice {
         switch self {
         case .ignored, .offerRefreshed: .debug
         case .upToDate, .clockSet, .consentGiven, .resumed, .reportDropped: .info
-        case .offered, .offerReplaced, .verified, .consentWanted, .rejected, .installing, .restarting, .committed:
+        case .offered, .offerReplaced, .offerDropped, .verified, .consentWanted, .rejected, .installing, .restarting,
+            .committed:
             .notice
         case .offerRefused, .unknownUpgradeType, .troubled, .clockWrong, .clockExplainsTLS, .postponed, .gone,
             .rolledBack, .attemptFailed:
@@ -51,6 +53,7 @@ extension Notice {
         case .offered(let offer): "Offered \(offer.title), \(offer.upgradeType.name)"
         case .offerRefused(let refusal): "Offer refused: \(refusal)"
         case .offerReplaced(let old, let new): "\(new.title) replaces \(old.title), which was still waiting"
+        case .offerDropped(let offer, let refusal): "The offer of \(offer.title) is dropped: \(refusal)"
         case .offerRefreshed(let offer): "The offer of \(offer.title) was refreshed"
         case .unknownUpgradeType(let offer):
             "The upgradeType of \(offer.title) is \(offer.upgradeType.name): treated as prompt"
@@ -91,7 +94,7 @@ extension Notice {
         switch self {
         case .upToDate: "996b6c36b5ee4c34815084be2591ba57"
         case .offered, .offerReplaced: "bc7c6c797b9844ee81f99f4fe9bcd686"
-        case .offerRefused: "92cb9a59932e44dfb3f1183aa11dcbe3"
+        case .offerRefused, .offerDropped: "92cb9a59932e44dfb3f1183aa11dcbe3"
         case .misconfigured: "893c765cd63749b9b4ec6ef49f068650"
         case .troubled, .postponed: "3fab9af2f9574f2cb444644a0bc58d4b"
         case .clockWrong, .clockExplainsTLS: "2b5aae8791fa470ca096a0b37c95c555"
@@ -118,7 +121,7 @@ extension Notice {
             .consentWanted(let offer), .consentGiven(let offer), .rejected(let offer), .installing(let offer),
             .restarting(let offer), .committed(let offer), .rolledBack(let offer, _),
             .attemptFailed(let offer, _, _, _, _), .givenUp(let offer, _, _), .resumed(let offer, _),
-            .offerReplaced(_, by: let offer):
+            .offerReplaced(_, by: let offer), .offerDropped(let offer, _):
             offer
         case .upToDate, .offerRefused, .misconfigured, .troubled, .clockWrong, .clockExplainsTLS, .clockSet,
             .reportDropped, .ignored:

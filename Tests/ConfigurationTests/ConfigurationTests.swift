@@ -247,6 +247,19 @@ import UpdateCore
         #expect(documented == Set(allOptionKeys))
     }
 
+    @Test func theReadmesConfigurationIsRight() throws {
+        let readme = String(
+            decoding: try Files.read("\(repositoryFolder)/README.md", limit: 1 << 20), as: UTF8.self)
+        let lines = readme.split(separator: "\n").filter { $0.hasPrefix("    ") }.map { $0.dropFirst(4) }
+        let first = try #require(lines.firstIndex { $0.hasPrefix("verification.keys") })
+        let text = lines[first..<(first + 10)].joined(separator: "\n")
+            .replacing("RWQ…", with: "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")
+        #expect(text.hasSuffix("}"))
+        let settings = try load(text)
+        #expect(settings.warnings == [])
+        #expect(settings.install.module == "directory" && settings.verification.keys.count == 1)
+    }
+
     // MARK: the installed version
 
     @Test func versionsAreReadAsOsReleaseIs() throws {

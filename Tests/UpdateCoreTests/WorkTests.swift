@@ -327,6 +327,37 @@ import Testing
         #expect(!world.downloads)
         #expect(world.effects.contains(.emptyInbox))
     }
+
+    // MARK: offers that outlived their purpose
+
+    @Test func anOfferOfWhatTheBoxHasComeToIsDropped() {
+        var world = offered(1)
+        world.download()
+        #expect(world.state.work?.step == .consent)
+        world.installed = .known(versionCode: 2, versionName: "v2")
+        world.handle(.tick)
+        #expect(world.state.work == nil)
+        #expect(world.notices == [.offerDropped(World.offer(2, 1), .notNewer(offered: 2, installed: 2))])
+        #expect(world.effects.contains(.cleanStaging(keep: nil)))
+    }
+
+    @Test func aVersionThatCannotBeToldForAMomentDropsNothing() {
+        var world = offered(1)
+        world.download()
+        world.installed = .unknown("the file is being written")
+        world.handle(.tick)
+        #expect(world.state.work?.step == .consent)
+    }
+
+    @Test func aRestartTriesAtOnceWhatWaitedForRoomButNotWhatWaitsForTheServer() {
+        var world = offered(2)
+        world.handle(.downloaded(versionCode: 2, .noSpace("full")))
+        world.start()
+        #expect(world.downloads)
+        world.handle(.downloaded(versionCode: 2, .trouble(.network("down"))))
+        world.start()
+        #expect(!world.downloads)
+    }
 }
 
 extension World {
