@@ -55,7 +55,7 @@ public enum Files {
             for name in try list(path) { try removeTree("\(path)/\(name)") }
             guard rmdir(path) == 0 else { throw SystemError("remove", path) }
         } else {
-            guard unlink(path) == 0 else { throw SystemError("remove", path) }
+            guard unlink(path) == 0 || errno == ENOENT else { throw SystemError("remove", path) }
         }
     }
 

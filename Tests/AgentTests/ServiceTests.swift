@@ -179,59 +179,6 @@ import UpdateCore
         #expect(box.scratch.exists("state/state.json.damaged"))
     }
 
-    /// On a file system without room nothing is lost, and the status says what is wrong.
-    @Test func aFullStateFolderIsSaidAndOvercome() async throws {
-        guard getuid() == 0 else {
-            print("skipped: mounting a small file system needs root")
-            return
-        }
-        let state = "\(box.scratch.path)/state"
-        try Files.createFolder(state)
-        try await execute("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", state])
-        defer { umount2(state, CInt(MNT_DETACH)) }
-        let version = try await box.publish(2)
-        try await SimulatedServer.run(box.server([version])) { server async throws in
-            try box.configure(server: server.url)
-            // Room for the lock, and for nothing else.
-            try Files.replace("\(state)/lock", with: [])
-            _ = try? await execute("sh", ["-c", "cat /dev/zero >\(state)/ballast"])
-            try await AgentProcess.run(box) { agent async throws in
-                #expect(
-                    await agent.says(
-                        "Cannot store the state: cannot write \(state)/state.json.new: No space left on device"),
-                    "\(agent.statuses)")
-                #expect(box.runs == 1)
-                unlink("\(state)/ballast")
-                #expect(await agent.says("Up to date (v2, code 2)"))
-            }
-        }
-    }
-
-    /// A staging folder without room is a status, not a loop of downloads; with room it goes on by itself.
-    @Test func aFullStagingFolderIsSaidAndOvercome() async throws {
-        guard getuid() == 0 else {
-            print("skipped: mounting a small file system needs root")
-            return
-        }
-        let staging = "\(box.scratch.path)/staging"
-        try Files.createFolder(staging)
-        try await execute("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", staging])
-        defer { umount2(staging, CInt(MNT_DETACH)) }
-        let version = try await box.publish(2, ballast: 3_000_000)
-        try await SimulatedServer.run(box.server([version])) { server async throws in
-            try box.configure(server: server.url)
-            try await AgentProcess.run(box) { agent async throws in
-                #expect(
-                    await agent.says("v2 (code 2) waits: 3.0 MB more are needed in \(staging), 1.0 MB are free"),
-                    "\(agent.statuses)")
-                #expect(try Files.list(staging).allSatisfy { $0 != "2.artifact" })
-                try await execute("mount", ["-o", "remount,size=8m", staging])
-                #expect(await agent.says("Up to date (v2, code 2)"), "\(agent.statuses)")
-            }
-            #expect(await server.records.count { $0.code == 200 } == 1, "the offer was not asked for again")
-        }
-    }
-
     private func workers() async -> [pid_t] {
         ((try? Files.list("/proc")) ?? []).compactMap { pid_t($0) }.filter { pid in
             guard let bytes = try? Files.read("/proc/\(pid)/cmdline", limit: 65_536) else { return false }

@@ -1,5 +1,6 @@
 public import Glibc
 import Host
+import Simulator
 import UpdateCore
 
 /// A folder of a test's own, gone when the test is.
@@ -14,7 +15,27 @@ public final class Scratch: Sendable {
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    deinit { try? Files.removeTree(path) }
+    deinit {
+        // An installer outlives its agent, and may still be writing for a moment.
+        for _ in 0..<100 {
+            do {
+                return try Files.removeTree(path)
+            } catch {
+                usleep(50_000)
+            }
+        }
+    }
+
+    /// Mounts a small file system at a folder, for the time of `body`; needs root.
+    public func withSmallFileSystem<Value>(
+        _ name: String, size: String, body: (String) async throws -> Value
+    ) async throws -> Value {
+        let folder = "\(path)/\(name)"
+        try Files.createFolder(folder)
+        try await execute("mount", ["-t", "tmpfs", "-o", "size=\(size)", "tmpfs", folder])
+        defer { umount2(folder, CInt(MNT_DETACH)) }
+        return try await body(folder)
+    }
 
     /// Writes a file, and the folders above it.
     @discardableResult
