@@ -132,6 +132,20 @@ import UpdateCore
         }
     }
 
+    @Test func theProxyIsAskedForTheServer() async throws {
+        let proxy = try RawServer { _ in
+            [
+                (Array("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"code\":0}".utf8), 0)
+            ]
+        }
+        var job = rig.askJob("http://server.invalid")
+        job.server.proxy = proxy.url
+        #expect(try await fetch.ask(job)?.answer == .latest)
+        #expect(
+            proxy.requests.first?.hasPrefix("POST http://server.invalid/v1/url/upgrade HTTP/1.1\r\n") == true,
+            "\(proxy.requests)")
+    }
+
     @Test func aPrefixOfTheServerIsSignedUnlessOverridden() async throws {
         let raw = try RawServer { _ in [(Array("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"code\":0}".utf8), 0)] }
         let report = try await fetch.ask(rig.askJob("\(raw.url)/gateway/"))
