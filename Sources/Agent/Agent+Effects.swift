@@ -10,9 +10,13 @@ extension Agent {
         switch effect {
         case .ask(let question): ask(question)
         case .download(let offer): fetch(offer)
-        case .stopDownload: download?.cancel()
+        case .stopDownload:
+            download?.cancel()
+            progress = nil
         case .install(let order): install(order.id, .install(order))
         case .resumeInstall(let id): install(id, .resume(id))
+        case .restart(let id): install(id, .restart(id))
+        case .announce(let announcement): announce(announcement)
         case .send(let id, let report): send(id, report)
         case .emptyInbox: store.emptyInbox()
         case .cleanStaging(let keep): cleanStaging(keep: keep)
@@ -35,7 +39,7 @@ extension Agent {
                 switch report {
                 case .asked(let report): answer = report
                 case .note(let line): logger.info("\(line)")
-                case .reported, .progress, .downloaded, .digest: break
+                case .reported, .progress, .downloaded, .adopted, .digest: break
                 }
             }
             // A worker may have died between storing an offer and saying so.
@@ -57,13 +61,20 @@ extension Agent {
     }
 
     private func fetch(_ offer: Offer) {
-        let job = settings.downloadJob(offer)
+        let before = download
         progress = nil
         var log = ProgressLog()
         download = Task {
+            // One that was told to stop may still be about to; two must not write to one file.
+            await before?.value
+            guard !Task.isCancelled else { return }
+            let (orders, continuation) = AsyncStream<[UInt8]>.makeStream()
+            downloadOrders = continuation
             var result: DownloadResult?
             let timeLimit = Duration.seconds(settings.download.timeout)
-            let end = await FetchWorker(installation).run(.download(job), timeLimit: timeLimit) { report in
+            let job = settings.downloadJob(offer, speedLimit: speedLimit)
+            let end = await FetchWorker(installation).run(.download(job), orders: orders, timeLimit: timeLimit) {
+                report in
                 switch report {
                 case .progress(let progress):
                     self.progress = progress
@@ -71,13 +82,20 @@ extension Agent {
                     refresh()
                 case .downloaded(let value): result = value
                 case .note(let line): logger.info("\(line)")
-                case .asked, .reported, .digest: break
+                case .asked, .reported, .adopted, .digest: break
                 }
             }
+            // Nobody waits for what a stopped one has to say, and another may be under way.
+            guard !Task.isCancelled else { return }
             progress = nil
             download = nil
+            downloadOrders = nil
             handle(.downloaded(versionCode: offer.versionCode, result ?? .trouble(.worker("\(end)"))))
         }
+    }
+
+    func tellDownload(_ order: DownloadOrder) {
+        if let line = try? JSONLine.encode(order) { downloadOrders?.yield(line) }
     }
 
     // MARK: the installer

@@ -62,6 +62,13 @@ public final class Agent {
     var progress: DownloadProgress?
     var phase: String?
     var download: Task<Void, Never>?
+    /// What the running download is told.
+    var downloadOrders: AsyncStream<[UInt8]>.Continuation?
+    /// Set over the bus, in place of the configured one, until the agent restarts.
+    var speedLimit: Int?
+    var inhibitors: [HeldInhibitor] = []
+    var nextInhibitor = 1
+    private var bus: BusService?
     private var pulse: (any DispatchSourceTimer)?
     private var signals: [any DispatchSourceSignal] = []
     private var shownStatus = ""
@@ -126,6 +133,9 @@ public final class Agent {
         ServiceManager.ready(status: shownStatus)
         handle(.started(found: store.inbox()))
         logger.info("\(shownStatus)")
+        let bus = BusService(self)
+        self.bus = bus
+        bus.connect()
     }
 
     // MARK: events
@@ -157,11 +167,15 @@ public final class Agent {
         refresh()
     }
 
-    private func context() -> Context {
-        Context(
-            now: Clock.bootTime, bootID: bootID, wallClock: Clock.wallTime, buildTime: Clock.buildTime,
-            installed: settings.device.version.read(), policy: settings.policy(devKey: devKey),
-            seed: UInt64.random(in: .min ... .max))
+    func context() -> Context {
+        let wallClock = Clock.wallTime
+        let policy = settings.policy(devKey: devKey)
+        // Only windows need local time.
+        let zone = policy.windows.isEmpty ? .utc : LocalTime.offsets(around: wallClock)
+        return Context(
+            now: Clock.bootTime, bootID: bootID, wallClock: wallClock, buildTime: Clock.buildTime,
+            installed: settings.device.version.read(), policy: policy, zone: zone,
+            inhibitors: inhibitors.map(\.inhibitor), seed: UInt64.random(in: .min ... .max))
     }
 
     // MARK: time
@@ -186,7 +200,7 @@ public final class Agent {
     private func armPulse() {
         let now = Clock.bootTime
         var sleep = Self.longestSleep
-        if let wake = nextWakeUp(state, now: now) { sleep = min(sleep, wake - now) }
+        if let wake = nextWakeUp(state, context()) { sleep = min(sleep, wake - now) }
         if storageTrouble != nil { sleep = min(sleep, Self.storageRetry) }
         if let watchdog = ServiceManager.watchdogInterval { sleep = min(sleep, watchdog / 2) }
         sleep = max(sleep, 0.01)
@@ -201,9 +215,14 @@ public final class Agent {
         return storageTrouble ?? statusText(state, context(), progress: progress, phase: phase)
     }
 
+    var hasTrouble: Bool { reloadError != nil || storageTrouble != nil }
+
+    func announce(_ announcement: Announcement) { bus?.announce(announcement, context()) }
+
     func refresh() {
         guard !isStopping else { return }
         armPulse()
+        bus?.publish()
         let line = statusLine()
         guard line != shownStatus else { return }
         shownStatus = line

@@ -12,9 +12,11 @@ struct FetchWorker {
     ///
     /// - Parameter onReport: each report as it comes.
     /// - Returns: how the worker ended; its last report says what became of the job.
-    func run(_ job: FetchJob, timeLimit: Duration, onReport: (FetchReport) -> Void) async -> ProcessEnd {
+    func run(
+        _ job: FetchJob, orders: AsyncStream<[UInt8]>? = nil, timeLimit: Duration, onReport: (FetchReport) -> Void
+    ) async -> ProcessEnd {
         guard let request = try? JSONLine.encode(job) else { return .couldNotStart("the job cannot be encoded") }
-        return await Worker(path, timeLimit: timeLimit).run(request) { line in
+        return await Worker(path, timeLimit: timeLimit).run(request, messages: orders) { line in
             if let report = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) { onReport(report) }
         }
     }

@@ -10,7 +10,8 @@ extension Settings {
             appointVersionCode: device.appointVersionCode,
             canVerify: verification.mode != .minisign || !verification.keys.isEmpty,
             downloadBeforeConsent: download.beforeConsent, maximumAttempts: install.attempts,
-            retryDelay: install.retryDelay)
+            retryDelay: install.retryDelay, windows: install.windows, gracePeriod: install.gracePeriod,
+            inhibitLimit: install.inhibitLimit, maximumDeferrals: install.deferrals, reboot: install.reboot)
     }
 
     func askJob(_ question: Question, _ clock: ServerClock?, inbox: String) -> AskJob {
@@ -23,11 +24,17 @@ extension Settings {
             devModelKey: device.devModelKey, devKey: devKey, report: report)
     }
 
-    func downloadJob(_ offer: Offer) -> DownloadJob {
+    func downloadJob(_ offer: Offer, speedLimit: Int?) -> DownloadJob {
         DownloadJob(
             offer: offer, devModelKey: device.devModelKey, connection: server, folder: download.folder,
-            speedLimit: download.speedLimit, sizeLimit: download.sizeLimit, keepFree: download.keepFree,
+            speedLimit: speedLimit ?? download.speedLimit, sizeLimit: download.sizeLimit, keepFree: download.keepFree,
             lowSpeed: download.lowSpeed, lowSpeedTime: download.lowSpeedTime, verification: verification)
+    }
+
+    func adoptJob(_ path: String) -> AdoptJob {
+        AdoptJob(
+            path: path, urlKey: device.urlKey, devModelKey: device.devModelKey, folder: download.folder,
+            sizeLimit: download.sizeLimit, keepFree: download.keepFree, verification: verification)
     }
 
     /// A request may be signed anew and sent once more.

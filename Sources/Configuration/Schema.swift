@@ -170,6 +170,11 @@ enum Schema {
         Option("install.timeouts", .durationTable(1...(7 * day))),
         Option("install.attempts", .integer(1...100)),
         Option("install.retryDelay", .duration(0.1...(7 * day))),
+        Option("install.windows", .texts),
+        Option("install.gracePeriod", .duration(0...day)),
+        Option("install.inhibitLimit", .duration(0...(30 * day))),
+        Option("install.deferrals", .integer(0...1000)),
+        Option("install.reboot", .choice(RebootPolicy.allCases.map(\.rawValue))),
         Option("install.rebootCommand", .texts),
 
         Option("state.folder", .path),

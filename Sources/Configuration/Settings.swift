@@ -58,6 +58,12 @@ public struct ModuleSettings: Hashable, Sendable {
     public var timeouts: [String: Seconds]
     public var attempts: Int
     public var retryDelay: Seconds
+    /// Maintenance windows; none means at any time.
+    public var windows: [MaintenanceWindow]
+    public var gracePeriod: Seconds
+    public var inhibitLimit: Seconds
+    public var deferrals: Int
+    public var reboot: RebootPolicy
     public var rebootCommand: [String]
 }
 
@@ -198,7 +204,9 @@ public struct Settings: Hashable, Sendable {
                     "install.files", "found \"\(name)\", which is the artifact's own name (install.fileName)")
             }
         }
-        let command = merged.texts("install.rebootCommand") ?? ["/usr/bin/systemctl", "reboot"]
+        let command =
+            merged.texts("install.rebootCommand")
+            ?? ["/usr/bin/systemctl", "reboot", "--check-inhibitors=yes"]
         guard command.first?.hasPrefix("/") == true else {
             throw merged.error("install.rebootCommand", "allowed is an absolute path and its arguments")
         }
@@ -211,7 +219,24 @@ public struct Settings: Hashable, Sendable {
             timeout: merged.seconds("install.timeout") ?? 1800,
             timeouts: merged.table("install.timeouts").compactMapValues { Option.seconds($0) },
             attempts: merged.integer("install.attempts") ?? 3, retryDelay: merged.seconds("install.retryDelay") ?? 600,
-            rebootCommand: command)
+            windows: try windows(merged), gracePeriod: merged.seconds("install.gracePeriod") ?? 300,
+            inhibitLimit: merged.seconds("install.inhibitLimit") ?? 3600,
+            deferrals: merged.integer("install.deferrals") ?? 3,
+            reboot: merged.text("install.reboot").flatMap(RebootPolicy.init) ?? .immediate, rebootCommand: command)
+    }
+
+    private static func windows(_ merged: MergedConfiguration) throws(ConfigurationError) -> [MaintenanceWindow] {
+        var windows: [MaintenanceWindow] = []
+        for text in merged.texts("install.windows") ?? [] {
+            guard let window = MaintenanceWindow(text) else {
+                throw merged.error(
+                    "install.windows",
+                    "found \"\(text.forPeople(limit: 60))\", allowed are days and hours of local time, such as "
+                        + "\"Mon-Fri 02:00-05:00\", \"Sat,Sun 23:00-06:00\" or \"03:30-04:30\"")
+            }
+            windows.append(window)
+        }
+        return windows
     }
 
     /// A name, not a path: it must not lead out of the folder it belongs to.

@@ -17,12 +17,16 @@ public struct Download {
     private let url: WebURL
     private let path: String
     private let cancellation: Cancellation
+    private let speedLimit: SpeedLimit
 
     /// Data that may be lost to a power cut.
     private static let syncEvery = 32 << 20
 
     /// - Parameter path: the partial file.
-    public init(_ job: DownloadJob, url: WebURL, path: String, cancellation: Cancellation) {
+    public init(
+        _ job: DownloadJob, url: WebURL, path: String, speedLimit: SpeedLimit, cancellation: Cancellation
+    ) {
+        self.speedLimit = speedLimit
         self.job = job
         self.url = url
         self.path = path
@@ -138,12 +142,10 @@ public struct Download {
     }
 
     private var transfer: Transfer {
-        // A limit on speed must not look like a slow server.
-        let lowSpeed = job.speedLimit > 0 ? min(job.lowSpeed, job.speedLimit / 2) : job.lowSpeed
-        return Transfer(
+        Transfer(
             connection: job.connection,
             limits: .init(
-                connectTimeout: job.connection.connectTimeout, speedLimit: job.speedLimit, lowSpeed: lowSpeed,
+                connectTimeout: job.connection.connectTimeout, speedLimit: speedLimit, lowSpeed: job.lowSpeed,
                 lowSpeedTime: job.lowSpeedTime),
             cancellation: cancellation)
     }

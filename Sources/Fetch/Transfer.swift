@@ -12,13 +12,23 @@ public final class Cancellation: Sendable {
     public var isCancelled: Bool { flag.load(ordering: .relaxed) }
 }
 
+/// Bytes per second, 0 for no limit; it may change while a transfer runs.
+public final class SpeedLimit: Sendable {
+    private let value: Atomic<Int>
+
+    public init(_ bytesPerSecond: Int) { value = Atomic(bytesPerSecond) }
+
+    public func set(_ bytesPerSecond: Int) { value.store(bytesPerSecond, ordering: .relaxed) }
+    var bytesPerSecond: Int { value.load(ordering: .relaxed) }
+}
+
 /// One HTTP exchange by libcurl's easy interface (libcurl-easy(3)). Redirects are left to the caller, who has opinions.
 struct Transfer {
     struct Limits {
         var connectTimeout: Seconds
         /// For the whole exchange; 0 is no limit.
         var totalTimeout: Seconds = 0
-        var speedLimit = 0
+        var speedLimit = SpeedLimit(0)
         var lowSpeed = 0
         var lowSpeedTime: Seconds = 0
     }
@@ -59,7 +69,10 @@ struct Transfer {
             upgradelink_set_pointer(handle, CURLOPT_ERRORBUFFER, message.baseAddress)
             return try withoutActuallyEscaping(onHead) { onHead throws(Failure) in
                 try withoutActuallyEscaping(onBody) { onBody throws(Failure) in
-                    let receiver = Receiver(onHead, onBody, cancellation)
+                    let receiver = Receiver(onHead, onBody) {
+                        limitSpeed(handle)
+                        return !cancellation.isCancelled
+                    }
                     return try perform(handle, receiver, body, message)
                 }
             }
@@ -83,7 +96,7 @@ struct Transfer {
             return wanted ? size * count : 0
         }
         upgradelink_set_progress_callback(handle) { context, _, _, _, _ in
-            Receiver.at(context)?.cancellation.isCancelled == false ? 0 : 1
+            Receiver.at(context)?.goOn() == true ? 0 : 1
         }
         upgradelink_set_long(handle, CURLOPT_NOPROGRESS, 0)
 
@@ -115,12 +128,11 @@ struct Transfer {
         upgradelink_set_long(handle, CURLOPT_NOSIGNAL, 1)
         upgradelink_set_long(handle, CURLOPT_FOLLOWLOCATION, 0)
         // libcurl looks at its speed limit between reads only: large ones would never be held back.
-        upgradelink_set_long(handle, CURLOPT_BUFFERSIZE, limits.speedLimit > 0 ? 16 * 1024 : 512 * 1024)
+        upgradelink_set_long(handle, CURLOPT_BUFFERSIZE, limits.speedLimit.bytesPerSecond > 0 ? 16 * 1024 : 512 * 1024)
         upgradelink_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1)
         upgradelink_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(limits.connectTimeout))
         upgradelink_set_long(handle, CURLOPT_TIMEOUT_MS, milliseconds(limits.totalTimeout))
-        upgradelink_set_offset(handle, CURLOPT_MAX_RECV_SPEED_LARGE, curl_off_t(limits.speedLimit))
-        upgradelink_set_long(handle, CURLOPT_LOW_SPEED_LIMIT, limits.lowSpeed)
+        limitSpeed(handle)
         upgradelink_set_long(handle, CURLOPT_LOW_SPEED_TIME, Int(limits.lowSpeedTime))
         upgradelink_set_long(handle, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
         let files: [(CURLoption, String?)] = [
@@ -128,6 +140,14 @@ struct Transfer {
             (CURLOPT_SSLKEY, connection.clientKey), (CURLOPT_PROXY, connection.proxy),
         ]
         for case (let option, let value?) in files { upgradelink_set_string(handle, option, value) }
+    }
+
+    private func limitSpeed(_ handle: UnsafeMutableRawPointer) {
+        let limit = limits.speedLimit.bytesPerSecond
+        upgradelink_set_offset(handle, CURLOPT_MAX_RECV_SPEED_LARGE, curl_off_t(limit))
+        // A limit on speed must not look like a slow server.
+        upgradelink_set_long(
+            handle, CURLOPT_LOW_SPEED_LIMIT, limit > 0 ? min(limits.lowSpeed, limit / 2) : limits.lowSpeed)
     }
 
     private func milliseconds(_ seconds: Seconds) -> Int { Int(min(max(seconds, 0), 1e6) * 1000) }
@@ -141,12 +161,13 @@ private final class Receiver {
     private var headBytes = 0
     private let onHead: (HTTPReply) -> Bool
     private let onBody: (RawSpan) -> Bool
-    let cancellation: Cancellation
+    /// Called every now and then; false ends the transfer.
+    let goOn: () -> Bool
 
-    init(_ onHead: @escaping (HTTPReply) -> Bool, _ onBody: @escaping (RawSpan) -> Bool, _ cancellation: Cancellation) {
+    init(_ onHead: @escaping (HTTPReply) -> Bool, _ onBody: @escaping (RawSpan) -> Bool, _ goOn: @escaping () -> Bool) {
         self.onHead = onHead
         self.onBody = onBody
-        self.cancellation = cancellation
+        self.goOn = goOn
     }
 
     /// Set by `Transfer.perform`, which keeps the object alive until libcurl returns.

@@ -63,16 +63,13 @@ private final class LinePipe: Sendable {
     private let onLine: @Sendable (String) -> Void
 
     init(_ onLine: @escaping @Sendable (String) -> Void) throws(SystemError) {
-        var ends: [CInt] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw SystemError("open", "a pipe") }
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-        _ = fcntl(ends[0], F_SETFL, O_NONBLOCK)
-        readEnd = ends[0]
-        writeEnd = .init(rawValue: ends[1])
+        let ends = try Pipe.make()
+        readEnd = ends.reading
+        writeEnd = .init(rawValue: ends.writing)
         self.onLine = onLine
-        let source = DispatchSource.makeReadSource(fileDescriptor: ends[0], queue: queue)
+        let source = DispatchSource.makeReadSource(fileDescriptor: ends.reading, queue: queue)
         self.source = source
-        let descriptor = ends[0]
+        let descriptor = ends.reading
         source.setCancelHandler { close(descriptor) }
         source.setEventHandler { [weak self] in
             if self?.drain() == false { source.cancel() }

@@ -46,9 +46,12 @@ public struct Worker: Sendable {
 
     /// Runs the worker to its end. Cancelling the task ends it: by SIGTERM, after two seconds by SIGKILL.
     ///
-    /// - Parameter onLine: called for each line of output, in order, on the caller's actor.
+    /// - Parameters:
+    ///   - messages: what else it is told while it works, a line each.
+    ///   - onLine: called for each line of output, in order, on the caller's actor.
     public func run(
-        _ request: [UInt8], isolation: isolated (any Actor)? = #isolation, onLine: (String) -> Void
+        _ request: [UInt8], messages: AsyncStream<[UInt8]>? = nil, isolation: isolated (any Actor)? = #isolation,
+        onLine: (String) -> Void
     ) async -> ProcessEnd {
         var options = PlatformOptions()
         options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: .seconds(2))]
@@ -61,7 +64,14 @@ public struct Worker: Sendable {
                 input: .inputWriter, output: .sequence, error: .currentStandardError
             ) { execution in
                 limit.start { signal in try? execution.send(signal: .init(rawValue: signal)) }
-                _ = try? await execution.standardInputWriter.write(request)
+                let writer = execution.standardInputWriter
+                _ = try? await writer.write(request)
+                let telling = Task {
+                    for await message in messages ?? AsyncStream(unfolding: { nil }) {
+                        _ = try? await writer.write(message)
+                    }
+                }
+                defer { telling.cancel() }
                 let lines = execution.standardOutput.strings(
                     bufferingPolicy: .maxLineLength(maximumLineLength))
                 for try await line in lines { onLine(line) }

@@ -6,7 +6,7 @@ public enum InstallStep: Codable, Hashable, Sendable {
     case prepare
     case module(ModuleState)
     case askNeedsReboot
-    /// Restart the box; what follows is done by the next boot.
+    /// Wait for the box to restart; what follows is done by the next boot.
     case restart
     /// Does the box report the version that was installed?
     case checkVersion
@@ -23,8 +23,8 @@ public enum StepOutcome: Hashable, Sendable {
     case failed(String)
     case needsReboot(RebootNeed)
     case supportsRollback(Bool)
-    /// The box is about to restart.
-    case restarting
+    /// The box must restart, which the agent decides the time of.
+    case awaitsRestart
 }
 
 /// An installation as it is stored: enough to go on with after a crash or a power cut at any moment.
@@ -34,7 +34,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     /// The boot in which the step was begun.
     public var bootID: String
     public var needsReboot: RebootNeed?
-    /// The box was restarted for this installation by the installer.
+    /// The box was restarted for this installation.
     public var hasRestarted = false
     /// Why it failed; the first reason stays.
     public var failure: String?
@@ -64,6 +64,8 @@ extension InstallRecord {
         interruptions = 0
     }
 
+    var awaitsRestart: Bool { step == .restart || step == .restartIntoRollback }
+
     /// The step that follows the current one, given what became of it.
     mutating func advance(_ outcome: StepOutcome) {
         switch (step, outcome) {
@@ -86,7 +88,7 @@ extension InstallRecord {
             case .automatic: go(to: .restart)
             }
         case (.module(.reboot), .succeeded): go(to: .module(.verifyReboot))
-        case (.restart, .restarting): break
+        case (.restart, .awaitsRestart): break
         case (.module(.verifyReboot), .succeeded): go(to: .checkVersion)
         case (.checkVersion, .succeeded): go(to: .module(.commit))
         case (.module(.commit), .succeeded): go(to: .module(.cleanup))
@@ -108,9 +110,7 @@ extension InstallRecord {
             go(to: .module(.failure))
         case (.module(.rollbackReboot), _):
             go(to: .module(.verifyRollbackReboot))
-        case (.restartIntoRollback, .restarting): break
-        case (.restartIntoRollback, _):
-            go(to: .module(.verifyRollbackReboot))
+        case (.restartIntoRollback, .awaitsRestart): break
         case (.module(.verifyRollbackReboot), .succeeded): go(to: .module(.failure))
         case (.module(.verifyRollbackReboot), .failed):
             if rollbackReboots < Self.maximumRollbackReboots {
@@ -125,7 +125,7 @@ extension InstallRecord {
 
         case (_, .failed(let reason)):
             fail(reason)
-        case (_, .succeeded), (_, .needsReboot), (_, .supportsRollback), (_, .restarting):
+        case (_, .succeeded), (_, .needsReboot), (_, .supportsRollback), (_, .awaitsRestart):
             fail("the step \(step) cannot end in \(outcome)")
         }
     }

@@ -48,11 +48,17 @@ public struct Installer: Sendable {
         case .resume(let id):
             guard let found, found.order.id == id else { return .unknown }
             return try await goOn(found)
+        case .restart(let id):
+            guard let found, found.order.id == id else { return .unknown }
+            guard found.awaitsRestart, found.bootID == bootID else { return try await goOn(found) }
+            return await restart(try surroundings.settings())
         case .install(let order):
             if let found {
                 // Asked again for what was begun already: once is enough.
                 if found.order == order { return try await goOn(found) }
-                if found.result == nil, try await goOn(found) == .restarting { return .restarting }
+                if found.result == nil, case .needsRestart(let isRollback) = try await goOn(found) {
+                    return .needsRestart(isRollback: isRollback)
+                }
             }
             guard order.artifactIsNamedPlainly else { return .refused("its artifact has no absolute path") }
             return try await run(InstallRecord(order: order, bootID: bootID))
@@ -73,7 +79,7 @@ public struct Installer: Sendable {
             if let result = record.result { return result }
             surroundings.report(.state(record.step.name))
             let outcome = await perform(record)
-            if outcome == .restarting { return .restarting }
+            if outcome == .awaitsRestart { return .needsRestart(isRollback: record.step == .restartIntoRollback) }
             record.advance(outcome)
         }
     }
@@ -104,7 +110,7 @@ public struct Installer: Sendable {
             case .checkVersion:
                 return checkVersion(record.order.offer)
             case .restart, .restartIntoRollback:
-                return await restart(settings)
+                return .awaitsRestart
             case .done:
                 return .succeeded
             }
@@ -144,13 +150,13 @@ public struct Installer: Sendable {
         }
     }
 
-    private func restart(_ settings: InstallSettings) async -> StepOutcome {
-        guard let command = settings.rebootCommand.first else { return .failed("install.rebootCommand is empty") }
+    private func restart(_ settings: InstallSettings) async -> InstallResult {
+        guard let command = settings.rebootCommand.first else { return .lost("install.rebootCommand is empty") }
         let program = Program(
             command, Array(settings.rebootCommand.dropFirst()), workingDirectory: "/", timeLimit: .seconds(60))
         let log: @Sendable (String) -> Void = { surroundings.report(.output($0.forPeople(limit: 1000))) }
         let end = await program.run(onOutput: log, onError: log)
-        return end.succeeded ? .restarting : .failed("the box cannot be restarted (install.rebootCommand): \(end)")
+        return end.succeeded ? .restarting : .lost("the box cannot be restarted (install.rebootCommand): \(end)")
     }
 
     // MARK: the record

@@ -8,6 +8,8 @@ public struct AgentState: Codable, Hashable, Sendable {
     /// Versions the person in front of the box does not want.
     public var rejected: [Int] = []
     public var reports = ReportQueue()
+    /// What became of the offers so far, the latest last; at most ``Attempt/remembered``.
+    public var history: [Attempt] = []
     public var serverClock: ServerClock?
     /// The version that was committed last; an appointed version is not installed over itself again and again.
     public var lastCommitted: Int?
@@ -30,10 +32,12 @@ public struct Poll: Codable, Hashable, Sendable {
     public var mood = Mood.never
     /// A TLS failure that the box's own clock explains: ask again as soon as the clock is set.
     public var awaitsClock = false
+    /// When the server last answered.
+    public var lastAnswer: WallTime?
     /// A worker is asking. Not stored: a restart asks again.
     public var isRunning = false
 
-    private enum CodingKeys: String, CodingKey { case next, mood, awaitsClock }
+    private enum CodingKeys: String, CodingKey { case next, mood, awaitsClock, lastAnswer }
 
     var failures: Int {
         switch mood {
@@ -46,15 +50,21 @@ public struct Poll: Codable, Hashable, Sendable {
 /// The offer being worked on.
 public struct Work: Codable, Hashable, Sendable {
     /// What is being done about the offer. Legal successors:
-    /// - downloading → consent, installing, later, (ended)
-    /// - consent → downloading, installing, (ended)
-    /// - installing → restarting, later, (ended)
-    /// - restarting → installing (after the boot)
-    /// - later → downloading, consent, installing
+    /// - downloading → consent, ready, installing, later, (ended)
+    /// - consent → downloading, ready, installing, (ended)
+    /// - ready → consent, downloading, installing, later, (ended)
+    /// - installing → restartReady, later, (ended)
+    /// - restartReady → restarting, installing (after a boot)
+    /// - restarting → installing (after the boot), later
+    /// - later → downloading, consent, ready, installing
     public enum Step: Codable, Hashable, Sendable {
         case downloading
         case consent
+        /// What comes next, the download or the installation, is held back (``Hold``).
+        case ready
         case installing(InstallID)
+        /// The box must restart to finish, or to get back to the version before.
+        case restartReady(InstallID, isRollback: Bool, since: BootInstant)
         case restarting(InstallID)
         case later(at: BootInstant, why: Delay)
     }
@@ -64,6 +74,7 @@ public struct Work: Codable, Hashable, Sendable {
         case noSpace(String)
         case noKeys
         case failed(String)
+        case cancelled
         /// The installer died; it keeps its own state, and is asked to go on from there.
         case installerLost(InstallID, String)
     }
@@ -72,23 +83,51 @@ public struct Work: Codable, Hashable, Sendable {
     public var step: Step
     public var artifact: Artifact?
     public var hasConsent: Bool
+    /// When it is to be installed, where somebody said so.
+    public var timing: Timing?
+    /// Consent to the restart.
+    public var mayRestart = false
+    /// How often it was deferred.
+    public var deferrals = 0
+    /// When consent is asked for again.
+    public var askAgainAt: BootInstant?
+    /// When a forced version is installed, whatever the windows say.
+    public var deadline: BootInstant?
+    /// When it was taken up: for the history, and for how long it has been held back in this boot.
+    public var started: WallTime
+    public var since: BootInstant
     /// Downloads in a row that congestion, or a full disk, stopped.
     public var obstacles = 0
     /// What ran when the installation began.
     public var installedBefore: Int?
 
-    public init(offer: Offer, step: Step, hasConsent: Bool) {
+    /// While consent is waited for and no deferral is left, it is asked for this often.
+    public static let reminder: Seconds = 3600
+
+    public init(offer: Offer, step: Step, hasConsent: Bool, started: WallTime, since: BootInstant) {
         self.offer = offer
         self.step = step
         self.hasConsent = hasConsent
+        self.started = started
+        self.since = since
+    }
+
+    var isForced: Bool { offer.upgradeType == .forced }
+
+    /// The installation has not begun.
+    var isCancellable: Bool {
+        switch step {
+        case .later(_, .installerLost), .installing, .restartReady, .restarting: false
+        case .downloading, .consent, .ready, .later: true
+        }
     }
 
     /// Nothing is under way: a poll may replace or refresh the offer.
     var isWaiting: Bool {
         switch step {
         case .later(_, .installerLost): false
-        case .consent, .later: true
-        case .downloading, .installing, .restarting: false
+        case .consent, .ready, .later: true
+        case .downloading, .installing, .restartReady, .restarting: false
         }
     }
 }

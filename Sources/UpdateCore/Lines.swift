@@ -37,7 +37,8 @@ extension Work.Delay {
             "nothing is installed without a key to verify it: put the publisher's minisign public key into "
                 + "verification.keys or the folder verification.keysFolder, and reload"
         case .failed(let reason): reason
-        case .installerLost(_, let reason): "the installer ended without a result: \(reason)"
+        case .cancelled: "cancelled"
+        case .installerLost(_, let reason): "the installer did not finish: \(reason)"
         }
     }
 }

@@ -2,10 +2,17 @@ extension Machine {
     /// Takes the next step an offer allows: download it, ask for consent, or install it.
     mutating func begin(_ work: Work) {
         var work = work
+        announceDeadline(&work)
         if !work.hasConsent, work.artifact != nil || !policy.downloadBeforeConsent {
             work.step = .consent
             state.work = work
             log(.consentWanted(work.offer))
+            announceConsent(work)
+        } else if work.offer.isLocalFile, work.artifact == nil {
+            state.lastError = "\(work.offer.title): the file is no longer there; give it again"
+            end(work, .gone, "the file is no longer there")
+        } else if hold(work) != nil {
+            hold(work, as: .ready)
         } else if let artifact = work.artifact {
             // By chance, not by counting: an agent that lost its state must not meet an old installation's id.
             let id = InstallID(chance.next() >> 11) + 1
@@ -26,6 +33,29 @@ extension Machine {
         }
     }
 
+    mutating func hold(_ work: Work, as step: Work.Step) {
+        var work = work
+        work.step = step
+        state.work = work
+        if let hold = hold(work) { log(.held(work.offer, hold.line(now: now))) }
+    }
+
+    /// Announces a forced version once it is there; from then on its time runs.
+    private mutating func announceDeadline(_ work: inout Work) {
+        guard work.isForced, work.artifact != nil, work.deadline == nil else { return }
+        let deadline = now + policy.gracePeriod
+        work.deadline = deadline
+        effects.append(.announce(.installPending(work.offer, deadline: deadline)))
+    }
+
+    mutating func announceConsent(_ work: Work) {
+        var work = work
+        // Who has no deferral left is asked at every opportunity.
+        work.askAgainAt = work.deferrals >= policy.maximumDeferrals ? now + Work.reminder : nil
+        state.work = work
+        effects.append(.announce(.consentWanted(work.offer)))
+    }
+
     mutating func downloaded(_ versionCode: Int, _ result: DownloadResult) {
         guard var work = state.work, work.step == .downloading, work.offer.versionCode == versionCode else {
             log(.ignored("the end of a download of version \(versionCode) that nobody waits for"))
@@ -40,14 +70,14 @@ extension Machine {
             report(.download(running: runningCode, version: versionCode, code: Report.Code.success))
             begin(work)
         case .gone(let reason):
-            end(work)
+            end(work, .gone, reason)
             state.lastError = "\(work.offer.title) cannot be had: \(reason)"
             log(.gone(work.offer, reason))
             report(.download(running: runningCode, version: versionCode, code: Report.Code.gone))
         case .refused(let reason):
             report(.download(running: runningCode, version: versionCode, code: Report.Code.refused))
             work.artifact = nil
-            failed(work, reason)
+            failed(work, .refused, reason)
         case .noSpace(let reason):
             work.obstacles += 1
             let backOff = policy.schedule.backOffDelay(failures: work.obstacles, retryAfter: nil, &chance)
@@ -69,60 +99,55 @@ extension Machine {
     }
 
     /// Counts a failure against the version: it is tried again later, or given up.
-    mutating func failed(_ work: Work, _ reason: String) {
+    mutating func failed(_ work: Work, _ result: Attempt.Result, _ reason: String) {
+        record(work, result, reason)
         state.countFailure(of: work.offer.versionCode, reason)
         state.lastError = "\(work.offer.title): \(reason)"
         let failures = state.failures(of: work.offer.versionCode)
         guard failures < policy.maximumAttempts else {
-            end(work)
+            end(work, nil, "")
             log(.givenUp(work.offer, reason, attempts: failures))
             return
         }
         let delay = policy.schedule.regularDelay(
             &chance, every: policy.retryDelay * Seconds(1 << min(failures - 1, 16)))
         var work = work
+        work.started = reportTime
+        work.deadline = nil
         work.step = .later(at: now + delay, why: .failed(reason))
         state.work = work
         log(.attemptFailed(work.offer, reason, attempt: failures, of: policy.maximumAttempts, retryIn: delay))
     }
 
     /// The offer is done with, one way or the other.
-    mutating func end(_ work: Work) {
+    ///
+    /// - Parameter result: for the history, where it is not there yet.
+    mutating func end(_ work: Work, _ result: Attempt.Result?, _ reason: String) {
+        if let result { record(work, result, reason) }
         state.work = nil
         effects.append(.cleanStaging(keep: nil))
         state.poll.next = now + policy.schedule.regularDelay(&chance)
     }
 
-    mutating func consent(_ versionCode: Int, _ consent: Consent) {
-        guard var work = state.work, !work.hasConsent, work.offer.versionCode == versionCode else {
-            log(.ignored("a consent to version \(versionCode), which does not wait for one"))
+    /// A file that somebody brought: it has been verified, and whoever brought it consents.
+    mutating func fileOffered(_ offer: Offer, _ artifact: Artifact) {
+        if let refusal = offerRefusal(of: offer) {
+            log(.offerRefused(refusal))
+            effects.append(.cleanStaging(keep: state.work?.offer.versionCode))
             return
         }
-        switch consent {
-        case .accept:
-            work.hasConsent = true
-            log(.consentGiven(work.offer))
-            if work.step == .consent { begin(work) } else { state.work = work }
-        case .reject:
-            state.rejected.append(versionCode)
-            if state.rejected.count > Trial.remembered { state.rejected.removeFirst() }
-            log(.rejected(work.offer))
-            if work.step == .downloading { effects.append(.stopDownload) }
-            end(work)
+        if let work = state.work {
+            guard work.isWaiting else {
+                log(.ignored("the file of \(offer.title): \(work.offer.title) is being worked on"))
+                return
+            }
+            record(work, .replaced, "\(offer.title) took its place")
         }
-    }
-
-    mutating func retry(_ versionCode: Int) {
-        guard state.failures(of: versionCode) > 0 || state.rejected.contains(versionCode) else {
-            log(.ignored("a retry of version \(versionCode), which has not failed"))
-            return
-        }
-        state.trials.removeAll { $0.versionCode == versionCode }
-        state.rejected.removeAll { $0 == versionCode }
-        if state.work?.offer.versionCode == versionCode {
-            hasten()
-        } else if state.work == nil {
-            state.poll.next = now
-        }
+        log(.offered(offer))
+        effects.append(.cleanStaging(keep: offer.versionCode))
+        var work = Work(offer: offer, step: .downloading, hasConsent: true, started: reportTime, since: now)
+        work.artifact = artifact
+        work.timing = .now
+        begin(work)
     }
 }

@@ -1,6 +1,6 @@
 extension Machine {
     mutating func installed(_ id: InstallID, _ result: InstallResult) {
-        guard let work = state.work, work.step == .installing(id) else {
+        guard let work = state.work, work.step == .installing(id) || work.step == .restarting(id) else {
             log(.ignored("the end of installation \(id), which nobody waits for"))
             return
         }
@@ -8,25 +8,30 @@ extension Machine {
         switch result {
         case .committed:
             committed(work)
+        case .needsRestart(let isRollback):
+            var work = work
+            work.step = .restartReady(id, isRollback: isRollback, since: now)
+            work.mayRestart = false
+            state.work = work
+            if let hold = hold(work) { log(.held(work.offer, "the restart " + hold.line(now: now))) }
         case .restarting:
             state.work?.step = .restarting(id)
-            log(.restarting(work.offer))
         case .rolledBack(let reason):
             log(.rolledBack(work.offer, reason))
             report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.rolledBack))
-            failed(work, "rolled back: \(reason)")
+            failed(work, .rolledBack, "rolled back: \(reason)")
         case .failed(let reason):
             report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.failed))
-            failed(work, reason)
+            failed(work, .failed, reason)
         case .refused(let reason):
             // What the installer does not believe is fetched anew.
             var work = work
             work.artifact = nil
             report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.refused))
-            failed(work, "the installer refused it: \(reason)")
+            failed(work, .refused, "the installer refused it: \(reason)")
         case .unknown:
             // The agent stored its order, and stopped before the installer had stored anything.
-            guard let artifact = work.artifact else { return failed(work, "its artifact is lost") }
+            guard let artifact = work.artifact else { return failed(work, .failed, "its artifact is lost") }
             effects.append(.install(InstallOrder(id: id, offer: work.offer, artifact: artifact)))
         case .lost(let reason):
             // The installer keeps its own state: whatever it did, it goes on from there.
@@ -42,14 +47,14 @@ extension Machine {
         guard context.installed.versionCode == code else {
             let reason = "installed, but the box reports \(context.installed.title)"
             report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.failed))
-            return failed(work, reason)
+            return failed(work, .failed, reason)
         }
         state.lastCommitted = code
         state.trials.removeAll { $0.versionCode <= code }
         state.lastError = nil
         log(.committed(work.offer))
         report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.success))
-        end(work)
+        end(work, .installed, "")
         // Ask again soon: the next version may be waiting already. A newer offer is the rule when a box
         // catches up, and the server has room for it, since it just served this box.
         state.poll.next = now + chance.uniform(0, min(policy.schedule.splay, policy.schedule.interval))

@@ -1,3 +1,8 @@
+/// Why an offer is not taken up in this state, or nil where it would be.
+public func refusal(of offer: Offer, _ state: AgentState, _ context: Context) -> OfferRefusal? {
+    Machine(state: state, context: context).offerRefusal(of: offer)
+}
+
 extension Machine {
     mutating func askIfDue() {
         if state.poll.awaitsClock, context.wallClock >= context.buildTime {
@@ -19,14 +24,6 @@ extension Machine {
                     urlKey: policy.urlKey, versionCode: versionCode,
                     appointVersionCode: policy.appointVersionCode, devModelKey: policy.devModelKey,
                     devKey: policy.devKey)))
-    }
-
-    mutating func checkNow() {
-        guard state.work?.isWaiting ?? true else {
-            log(.ignored("a check: \(state.work?.offer.title ?? "an offer") is being worked on"))
-            return
-        }
-        state.poll.next = now
     }
 
     mutating func asked(_ report: AskReport) {
@@ -57,6 +54,7 @@ extension Machine {
 
     private mutating func pollAnswered() {
         state.poll.mood = .answered
+        state.poll.lastAnswer = reportTime
         state.poll.awaitsClock = false
         let interval = state.work == nil ? policy.schedule.interval : waitingInterval
         state.poll.next = now + policy.schedule.regularDelay(&chance, every: interval)
@@ -94,7 +92,7 @@ extension Machine {
 
     /// An offer arrived, from a poll or from the inbox of an earlier run.
     mutating func takeUp(_ offer: Offer) {
-        if let refusal = refusal(of: offer) {
+        if let refusal = offerRefusal(of: offer) {
             log(.offerRefused(refusal))
             effects.append(.emptyInbox)
             return
@@ -111,15 +109,19 @@ extension Machine {
                 return
             }
             log(.offerReplaced(work.offer, by: offer))
+            record(work, .replaced, "\(offer.title) took its place")
         }
         log(.offered(offer))
         if case .unknown = offer.upgradeType { log(.unknownUpgradeType(offer)) }
         effects += [.emptyInbox, .cleanStaging(keep: offer.versionCode)]
-        begin(Work(offer: offer, step: .downloading, hasConsent: !offer.upgradeType.needsConsent))
+        begin(
+            Work(
+                offer: offer, step: .downloading, hasConsent: !offer.upgradeType.needsConsent, started: reportTime,
+                since: now))
         state.poll.next = now + policy.schedule.regularDelay(&chance, every: waitingInterval)
     }
 
-    func refusal(of offer: Offer) -> OfferRefusal? {
+    func offerRefusal(of offer: Offer) -> OfferRefusal? {
         let code = offer.versionCode
         if offer.urlKey != policy.urlKey { return .foreignUrlKey(found: offer.urlKey, expected: policy.urlKey) }
         if let installed = context.installed.versionCode, code <= installed {
@@ -138,6 +140,7 @@ extension Machine {
         var work = work
         // A file from another address is another file until it is verified anew.
         if offer.urlPath != work.offer.urlPath { work.artifact = nil }
+        if offer.upgradeType != .forced { work.deadline = nil }
         work.offer = offer
         work.hasConsent = work.hasConsent || !offer.upgradeType.needsConsent
         begin(work)

@@ -30,11 +30,21 @@ public struct Policy: Codable, Hashable, Sendable {
     public var maximumAttempts: Int
     /// Before a version that failed is tried again; doubles with each failure.
     public var retryDelay: Seconds
+    /// When silent versions, and those accepted for a window, may be installed. None: at any time.
+    public var windows: [MaintenanceWindow]
+    /// From the announcement of a forced version to its installation.
+    public var gracePeriod: Seconds
+    /// For how long an inhibitor holds back what is forced.
+    public var inhibitLimit: Seconds
+    public var maximumDeferrals: Int
+    public var reboot: RebootPolicy
 
     public init(
         schedule: PollSchedule, urlKey: String, devModelKey: String? = nil, devKey: String? = nil,
         appointVersionCode: Int? = nil, canVerify: Bool = true, downloadBeforeConsent: Bool = true,
-        maximumAttempts: Int = 3, retryDelay: Seconds = 600
+        maximumAttempts: Int = 3, retryDelay: Seconds = 600, windows: [MaintenanceWindow] = [],
+        gracePeriod: Seconds = 300, inhibitLimit: Seconds = 3600, maximumDeferrals: Int = 3,
+        reboot: RebootPolicy = .immediate
     ) {
         self.schedule = schedule
         self.urlKey = urlKey
@@ -45,6 +55,11 @@ public struct Policy: Codable, Hashable, Sendable {
         self.downloadBeforeConsent = downloadBeforeConsent
         self.maximumAttempts = maximumAttempts
         self.retryDelay = retryDelay
+        self.windows = windows
+        self.gracePeriod = gracePeriod
+        self.inhibitLimit = inhibitLimit
+        self.maximumDeferrals = maximumDeferrals
+        self.reboot = reboot
     }
 }
 
@@ -57,11 +72,13 @@ public struct Context: Codable, Hashable, Sendable {
     public var buildTime: WallTime
     public var installed: InstalledVersion
     public var policy: Policy
+    public var zone: TimeZoneOffsets
+    public var inhibitors: [Inhibitor]
     public var seed: UInt64
 
     public init(
         now: BootInstant, bootID: String, wallClock: WallTime, buildTime: WallTime, installed: InstalledVersion,
-        policy: Policy, seed: UInt64
+        policy: Policy, zone: TimeZoneOffsets = .utc, inhibitors: [Inhibitor] = [], seed: UInt64
     ) {
         self.now = now
         self.bootID = bootID
@@ -69,29 +86,24 @@ public struct Context: Codable, Hashable, Sendable {
         self.buildTime = buildTime
         self.installed = installed
         self.policy = policy
+        self.zone = zone
+        self.inhibitors = inhibitors
         self.seed = seed
     }
-}
-
-public enum Consent: Codable, Hashable, Sendable {
-    case accept
-    case reject
 }
 
 public enum Event: Codable, Hashable, Sendable {
     /// The agent started. `found` is an offer that was stored but never taken up.
     case started(found: Offer?)
-    /// Time has passed.
+    /// Time has passed, or an inhibitor came or went.
     case tick
-    /// The operator wants a poll now.
-    case checkNow
+    case command(Command)
+    /// A local file that a worker has verified and staged.
+    case fileOffered(Offer, Artifact)
     case asked(AskReport)
     case downloaded(versionCode: Int, DownloadResult)
     case installed(InstallID, InstallResult)
     case reported(id: Int, Delivery)
-    case consent(versionCode: Int, Consent)
-    /// The operator wants a version that was given up tried again.
-    case retry(versionCode: Int)
     case configurationChanged
 }
 
@@ -101,12 +113,22 @@ public enum Effect: Codable, Hashable, Sendable {
     case stopDownload
     case install(InstallOrder)
     case resumeInstall(InstallID)
+    /// Restart the box for an installation that wants it.
+    case restart(InstallID)
     case send(id: Int, Report)
     /// The stored state holds the offer now: the inbox may be emptied.
     case emptyInbox
     /// Staging holds nothing that is needed but the named version.
     case cleanStaging(keep: Int?)
+    case announce(Announcement)
     case log(Notice)
+}
+
+/// What the people in front of the box, or a program that speaks to them, must hear of.
+public enum Announcement: Codable, Hashable, Sendable {
+    case consentWanted(Offer)
+    case installPending(Offer, deadline: BootInstant)
+    case finished(Attempt)
 }
 
 /// One step of the agent: what it remembers afterwards, and what is to be done, in order.
@@ -118,11 +140,22 @@ public func reduce(_ state: AgentState, _ event: Event, _ context: Context) -> (
 }
 
 /// When the agent must be woken at the latest, or nil while it only waits for a worker.
-public func nextWakeUp(_ state: AgentState, now: BootInstant) -> BootInstant? {
+public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? {
+    let now = context.now
     var moments: [BootInstant] = []
+    if let work = state.work {
+        switch work.step {
+        case .later(let at, _): moments.append(at)
+        case .consent: if let at = work.askAgainAt { moments.append(at) }
+        case .ready, .restartReady:
+            if let hold = context.hold(work, state) { hold.wakeUp(now: now).map { moments.append($0) } }
+        case .downloading:
+            if case .inhibited(_, let until?)? = context.hold(work, state) { moments.append(until) }
+        case .installing, .restarting: break
+        }
+    }
     if !state.poll.isRunning, state.work?.isWaiting ?? true { moments.append(state.poll.next) }
     if state.poll.awaitsClock { moments.append(now + Machine.clockCheckInterval) }
-    if case .later(let at, _)? = state.work?.step { moments.append(at) }
     if !state.reports.isEmpty, state.reports.sending == nil { moments.append(state.reports.notBefore) }
     return moments.min()
 }
@@ -151,13 +184,12 @@ struct Machine {
         switch event {
         case .started(let found): start(found: found)
         case .tick: break
-        case .checkNow: checkNow()
+        case .command(let command): self.command(command)
+        case .fileOffered(let offer, let artifact): fileOffered(offer, artifact)
         case .asked(let report): asked(report)
         case .downloaded(let versionCode, let result): downloaded(versionCode, result)
         case .installed(let id, let result): installed(id, result)
         case .reported(let id, let delivery): reported(id, delivery)
-        case .consent(let versionCode, let decision): consent(versionCode, decision)
-        case .retry(let versionCode): retry(versionCode)
         case .configurationChanged: configurationChanged()
         }
         takeUpWhatIsDue()
@@ -172,6 +204,12 @@ struct Machine {
             state.serverClock = nil
             state.reports.notBefore = now
             state.poll.next = now + policy.schedule.firstDelay(&chance)
+            if var work = state.work {
+                work.since = now
+                work.askAgainAt = nil
+                if work.deadline != nil { work.deadline = now + policy.gracePeriod }
+                state.work = work
+            }
             hasten()
         } else if state.poll.mood == .never {
             state.poll.next = now + policy.schedule.firstDelay(&chance)
@@ -194,14 +232,21 @@ struct Machine {
         case .downloading:
             log(.resumed(work.offer, "its download"))
             effects.append(.download(work.offer))
-        case .installing(let id), .restarting(let id):
+        case .installing(let id), .restartReady(let id, _, _), .restarting(let id):
             log(.resumed(work.offer, "its installation"))
             state.work?.step = .installing(id)
             effects.append(.resumeInstall(id))
         case .later(_, .noSpace), .later(_, .noKeys):
             // Restarting the agent is what an operator does after making room.
             hasten()
-        case .consent, .later:
+        case .consent:
+            // Whoever was told before may have been restarted too.
+            if work.askAgainAt == nil { announceConsent(work) }
+        case .ready:
+            if let deadline = work.deadline {
+                effects.append(.announce(.installPending(work.offer, deadline: deadline)))
+            }
+        case .later:
             break
         }
     }
@@ -220,13 +265,32 @@ struct Machine {
         state.work = work
     }
 
+    /// What was held back begins as soon as nothing holds it, and a download stops when something does.
+    private mutating func takeUpWhatIsHeld() {
+        guard let work = state.work else { return }
+        switch work.step {
+        case .ready where hold(work) == nil: begin(work)
+        case .downloading where hold(work) != nil:
+            effects.append(.stopDownload)
+            hold(work, as: .ready)
+        case .restartReady(let id, _, _) where hold(work) == nil:
+            state.work?.step = .restarting(id)
+            log(.restarting(work.offer))
+            effects.append(.restart(id))
+        case .consent:
+            if let at = work.askAgainAt, at <= now { announceConsent(work) }
+        case .ready, .downloading, .restartReady, .installing, .restarting, .later: break
+        }
+    }
+
     private mutating func takeUpWhatIsDue() {
-        if let work = state.work, work.isWaiting, let refusal = refusal(of: work.offer) {
+        if let work = state.work, work.isWaiting, let refusal = offerRefusal(of: work.offer) {
             // Meanwhile the box came to this version, or the operator's wishes changed.
             log(.offerDropped(work.offer, refusal))
             state.lastError = nil
-            end(work)
+            end(work, .dropped, "\(refusal)")
         }
+        takeUpWhatIsHeld()
         if case .later(let at, let why)? = state.work?.step, at <= now, let work = state.work {
             if case .installerLost(let id, _) = why {
                 state.work?.step = .installing(id)

@@ -169,8 +169,44 @@ public enum FetchJob: Codable, Hashable, Sendable {
     case ask(AskJob)
     case report(ReportJob)
     case download(DownloadJob)
+    case adopt(AdoptJob)
     /// SHA-256 of a text, in hex: the agent itself has no cryptography linked.
     case digest(String)
+}
+
+/// What a download is told while it runs.
+public enum DownloadOrder: Codable, Hashable, Sendable {
+    /// Bytes per second; 0 is no limit.
+    case limitSpeed(Int)
+}
+
+/// A local file that somebody wants installed: its signature beside it says what it is.
+public struct AdoptJob: Codable, Hashable, Sendable {
+    public var path: String
+    public var urlKey: String
+    public var devModelKey: String?
+    public var folder: String
+    public var sizeLimit: Int
+    public var keepFree: Int
+    public var verification: VerificationPolicy
+
+    public init(
+        path: String, urlKey: String, devModelKey: String?, folder: String, sizeLimit: Int, keepFree: Int,
+        verification: VerificationPolicy
+    ) {
+        self.path = path
+        self.urlKey = urlKey
+        self.devModelKey = devModelKey
+        self.folder = folder
+        self.sizeLimit = sizeLimit
+        self.keepFree = keepFree
+        self.verification = verification
+    }
+}
+
+public enum AdoptResult: Codable, Hashable, Sendable {
+    case verified(Offer, Artifact)
+    case refused(String)
 }
 
 // MARK: from the fetch worker
@@ -264,6 +300,7 @@ public enum FetchReport: Codable, Hashable, Sendable {
     case reported(Delivery)
     case progress(DownloadProgress)
     case downloaded(DownloadResult)
+    case adopted(AdoptResult)
     case digest(String)
     case note(String)
 }
@@ -303,6 +340,8 @@ public enum InstallRequest: Codable, Hashable, Sendable {
     case install(InstallOrder)
     /// Go on with, or tell the end of, an installation that was begun.
     case resume(InstallID)
+    /// Restart the box for an installation that wants it.
+    case restart(InstallID)
 }
 
 public enum InstallResult: Codable, Hashable, Sendable {
@@ -313,7 +352,9 @@ public enum InstallResult: Codable, Hashable, Sendable {
     case failed(String)
     /// Nothing was begun: the artifact or the configuration does not allow it.
     case refused(String)
-    /// The box must restart, and has been told to.
+    /// The box must restart to go on, or to get back to the version before; the agent says when.
+    case needsRestart(isRollback: Bool)
+    /// The box has been told to restart.
     case restarting
     /// The installer knows no installation of this id: it never began.
     case unknown

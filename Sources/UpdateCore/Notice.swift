@@ -18,6 +18,9 @@ public enum Notice: Codable, Hashable, Sendable {
     case noKeys(Offer)
     case consentWanted(Offer)
     case consentGiven(Offer)
+    case deferred(Offer, by: Seconds, left: Int)
+    case cancelled(Offer)
+    case held(Offer, String)
     case rejected(Offer)
     case installing(Offer)
     case restarting(Offer)
@@ -36,8 +39,9 @@ extension Notice {
     public var level: Level {
         switch self {
         case .ignored, .offerRefreshed: .debug
-        case .upToDate, .clockSet, .consentGiven, .resumed, .reportDropped: .info
-        case .offered, .offerReplaced, .offerDropped, .verified, .consentWanted, .rejected, .installing, .restarting,
+        case .upToDate, .clockSet, .consentGiven, .held, .resumed, .reportDropped: .info
+        case .offered, .offerReplaced, .offerDropped, .deferred, .cancelled, .verified, .consentWanted, .rejected,
+            .installing, .restarting,
             .committed:
             .notice
         case .offerRefused, .unknownUpgradeType, .troubled, .clockWrong, .clockExplainsTLS, .postponed, .gone,
@@ -73,6 +77,10 @@ extension Notice {
         case .noKeys(let offer): "\(offer.title) is not downloaded: \(Work.Delay.noKeys.line)"
         case .consentWanted(let offer): "\(offer.title) waits for consent"
         case .consentGiven(let offer): "Consent to \(offer.title)"
+        case .deferred(let offer, let delay, let left):
+            "\(offer.title) is deferred for \(describe(delay)); \(left) deferrals are left"
+        case .cancelled(let offer): "\(offer.title) was cancelled"
+        case .held(let offer, let line): "\(offer.title) waits: \(line)"
         case .rejected(let offer): "\(offer.title) was rejected"
         case .installing(let offer): "Installing \(offer.title)" + (offer.upgradeType == .forced ? ", forced" : "")
         case .restarting(let offer): "Restarting to finish \(offer.title)"
@@ -108,7 +116,8 @@ extension Notice {
         case .rolledBack: "ae22fd16a9c9491db015be64ab343fcf"
         case .attemptFailed: "60440d37ec29494dae0f8fca0b5a0a4e"
         case .givenUp: "b1e28e04798e4965bac7896fcc91cba0"
-        case .offerRefreshed, .unknownUpgradeType, .clockSet, .consentGiven, .rejected, .reportDropped, .resumed,
+        case .offerRefreshed, .unknownUpgradeType, .clockSet, .consentGiven, .deferred, .cancelled, .held, .rejected,
+            .reportDropped, .resumed,
             .ignored:
             nil
         }
@@ -121,7 +130,8 @@ extension Notice {
             .consentWanted(let offer), .consentGiven(let offer), .rejected(let offer), .installing(let offer),
             .restarting(let offer), .committed(let offer), .rolledBack(let offer, _),
             .attemptFailed(let offer, _, _, _, _), .givenUp(let offer, _, _), .resumed(let offer, _),
-            .offerReplaced(_, by: let offer), .offerDropped(let offer, _):
+            .offerReplaced(_, by: let offer), .offerDropped(let offer, _), .deferred(let offer, _, _),
+            .cancelled(let offer), .held(let offer, _):
             offer
         case .upToDate, .offerRefused, .misconfigured, .troubled, .clockWrong, .clockExplainsTLS, .clockSet,
             .reportDropped, .ignored:

@@ -26,6 +26,11 @@ public enum UpgradeType: Codable, Hashable, Sendable {
         }
     }
 
+    /// For programs.
+    public var word: String {
+        if case .unknown = self { "unknown" } else { name }
+    }
+
     public var name: String {
         switch self {
         case .prompt: "prompt"
@@ -111,6 +116,18 @@ public struct Offer: Codable, Hashable, Sendable {
         versionName = name.isEmpty ? "\(fields.versionCode)" : name
         promptUpgradeContent = fields.promptUpgradeContent.forPeople(limit: 4096)
     }
+
+    /// An offer that came as a file, not from the server: what the file's signature claims.
+    public init(file path: String, urlKey: String, versionCode: Int) {
+        self.urlKey = urlKey
+        self.versionCode = versionCode
+        versionName = "\(versionCode)"
+        urlPath = "file://\(path)"
+        upgradeType = .prompt
+        promptUpgradeContent = ""
+    }
+
+    public var isLocalFile: Bool { urlPath.hasPrefix("file://") }
 
     /// `v4 (code 4)`: how logs and status lines name a version.
     public var title: String {

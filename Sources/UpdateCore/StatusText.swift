@@ -8,15 +8,40 @@ public func statusText(
 ) -> String {
     let line: String
     if let work = state.work {
-        line = describe(work, context, progress, phase)
+        line = describe(work, state, context, progress, phase)
     } else {
         line = describe(state, context)
     }
     return line.forPeople(limit: 400)
 }
 
+extension AgentState {
+    /// The state in one word, for programs: `idle`, `checking`, `downloading`, `consent`, `ready`, `installing`, `restart`,
+    /// `waiting` (for a second try), `error` (the last check failed, or a version was given up).
+    public var name: String {
+        switch work?.step {
+        case .downloading?: "downloading"
+        case .consent?: "consent"
+        case .ready?: "ready"
+        case .installing?: "installing"
+        case .restartReady?, .restarting?: "restart"
+        case .later?: "waiting"
+        case nil:
+            if poll.isRunning {
+                "checking"
+            } else {
+                switch poll.mood {
+                case .troubled, .misconfigured: "error"
+                case .answered where lastError != nil: "error"
+                case .answered, .never: "idle"
+                }
+            }
+        }
+    }
+}
+
 private func describe(
-    _ work: Work, _ context: Context, _ progress: DownloadProgress?, _ phase: String?
+    _ work: Work, _ state: AgentState, _ context: Context, _ progress: DownloadProgress?, _ phase: String?
 ) -> String {
     let name = work.offer.versionName
     switch work.step {
@@ -27,10 +52,20 @@ private func describe(
             ? "Downloading \(name): \(progress.received * 100 / progress.total) % of \(describe(bytes: progress.total)), \(rate)"
             : "Downloading \(name): \(describe(bytes: progress.received)), \(rate)"
     case .consent:
-        return "Waiting for consent to install \(work.offer.title)"
+        let again = work.askAgainAt.map { "; asking again in \(describe($0 - context.now))" } ?? ""
+        return "Waiting for consent to install \(work.offer.title)\(again)"
     case .installing:
         let forced = work.offer.upgradeType == .forced ? " (forced)" : ""
         return "Installing \(name)\(forced)" + (phase.map { ": \($0)" } ?? "")
+    case .ready:
+        let next = work.artifact == nil ? "download" : "install"
+        let hold = context.hold(work, state).map { $0.line(now: context.now) } ?? "at once"
+        return "Ready to \(next) \(work.offer.title) \(hold)"
+    case .restartReady(_, let isRollback, _):
+        let hold = context.hold(work, state).map { $0.line(now: context.now) } ?? "at once"
+        return isRollback
+            ? "Restarting \(hold), to get back from \(work.offer.title)"
+            : "Restarting \(hold), to finish \(work.offer.title)"
     case .restarting:
         return "Restarting to finish \(work.offer.title)"
     case .later(let at, let why):

@@ -103,9 +103,18 @@ public struct ArtifactVerifier {
         }
     }
 
-    private func signatureExpectation(
-        _ sidecar: [UInt8], _ offer: Offer, _ devModelKey: String?
-    ) throws(VerificationFailure) -> Expectation {
+    /// The version that a signature by a trusted key says it is for.
+    public func claimedVersion(_ sidecar: [UInt8]) throws(VerificationFailure) -> Int {
+        guard let code = try trusted(sidecar).claims.versionCode else {
+            throw VerificationFailure("its trusted comment does not say which version it signs")
+        }
+        return code
+    }
+
+    /// A signature whose trusted comment was made by one of the keys.
+    private func trusted(
+        _ sidecar: [UInt8]
+    ) throws(VerificationFailure) -> (signature: MinisignSignature, key: MinisignKey, claims: Claims) {
         let signature: MinisignSignature
         do throws(MinisignSignature.Failure) {
             signature = try MinisignSignature(sidecar)
@@ -125,6 +134,13 @@ public struct ArtifactVerifier {
         guard let claims = Claims(signature.trustedComment) else {
             throw VerificationFailure("its trusted comment contradicts itself")
         }
+        return (signature, key, claims)
+    }
+
+    private func signatureExpectation(
+        _ sidecar: [UInt8], _ offer: Offer, _ devModelKey: String?
+    ) throws(VerificationFailure) -> Expectation {
+        let (signature, key, claims) = try trusted(sidecar)
         if let mismatch = claims.mismatch(
             offer, devModelKey: devModelKey, requireVersionCode: policy.requireVersionCode)
         {

@@ -16,6 +16,8 @@ struct Claims: Equatable {
         }
     }
 
+    var versionCode: Int? { fields["versionCode"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil } }
+
     /// Why the claims do not fit the offer, or nil where they do.
     func mismatch(_ offer: Offer, devModelKey: String?, requireVersionCode: Bool) -> String? {
         if let claimed = fields["versionCode"] {

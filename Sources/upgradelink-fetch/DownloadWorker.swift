@@ -9,10 +9,12 @@ import Verification
 struct DownloadWorker {
     private let job: DownloadJob
     private let cancellation: Cancellation
+    private let speedLimit: SpeedLimit
     private var offer: Offer { job.offer }
 
-    init(_ job: DownloadJob, _ cancellation: Cancellation) {
+    init(_ job: DownloadJob, _ speedLimit: SpeedLimit, _ cancellation: Cancellation) {
         self.job = job
+        self.speedLimit = speedLimit
         self.cancellation = cancellation
     }
 
@@ -74,7 +76,7 @@ struct DownloadWorker {
     private func fetchArtifact(
         _ url: WebURL, _ sidecar: [UInt8]?, _ expect: () throws -> ArtifactVerifier.Expectation
     ) throws -> Artifact {
-        let download = Download(job, url: url, path: base + ".part", cancellation: cancellation)
+        let download = Download(job, url: url, path: base + ".part", speedLimit: speedLimit, cancellation: cancellation)
         while true {
             let expectation = try expect()
             let (size, resumed) = try download.run(

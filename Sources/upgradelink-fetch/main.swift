@@ -19,18 +19,29 @@ guard let request = try? JSONLine.readRequest(), let job = try? JSONLine.decode(
     exit(64)
 }
 let cancellation = Cancellation()
+let speedLimit = SpeedLimit(0)
 switch job {
 case .ask:
     // A request that is on its way may spend a counter on the server: its answer is waited for and stored, even if the
     // agent is gone. Its time limits bound it.
     signal(SIGTERM, SIG_IGN)
-case .report, .download, .digest:
+case .report, .digest, .adopt:
     ProcessGuard.onAbandoned { cancellation.cancel() }
+case .download(let job):
+    speedLimit.set(job.speedLimit)
+    let limit = speedLimit
+    ProcessGuard.onAbandoned(onLine: { line in
+        switch try? JSONLine.decode(DownloadOrder.self, from: line) {
+        case .limitSpeed(let bytesPerSecond)?: limit.set(max(0, bytesPerSecond))
+        case nil: break
+        }
+    }) { cancellation.cancel() }
 }
 
 switch job {
 case .ask(let job): JSONLine.send(FetchReport.asked(APIWorker(cancellation).ask(job)))
 case .report(let job): JSONLine.send(FetchReport.reported(APIWorker(cancellation).report(job)))
-case .download(let job): JSONLine.send(FetchReport.downloaded(DownloadWorker(job, cancellation).run()))
+case .download(let job): JSONLine.send(FetchReport.downloaded(DownloadWorker(job, speedLimit, cancellation).run()))
+case .adopt(let job): JSONLine.send(FetchReport.adopted(AdoptWorker(job).run()))
 case .digest(let text): JSONLine.send(FetchReport.digest(sha256(text)))
 }

@@ -55,25 +55,41 @@ import Verification
     @Test func anAutomaticRestartGoesOnInTheNextBoot() async throws {
         let boots = try await Boots()
         let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .restarting)
-        // The agent restarts within the same boot: the command did not take, so it is given again.
-        #expect(try await boots.boot("a", .resume(1)) == .restarting)
+        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        // The agent restarts within the same boot: nothing has changed, and the box restarts only when it is told to.
+        #expect(try await boots.boot("a", .resume(1)) == .needsRestart(isRollback: false))
+        #expect(try boots.chain == "Download Install")
+        #expect(try await boots.boot("a", .restart(7)) == .unknown)
+        #expect(try await boots.boot("a", .restart(1)) == .restarting)
         #expect(try await boots.boot("b", .resume(1)) == .committed)
-        #expect(try boots.chain == "Download Install SystemReboot SystemReboot VerifyReboot Commit Cleanup")
+        #expect(try boots.chain == "Download Install SystemReboot VerifyReboot Commit Cleanup")
+        // What needs no restart gets none.
+        #expect(try await boots.boot("b", .restart(1)) == .committed)
+        #expect(try !boots.chain.hasSuffix("SystemReboot"))
+    }
+
+    /// Somebody pulled the plug, which is a restart too.
+    @Test func aRestartThatNobodyOrderedWillDo() async throws {
+        let boots = try await Boots()
+        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        #expect(try await boots.boot("b", .restart(1)) == .committed)
+        #expect(try boots.chain == "Download Install VerifyReboot Commit Cleanup")
     }
 
     @Test func aFailureAfterTheRestartRestartsIntoTheOldVersion() async throws {
         let boots = try await Boots(fails: "ArtifactVerifyReboot")
         let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .restarting)
-        #expect(try await boots.boot("b", .resume(1)) == .restarting)
+        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        #expect(try await boots.boot("b", .resume(1)) == .needsRestart(isRollback: true))
+        #expect(try await boots.boot("b", .restart(1)) == .restarting)
         guard case .rolledBack = try await boots.boot("c", .resume(1)) else {
             Issue.record("not rolled back")
             return
         }
         #expect(
             try boots.chain
-                == "Download Install SystemReboot VerifyReboot Rollback SystemReboot VerifyRollbackReboot Failure Cleanup"
+                == "Download Install VerifyReboot Rollback SystemReboot VerifyRollbackReboot Failure Cleanup"
         )
     }
 

@@ -146,6 +146,7 @@ public struct AgentBox: Sendable {
             moduleFolders = ["@BOX@/modules", "\(repositoryFolder)/packaging/modules"]
             files = { link = "@BOX@/live" }
             retryDelay = "0.2s"
+            gracePeriod = 0
             [state]
             folder = "@BOX@/state"
 

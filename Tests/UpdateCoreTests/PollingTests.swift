@@ -103,7 +103,7 @@ import Testing
         #expect(statusText(world.state, world.context).contains("clock of this box is not set"))
         world.state.poll.next = world.now + 3000
         // Looked at every ten seconds, not at the end of the back-off.
-        #expect(nextWakeUp(world.state, now: world.now) == world.now + 10)
+        #expect(nextWakeUp(world.state, world.context) == world.now + 10)
         world.now = world.now + 10
         world.handle(.tick)
         #expect(world.state.poll.next - world.now > 2000)
@@ -150,7 +150,7 @@ import Testing
     @Test func theOperatorCanCheckAtOnce() {
         var world = asking
         world.answer(.latest)
-        world.handle(.checkNow)
+        world.handle(.command(.check))
         #expect(world.asks)
     }
 }

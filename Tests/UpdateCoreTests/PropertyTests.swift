@@ -9,11 +9,22 @@ import Testing
     func invariantsHoldUnderAnyEvents(seed: UInt64) {
         var chance = Chance(seed: seed)
         var world = World()
+        world.policy.gracePeriod = 300
+        world.policy.windows = [MaintenanceWindow("Mon-Fri 02:00-05:00")].compactMap { $0 }
         world.start()
         var verified: Set<Int> = []
         for step in 0..<20_000 {
             let before = world.state
             world.now = world.now + Double.random(in: 0...5000, using: &chance)
+            world.wallClock = world.wallClock + Double.random(in: 0...5000, using: &chance)
+            world.inhibitors =
+                Int.random(in: 0..<3, using: &chance) > 0
+                ? []
+                : [
+                    Inhibitor(
+                        what: [Inhibitor.What.allCases.randomElement(using: &chance) ?? .install], who: "tv", why: "")
+                ]
+            world.policy.reboot = RebootPolicy.allCases.randomElement(using: &chance) ?? .immediate
             let event = randomEvent(world, &chance)
             if case .downloaded(let code, .verified) = event, before.work?.offer.versionCode == code {
                 verified.insert(code)
@@ -29,12 +40,15 @@ import Testing
                     #expect(world.state.work?.isWaiting ?? true, "step \(step): asked while an offer was worked on")
                 case .download(let offer):
                     #expect(world.state.work?.offer == offer)
-                case .stopDownload, .resumeInstall, .send, .emptyInbox, .cleanStaging, .log: break
+                case .stopDownload, .resumeInstall, .restart, .announce, .send, .emptyInbox, .cleanStaging, .log: break
                 }
             }
             // Something can always happen: a wake-up, or a worker that is out.
-            let hasWorker = world.state.poll.isRunning || !(world.state.work?.isWaiting ?? true)
-            #expect(hasWorker || nextWakeUp(world.state, now: world.now) != nil, "step \(step): stuck")
+            let isHeld =
+                !world.inhibitors.isEmpty
+                || world.state.work.map { world.context.hold($0, world.state) } == .some(.restartConsent)
+            let hasWorker = isHeld || world.state.poll.isRunning || !(world.state.work?.isWaiting ?? true)
+            #expect(hasWorker || nextWakeUp(world.state, world.context) != nil, "step \(step): stuck")
             #expect(world.state.reports.entries.count <= ReportQueue.capacity)
             #expect(world.state.trials.count <= Trial.remembered)
         }
@@ -44,10 +58,21 @@ import Testing
     @Test func everyStateSurvivesItsEncoding() throws {
         var chance = Chance(seed: 4711)
         var world = World()
+        world.policy.gracePeriod = 300
+        world.policy.windows = [MaintenanceWindow("Mon-Fri 02:00-05:00")].compactMap { $0 }
         world.start()
         var steps: Set<String> = []
         for _ in 0..<3000 {
             world.now = world.now + Double.random(in: 0...5000, using: &chance)
+            world.wallClock = world.wallClock + Double.random(in: 0...5000, using: &chance)
+            world.inhibitors =
+                Int.random(in: 0..<3, using: &chance) > 0
+                ? []
+                : [
+                    Inhibitor(
+                        what: [Inhibitor.What.allCases.randomElement(using: &chance) ?? .install], who: "tv", why: "")
+                ]
+            world.policy.reboot = RebootPolicy.allCases.randomElement(using: &chance) ?? .immediate
             world.handle(randomEvent(world, &chance))
             var expected = world.state
             // The workers of before are gone then.
@@ -59,7 +84,7 @@ import Testing
                 steps.insert(String("\(step)".prefix { $0.isLetter }))
             }
         }
-        #expect(steps == ["downloading", "consent", "installing", "restarting", "later"])
+        #expect(steps == ["downloading", "consent", "ready", "installing", "restartReady", "restarting", "later"])
     }
 
     private func randomEvent(_ world: World, _ chance: inout Chance) -> Event {
@@ -79,12 +104,19 @@ import Testing
             return .downloaded(versionCode: current, results[code % 4])
         case 10:
             let results: [InstallResult] = [
-                .rolledBack("no"), .failed("no"), .refused("no"), .restarting, .unknown, .lost("no"),
+                .rolledBack("no"), .failed("no"), .needsRestart(isRollback: code % 2 == 0), .restarting, .unknown,
+                .lost("no"),
             ]
             return .installed(id, results[code - 1])
-        case 11: return .consent(versionCode: current, code < 5 ? .accept : .reject)
-        case 12: return code < 3 ? .retry(versionCode: code) : .configurationChanged
-        default: return .checkNow
+        case 11:
+            let commands: [Command] = [
+                .accept(versionCode: current, .now), .accept(versionCode: current, .window),
+                .postpone(versionCode: current, 3600), .reject(versionCode: current), .cancel,
+                .accept(versionCode: current, .now),
+            ]
+            return .command(commands[code - 1])
+        case 12: return code < 3 ? .command(.retry(versionCode: code)) : .configurationChanged
+        default: return .command(.check)
         }
     }
 }

@@ -45,13 +45,13 @@ import Testing
         #expect(!world.installs)
         #expect(world.state.work?.step == .consent)
         #expect(statusText(world.state, world.context) == "Waiting for consent to install v2 (code 2)")
-        world.handle(.consent(versionCode: 2, .accept))
+        world.handle(.command(.accept(versionCode: 2, .now)))
         #expect(world.installs)
     }
 
     @Test func consentMayComeBeforeTheDownloadIsDone() {
         var world = offered(1)
-        world.handle(.consent(versionCode: 2, .accept))
+        world.handle(.command(.accept(versionCode: 2, .now)))
         #expect(!world.installs)
         world.download()
         #expect(world.installs)
@@ -61,7 +61,7 @@ import Testing
         var world = offered(1) { $0.policy.downloadBeforeConsent = false }
         #expect(!world.downloads)
         #expect(world.state.work?.step == .consent)
-        world.handle(.consent(versionCode: 2, .accept))
+        world.handle(.command(.accept(versionCode: 2, .now)))
         #expect(world.downloads)
         world.download()
         #expect(world.installs)
@@ -70,14 +70,14 @@ import Testing
     @Test func aConsentToAnotherVersionIsIgnored() {
         var world = offered(1)
         world.download()
-        world.handle(.consent(versionCode: 3, .accept))
+        world.handle(.command(.accept(versionCode: 3, .now)))
         #expect(!world.installs)
     }
 
     @Test func aRejectedVersionIsNotTakenUpAgainButANewerOneIs() {
         var world = offered(1)
         world.download()
-        world.handle(.consent(versionCode: 2, .reject))
+        world.handle(.command(.reject(versionCode: 2)))
         #expect(world.state.work == nil)
         world.poll()
         world.answer(.offer(World.offer(2, 1)))
@@ -197,7 +197,7 @@ import Testing
         world.poll()
         world.answer(.offer(World.offer(2)))
         #expect(world.notices == [.offerRefused(.givenUp(versionCode: 2, attempts: 3))])
-        world.handle(.retry(versionCode: 2))
+        world.handle(.command(.retry(versionCode: 2)))
         #expect(world.asks)
         world.answer(.offer(World.offer(2)))
         #expect(world.downloads)

@@ -8,7 +8,10 @@ struct World {
     var wallClock = WallTime(unixSeconds: 1_900_000_000)
     var installed = InstalledVersion.known(versionCode: 1, versionName: "v1")
     var policy = Policy(
-        schedule: PollSchedule(interval: 21_600, splay: 1800, backOffBase: 60, backOffCap: 3600), urlKey: "box")
+        schedule: PollSchedule(interval: 21_600, splay: 1800, backOffBase: 60, backOffCap: 3600), urlKey: "box",
+        gracePeriod: 0)
+    var zone = TimeZoneOffsets.utc
+    var inhibitors: [Inhibitor] = []
     var seed: UInt64 = 1
     /// Of the last step.
     var effects: [Effect] = []
@@ -19,7 +22,7 @@ struct World {
     var context: Context {
         Context(
             now: now, bootID: bootID, wallClock: wallClock, buildTime: WallTime(unixSeconds: 1_700_000_000),
-            installed: installed, policy: policy, seed: seed)
+            installed: installed, policy: policy, zone: zone, inhibitors: inhibitors, seed: seed)
     }
 
     mutating func handle(_ event: Event) {
@@ -30,7 +33,7 @@ struct World {
 
     /// Lets time pass to the next moment the agent wants to be woken at.
     mutating func sleep() {
-        guard let wake = nextWakeUp(state, now: now) else { return }
+        guard let wake = nextWakeUp(state, context) else { return }
         now = max(now, wake) + 0.001
         handle(.tick)
     }

@@ -1,0 +1,104 @@
+import Configuration
+import Dispatch
+import Glibc
+import Host
+import Logging
+import Systemd
+import UpdateCore
+
+/// What callers on the bus want, carried out.
+extension Agent {
+    func busProperties() -> BusProperties {
+        BusProperties(
+            state, context(), status: statusLine(), hasError: hasTrouble, progress: progress,
+            speedLimit: speedLimit ?? settings.download.speedLimit)
+    }
+
+    func carryOut(_ action: BusAction, _ call: BusCall) {
+        switch action {
+        case .command(let command):
+            if let refusal = refusal(of: command, state, context()) { return call.fail(BusInterface.error(refusal)) }
+            logger.info("\(call.member) by \(call.sender)")
+            handle(.command(command))
+            call.reply()
+        case .installFile(let path): installFile(path, call)
+        case .inhibit(let inhibitor): inhibit(inhibitor, call)
+        case .setSpeedLimit(let bytesPerSecond):
+            speedLimit = bytesPerSecond
+            tellDownload(.limitSpeed(bytesPerSecond))
+            logger.info("The speed limit is \(bytesPerSecond == 0 ? "lifted" : describe(bytes: bytesPerSecond) + "/s")")
+            call.reply()
+            refresh()
+        }
+    }
+
+    private func installFile(_ path: String, _ call: BusCall) {
+        if let refusal = refusal(of: .check, state, context()) { return call.fail(BusInterface.error(refusal)) }
+        let job = settings.adoptJob(path)
+        logger.notice("Asked to install \(path.forPeople(limit: 200))")
+        Task {
+            var result: AdoptResult?
+            let end = await FetchWorker(installation).run(
+                .adopt(job), timeLimit: .seconds(settings.download.timeout)
+            ) { report in
+                if case .adopted(let value) = report { result = value }
+            }
+            switch result {
+            case .verified(let offer, let artifact)?:
+                if let refusal = refusal(of: offer, state, context()) {
+                    call.fail(BusError("\(BusInterface.name).Error.Refused", "\(refusal)"))
+                } else {
+                    call.reply([.number(offer.versionCode)])
+                }
+                handle(.fileOffered(offer, artifact))
+            case .refused(let reason)?:
+                logger.warning("\(path.forPeople(limit: 200)) is not installed: \(reason)")
+                call.fail(BusError("\(BusInterface.name).Error.Refused", reason))
+            case nil:
+                call.fail(BusError("\(BusInterface.name).Error.Refused", "the worker failed: \(end)"))
+            }
+        }
+    }
+
+    // MARK: inhibitors
+
+    /// The caller gets one end of a pipe; while it is open, the inhibitor holds.
+    private func inhibit(_ inhibitor: Inhibitor, _ call: BusCall) {
+        guard inhibitors.count < BusInterface.maximumInhibitors else {
+            return call.fail(
+                BusError("org.freedesktop.DBus.Error.LimitsExceeded", "there are too many inhibitors already"))
+        }
+        guard let ends = try? Pipe.make() else {
+            return call.fail(BusError("org.freedesktop.DBus.Error.Failed", "no pipe can be made"))
+        }
+        let reading = ends.reading
+        let id = nextInhibitor
+        nextInhibitor += 1
+        let source = EventSources.readable(reading, onCancel: { close(reading) }) { [weak self] in self?.release(id) }
+        inhibitors.append(HeldInhibitor(id: id, inhibitor: inhibitor, source: source, descriptor: reading))
+        logger.info("Inhibited by \(inhibitor.line)")
+        call.reply([.descriptor(ends.writing)])
+        close(ends.writing)
+        handle(.tick)
+    }
+
+    private func release(_ id: Int) {
+        guard let index = inhibitors.firstIndex(where: { $0.id == id }) else { return }
+        let held = inhibitors[index]
+        var bytes = [UInt8](repeating: 0, count: 256)
+        // Bytes mean nothing; the end does.
+        if read(held.descriptor, &bytes, bytes.count) > 0 { return }
+        inhibitors.remove(at: index)
+        held.source.cancel()
+        logger.info("No longer inhibited by \(held.inhibitor.line)")
+        handle(.tick)
+    }
+}
+
+/// An inhibitor and the pipe whose other end somebody holds.
+struct HeldInhibitor {
+    let id: Int
+    let inhibitor: Inhibitor
+    let source: any DispatchSourceRead
+    let descriptor: CInt
+}

@@ -1,0 +1,59 @@
+import Systemd
+import UpdateCore
+
+/// A method call that wants something done, with its arguments checked.
+enum BusAction {
+    case command(Command)
+    case installFile(String)
+    case inhibit(Inhibitor)
+    case setSpeedLimit(Int)
+
+    /// Nil where the method is unknown, or the arguments are not its own.
+    init?(_ member: String, _ arguments: [BusValue]) {
+        let code = arguments.first?.number.flatMap { Int(exactly: $0) }
+        switch (member, arguments.count) {
+        case ("Check", 0): self = .command(.check)
+        case ("Cancel", 0): self = .command(.cancel)
+        case ("Accept", 2):
+            guard let code, let timing = arguments[1].text.flatMap(Timing.init(rawValue:)) else { return nil }
+            self = .command(.accept(versionCode: code, timing))
+        case ("Defer", 2):
+            guard let code, let seconds = arguments[1].number else { return nil }
+            self = .command(.postpone(versionCode: code, Seconds(seconds)))
+        case ("Reject", 1):
+            guard let code else { return nil }
+            self = .command(.reject(versionCode: code))
+        case ("Retry", 1):
+            guard let code else { return nil }
+            self = .command(.retry(versionCode: code))
+        case ("InstallFile", 1):
+            guard let path = arguments[0].text, path.hasPrefix("/"), path.utf8.count < 4096 else { return nil }
+            self = .installFile(path)
+        case ("Inhibit", 3):
+            guard let what = arguments[0].text.flatMap(Inhibitor.what), let who = arguments[1].text,
+                let why = arguments[2].text
+            else { return nil }
+            self = .inhibit(Inhibitor(what: what, who: who, why: why))
+        case ("SetSpeedLimit", 1):
+            guard let code else { return nil }
+            self = .setSpeedLimit(code)
+        default: return nil
+        }
+    }
+
+    /// What is wrong with a call that makes no action.
+    static func complaint(_ member: String) -> BusError {
+        switch member {
+        case "Check", "Cancel": .invalidArguments("\(member) takes no arguments")
+        case "Accept": .invalidArguments("Accept takes a versionCode (t) and when (s): \"now\" or \"window\"")
+        case "Defer": .invalidArguments("Defer takes a versionCode (t) and seconds (t)")
+        case "Reject", "Retry": .invalidArguments("\(member) takes a versionCode (t)")
+        case "InstallFile": .invalidArguments("InstallFile takes an absolute path (s)")
+        case "Inhibit":
+            .invalidArguments(
+                "Inhibit takes what (s), a colon-separated list of download, install and reboot, who (s) and why (s)")
+        case "SetSpeedLimit": .invalidArguments("SetSpeedLimit takes bytes per second (t), 0 for no limit")
+        default: .unknownMethod("there is no method \(member)")
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import Glibc
+public import UpdateCore
+
+/// The time zone of this box, as localtime(5) has it.
+public enum LocalTime {
+    private static let hour: Seconds = 3600
+
+    /// The offsets from UTC from three days before a moment to ten days after it, changes of the clock included.
+    public static func offsets(around moment: WallTime) -> TimeZoneOffsets {
+        tzset()
+        let first = (moment.unixSeconds / hour).rounded(.down) * hour - 72 * hour
+        var segments = [TimeZoneOffsets.Segment(from: WallTime(unixSeconds: first), offset: offset(at: first))]
+        for step in 1...(13 * 24) {
+            let time = first + Seconds(step) * hour
+            let offset = offset(at: time)
+            guard offset != segments[segments.count - 1].offset else { continue }
+            let change = change(between: time - hour, and: time, to: offset)
+            segments.append(.init(from: WallTime(unixSeconds: change), offset: offset))
+        }
+        return TimeZoneOffsets(segments)
+    }
+
+    /// The second at which the offset changes, by halving.
+    private static func change(between low: Seconds, and high: Seconds, to new: Seconds) -> Seconds {
+        var low = low
+        var high = high
+        while high - low > 1 {
+            let middle = ((low + high) / 2).rounded(.down)
+            if offset(at: middle) == new { high = middle } else { low = middle }
+        }
+        return high
+    }
+
+    private static func offset(at unixSeconds: Seconds) -> Seconds {
+        var time = time_t(unixSeconds)
+        var broken = tm()
+        guard localtime_r(&time, &broken) != nil else { return 0 }
+        return Seconds(broken.tm_gmtoff)
+    }
+}

@@ -1,0 +1,154 @@
+/// What a person or the operator wants of the agent.
+public enum Command: Codable, Hashable, Sendable {
+    /// Ask the server now.
+    case check
+    /// Install this version; where the box waits to restart for it, restart.
+    case accept(versionCode: Int, Timing)
+    /// Ask again later.
+    case postpone(versionCode: Int, Seconds)
+    /// Never this version.
+    case reject(versionCode: Int)
+    /// Stop what is under way, as far as it can be stopped.
+    case cancel
+    /// Try a version again that was given up or rejected.
+    case retry(versionCode: Int)
+
+    public static let deferralRange: ClosedRange<Seconds> = 60...(7 * 86_400)
+}
+
+/// When an accepted version is installed.
+public enum Timing: String, Codable, CaseIterable, Sendable {
+    case now
+    /// In the next maintenance window.
+    case window
+}
+
+/// Why a command is not carried out: a line for whoever gave it.
+public struct CommandRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+    public let description: String
+    /// The argument itself is wrong, whatever the state.
+    public let isInvalidArgument: Bool
+
+    init(_ description: String, isInvalidArgument: Bool = false) {
+        self.description = description
+        self.isInvalidArgument = isInvalidArgument
+    }
+}
+
+/// Why a command would change nothing in this state, or nil where it would.
+public func refusal(of command: Command, _ state: AgentState, _ context: Context) -> CommandRefusal? {
+    let work = state.work
+    switch command {
+    case .check:
+        return work?.isWaiting ?? true
+            ? nil : CommandRefusal("\(work?.offer.title ?? "an offer") is being worked on; it is asked afterwards")
+    case .accept(let code, _):
+        if let refusal = mismatch(code, work) { return refusal }
+        if case .restartReady? = work?.step { return nil }
+        return work?.hasConsent == true ? CommandRefusal("\(work?.offer.title ?? "") is accepted already") : nil
+    case .postpone(let code, let seconds):
+        guard Command.deferralRange.contains(seconds) else {
+            return CommandRefusal("a deferral takes from 1 min to 7 d", isInvalidArgument: true)
+        }
+        if let refusal = mismatch(code, work) { return refusal }
+        guard let work, work.step == .consent else { return CommandRefusal("nobody is being asked just now") }
+        return work.deferrals < context.policy.maximumDeferrals
+            ? nil : CommandRefusal("\(work.offer.title) was deferred \(work.deferrals) times, which is the limit")
+    case .reject(let code):
+        if let refusal = mismatch(code, work) { return refusal }
+        guard let work, work.offer.upgradeType.needsConsent else {
+            return CommandRefusal("\(work?.offer.title ?? "it") needs no consent, so it cannot be rejected")
+        }
+        return work.isCancellable ? nil : CommandRefusal("\(work.offer.title) is being installed")
+    case .cancel:
+        guard let work else { return CommandRefusal("nothing is under way") }
+        if work.isForced { return CommandRefusal("\(work.offer.title) is forced, and cannot be cancelled") }
+        switch work.step {
+        case .downloading, .ready: return nil
+        case .consent, .later: return CommandRefusal("nothing is under way")
+        case .installing, .restartReady, .restarting: return CommandRefusal("\(work.offer.title) is being installed")
+        }
+    case .retry(let code):
+        if state.failures(of: code) > 0 || state.rejected.contains(code) { return nil }
+        if case .later? = work?.step, work?.offer.versionCode == code { return nil }
+        return CommandRefusal("version \(code) has neither failed nor been rejected")
+    }
+}
+
+/// A consent never falls on an offer that nobody saw.
+private func mismatch(_ code: Int, _ work: Work?) -> CommandRefusal? {
+    guard let work else { return CommandRefusal("no version is offered") }
+    return work.offer.versionCode == code
+        ? nil : CommandRefusal("version \(code) is not the one that is offered, which is \(work.offer.title)")
+}
+
+extension Machine {
+    mutating func command(_ command: Command) {
+        if let refusal = refusal(of: command, state, context) { return log(.ignored("\(command): \(refusal)")) }
+        switch command {
+        case .check: state.poll.next = now
+        case .accept(_, let timing): accept(timing)
+        case .postpone(_, let delay): postpone(by: delay)
+        case .reject(let code): reject(code)
+        case .cancel: cancel()
+        case .retry(let code): retry(code)
+        }
+    }
+
+    private mutating func accept(_ timing: Timing) {
+        guard var work = state.work else { return }
+        if case .restartReady = work.step {
+            work.mayRestart = true
+            state.work = work
+            return
+        }
+        work.hasConsent = true
+        work.timing = timing
+        work.askAgainAt = nil
+        log(.consentGiven(work.offer))
+        if work.step == .consent { begin(work) } else { state.work = work }
+    }
+
+    private mutating func postpone(by delay: Seconds) {
+        guard var work = state.work else { return }
+        work.deferrals += 1
+        work.askAgainAt = now + delay
+        state.work = work
+        log(.deferred(work.offer, by: delay, left: policy.maximumDeferrals - work.deferrals))
+    }
+
+    private mutating func reject(_ versionCode: Int) {
+        guard let work = state.work else { return }
+        state.rejected.append(versionCode)
+        if state.rejected.count > Trial.remembered { state.rejected.removeFirst() }
+        log(.rejected(work.offer))
+        if work.step == .downloading { effects.append(.stopDownload) }
+        end(work, .rejected, "")
+    }
+
+    private mutating func cancel() {
+        guard var work = state.work else { return }
+        if work.step == .downloading { effects.append(.stopDownload) }
+        log(.cancelled(work.offer))
+        if work.offer.upgradeType.needsConsent {
+            work.hasConsent = false
+            work.askAgainAt = now + Work.reminder
+        }
+        if work.offer.upgradeType.needsConsent, work.artifact != nil {
+            work.step = .consent
+        } else {
+            work.step = .later(at: now + policy.schedule.regularDelay(&chance, every: 86_400), why: .cancelled)
+        }
+        state.work = work
+    }
+
+    private mutating func retry(_ versionCode: Int) {
+        state.trials.removeAll { $0.versionCode == versionCode }
+        state.rejected.removeAll { $0 == versionCode }
+        if state.work?.offer.versionCode == versionCode {
+            hasten()
+        } else if state.work == nil {
+            state.poll.next = now
+        }
+    }
+}

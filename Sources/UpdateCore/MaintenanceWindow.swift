@@ -1,0 +1,120 @@
+/// A weekly span of local time in which the box may be changed without asking: `Mon-Fri 02:00-05:00`, `Sat,Sun 23:00-06:00`,
+/// `03:30-04:30` (every day). One that ends before it begins ends on the next day.
+public struct MaintenanceWindow: Codable, Hashable, Sendable {
+    /// 0 is Monday, as in ISO 8601, less one.
+    public var days: Set<Int>
+    /// Minutes after midnight.
+    public var start: Int
+    /// Minutes.
+    public var length: Int
+
+    private static let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+    /// Nil for anything that is not written as above.
+    public init?(_ text: String) {
+        let words = text.split(separator: " ")
+        guard let hours = words.last, words.count <= 2 else { return nil }
+        guard let days = words.count == 2 ? Self.days(words[0]) : Set(0..<7) else { return nil }
+        let ends = hours.split(separator: "-", omittingEmptySubsequences: false)
+        guard ends.count == 2, let start = Self.minutes(ends[0]), let end = Self.minutes(ends[1]), start < 1440
+        else { return nil }
+        self.days = days
+        self.start = start
+        length = end > start ? end - start : end - start + 1440
+    }
+
+    private static func days(_ text: Substring) -> Set<Int>? {
+        var days: Set<Int> = []
+        for part in text.lowercased().split(separator: ",", omittingEmptySubsequences: false) {
+            let ends = part.split(separator: "-", omittingEmptySubsequences: false)
+            guard let first = ends.first.flatMap({ names.firstIndex(of: String($0)) }),
+                let last = ends.last.flatMap({ names.firstIndex(of: String($0)) }), ends.count <= 2
+            else { return nil }
+            days.formUnion((0...(last - first + 7) % 7).map { (first + $0) % 7 })
+        }
+        return days
+    }
+
+    private static func minutes(_ text: Substring) -> Int? {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts.allSatisfy({ $0.count == 2 && $0.allSatisfy(\.isASCIIDigit) }),
+            let hour = Int(parts[0]), let minute = Int(parts[1]), minute < 60, hour * 60 + minute <= 1440
+        else { return nil }
+        return hour * 60 + minute
+    }
+}
+
+extension Character {
+    fileprivate var isASCIIDigit: Bool { isASCII && isNumber }
+}
+
+extension [MaintenanceWindow] {
+    private static var day: Seconds { 86_400 }
+
+    /// When the window that is open now closes; nil while none is. Without any window it is always time.
+    public func isOpen(at now: WallTime, _ zone: TimeZoneOffsets) -> Bool {
+        isEmpty || occurrences(around: now, -2...0, zone).contains { $0.contains(now) }
+    }
+
+    /// When the next one opens after this moment.
+    public func nextOpening(after now: WallTime, _ zone: TimeZoneOffsets) -> WallTime? {
+        occurrences(around: now, -1...8, zone).map(\.lowerBound).filter { $0 > now }.min()
+    }
+
+    /// The windows that begin on a day from so many before to so many after today.
+    private func occurrences(
+        around now: WallTime, _ days: ClosedRange<Int>, _ zone: TimeZoneOffsets
+    ) -> [Range<WallTime>] {
+        let today = Int((zone.local(now) / Self.day).rounded(.down))
+        return days.flatMap { offset -> [Range<WallTime>] in
+            let date = today + offset
+            // 1970-01-01 was a Thursday.
+            let weekday = ((date + 3) % 7 + 7) % 7
+            return filter { $0.days.contains(weekday) }.map { window in
+                let start = Seconds(date) * Self.day + Seconds(window.start * 60)
+                let opens = zone.moment(local: start)
+                let closes = zone.moment(local: start + Seconds(window.length * 60))
+                // A window that a clock put forward swallows whole opens when it is put forward, for its usual length.
+                return opens..<(closes > opens ? closes : opens + Seconds(window.length * 60))
+            }
+        }
+    }
+}
+
+/// The offsets of local time from UTC, as far around a moment as is needed.
+public struct TimeZoneOffsets: Codable, Hashable, Sendable {
+    public struct Segment: Codable, Hashable, Sendable {
+        public var from: WallTime
+        /// Seconds east of Greenwich.
+        public var offset: Seconds
+
+        public init(from: WallTime, offset: Seconds) {
+            self.from = from
+            self.offset = offset
+        }
+    }
+
+    /// In order of time; the first also holds for whatever was before it.
+    private let segments: [Segment]
+
+    public init(_ segments: [Segment]) {
+        self.segments = segments.isEmpty ? [Segment(from: WallTime(unixSeconds: 0), offset: 0)] : segments
+    }
+
+    public static let utc = TimeZoneOffsets([])
+
+    /// What a clock on the wall shows, in seconds since 1970-01-01 00:00 of its own.
+    func local(_ moment: WallTime) -> Seconds {
+        moment.unixSeconds + (segments.last { $0.from <= moment } ?? segments[0]).offset
+    }
+
+    /// The first moment at which a clock on the wall shows this, or has been put forward beyond it.
+    func moment(local: Seconds) -> WallTime {
+        for (index, segment) in segments.enumerated() {
+            let moment = WallTime(unixSeconds: local - segment.offset)
+            guard index + 1 == segments.count || moment < segments[index + 1].from else { continue }
+            return index == 0 ? moment : max(moment, segment.from)
+        }
+        return WallTime(unixSeconds: local - segments[segments.count - 1].offset)
+    }
+}
