@@ -70,6 +70,7 @@ public final class Agent {
     var nextInhibitor = 1
     private var bus: BusService?
     private var pulse: (any DispatchSourceTimer)?
+    private var watchdogFeeding: (any DispatchSourceTimer)?
     private var signals: [any DispatchSourceSignal] = []
     private var shownStatus = ""
     private(set) var isStopping = false
@@ -129,6 +130,13 @@ public final class Agent {
             EventSources.signal(SIGINT) { [weak self] in self?.stop() },
         ]
         pulse = EventSources.timer { [weak self] in self?.beat() }
+        if let interval = ServiceManager.watchdogInterval {
+            // A timer of its own: the pulse is put off by every event, and may be so for ever.
+            let feeding = EventSources.timer { ServiceManager.alive() }
+            let leeway = DispatchTimeInterval.milliseconds(Int(min(interval * 100, 5000)))
+            feeding.schedule(deadline: .now() + interval / 2, repeating: interval / 2, leeway: leeway)
+            watchdogFeeding = feeding
+        }
         shownStatus = statusLine()
         ServiceManager.ready(status: shownStatus)
         handle(.started(found: store.inbox()))
@@ -185,7 +193,6 @@ public final class Agent {
     private static let storageRetry: Seconds = 10
 
     private func beat() {
-        ServiceManager.alive()
         if waiting.isEmpty { handle(.tick) } else { retryWaiting() }
     }
 
@@ -202,7 +209,6 @@ public final class Agent {
         var sleep = Self.longestSleep
         if let wake = nextWakeUp(state, context()) { sleep = min(sleep, wake - now) }
         if storageTrouble != nil { sleep = min(sleep, Self.storageRetry) }
-        if let watchdog = ServiceManager.watchdogInterval { sleep = min(sleep, watchdog / 2) }
         sleep = max(sleep, 0.01)
         let leeway = DispatchTimeInterval.milliseconds(Int(min(sleep * 50, 5000)))
         pulse?.schedule(deadline: .now() + sleep, leeway: leeway)

@@ -63,6 +63,9 @@ public struct Worker: Sendable {
                 .path(.init(executable)), arguments: .init(arguments), platformOptions: options,
                 input: .inputWriter, output: .sequence, error: .currentStandardError
             ) { execution in
+                // A closure belongs to an isolated parameter only where it captures it (SE-0420); without this line the
+                // reports would come on any thread.
+                _ = isolation
                 limit.start { signal in try? execution.send(signal: .init(rawValue: signal)) }
                 let writer = execution.standardInputWriter
                 _ = try? await writer.write(request)

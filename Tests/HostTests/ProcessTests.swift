@@ -75,6 +75,33 @@ import UpdateCore
         #expect(end == .timedOut)
     }
 
+    /// The agent's state is touched by what a worker says: on its own queue, or it is a race.
+    @MainActor @Test func linesComeOnTheCallersActor() async {
+        var count = 0
+        let end = await Worker(
+            "/bin/sh", ["-c", "for i in 1 2 3 4 5; do echo $i; sleep 0.02; done"], timeLimit: .seconds(20)
+        )
+        .run([0x0A]) { _ in
+            MainActor.assertIsolated()
+            count += 1
+        }
+        #expect(end == .exited(0))
+        #expect(count == 5)
+    }
+
+    @Test func aWorkerIsToldMoreWhileItWorks() async {
+        let (messages, continuation) = AsyncStream<[UInt8]>.makeStream()
+        var lines: [String] = []
+        let worker = Worker(
+            "/bin/sh", ["-c", "read a; echo got $a; read b; echo got $b"], timeLimit: .seconds(20))
+        let end = await worker.run(Array("one\n".utf8), messages: messages) { line in
+            lines.append(line)
+            continuation.yield(Array("two\n".utf8))
+        }
+        #expect(end == .exited(0))
+        #expect(lines == ["got one", "got two"])
+    }
+
     @Test func aWorkerThatDiesBeforeReadingIsNoTrouble() async {
         let end = await Worker("/bin/false", timeLimit: .seconds(10)).run([UInt8](repeating: 65, count: 1 << 20)) { _ in
         }

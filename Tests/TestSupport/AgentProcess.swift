@@ -4,7 +4,7 @@ public import Simulator
 import Subprocess
 import Synchronization
 import SystemPackage
-import UpdateCore
+public import UpdateCore
 
 /// The real `upgradelinkd`, with this object as its service manager.
 public final class AgentProcess: Sendable {
@@ -14,6 +14,7 @@ public final class AgentProcess: Sendable {
     fileprivate final class Heard: Sendable {
         struct State {
             var messages: [String] = []
+            var times: [Seconds] = []
             var log: [String] = []
             var exit: ProcessEnd?
         }
@@ -39,10 +40,16 @@ public final class AgentProcess: Sendable {
         let heard = Heard()
         let path = "\(box.scratch.path)/notify-\(UInt32.random(in: 0...UInt32.max))"
         let socket = try NotifySocket(path: path) { message in
-            heard.state.withLock { $0.messages += message.split(separator: "\n").map(String.init) }
+            heard.state.withLock { state in
+                for line in message.split(separator: "\n") {
+                    state.messages.append(String(line))
+                    state.times.append(Clock.bootTime.seconds)
+                }
+            }
         }
         defer { socket.close() }
         var variables: [Subprocess.Environment.Key: String] = ["NOTIFY_SOCKET": path]
+        for (name, value) in PrivateBus.none { variables[.init(stringLiteral: name)] = value }
         for (name, value) in environment { variables[.init(stringLiteral: name)] = value }
         let result = try await Subprocess.run(
             .path(FilePath("\(programsFolder)/upgradelinkd")), arguments: ["--debug", "--root", box.scratch.path],
@@ -86,6 +93,10 @@ public final class AgentProcess: Sendable {
 
     /// Every line of every message to the service manager, in order.
     public var messages: [String] { heard.state.withLock { $0.messages } }
+    /// When messages like this came, in seconds since the boot.
+    public func times(of isMeant: (String) -> Bool) -> [Seconds] {
+        heard.state.withLock { state in zip(state.messages, state.times).filter { isMeant($0.0) }.map(\.1) }
+    }
     public var statuses: [String] {
         messages.filter { $0.hasPrefix("STATUS=") }.map { String($0.dropFirst("STATUS=".count)) }
     }

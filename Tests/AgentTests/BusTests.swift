@@ -1,0 +1,298 @@
+import Agent
+import Glibc
+import Host
+import Simulator
+import Subprocess
+import SystemPackage
+import TestSupport
+import Testing
+import UpdateCore
+
+/// The agent on a real dbus-daemon, spoken to with busctl and gdbus.
+@Suite(.enabled(if: getuid() == 0, "a system bus of one's own, and other users on it, need root"))
+struct BusTests {
+    private let box: AgentBox
+    private let policy = "\(repositoryFolder)/packaging/dbus/org.upgradelink.Agent1.conf"
+
+    init() async throws {
+        box = try await AgentBox()
+        // Others must get to the socket.
+        chmod(box.scratch.path, 0o711)
+    }
+
+    private func play<Value: Sendable>(
+        _ versions: [Version] = [], faults: [Fault] = [], changes: String = "", environment: [String: String] = [:],
+        body: @Sendable (PrivateBus, AgentProcess, RunningServer) async throws -> Value
+    ) async throws -> Value {
+        try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus async throws in
+            try await SimulatedServer.run(box.server(versions, faults: faults)) { server async throws in
+                try box.configure(server: server.url, changes: changes)
+                return try await AgentProcess.run(
+                    box, environment: bus.environment.merging(environment) { $1 }
+                ) { agent async throws in
+                    #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
+                    return try await body(bus, agent, server)
+                }.value
+            }
+        }
+    }
+
+    // MARK: a prompt update from announcement to commit
+
+    @Test func aPromptUpdateIsDrivenFromTheBus() async throws {
+        var version = try await box.publish(2, type: 1)
+        version.promptUpgradeContent = "Better in every way"
+        try await play([version]) { bus, _, _ async throws in
+            #expect(await eventually { await bus.property("State") == "s \"consent\"" })
+            #expect(
+                await bus.property("Offer")?.hasPrefix("(tssst) 2 \"v2\" \"prompt\" \"Better in every way\" ") == true)
+            #expect(await bus.property("DeferralsLeft") == "u 3")
+            #expect(try await bus.call("Defer", "tt", "2", "3600").isSuccess)
+            #expect(await bus.property("DeferralsLeft") == "u 2")
+            #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
+            #expect(await eventually { await bus.property("InstalledVersion") == "(ts) 2 \"v2\"" })
+            #expect(await eventually { await bus.property("State") == "s \"idle\"" })
+            let history = try await bus.call("History").output
+            #expect(history.hasPrefix("a(tsstttss) 1 2 \"v2\" \"prompt\" ") && history.hasSuffix(" \"installed\" \"\""))
+        }
+        #expect(box.runs == 2)
+    }
+
+    @Test func signalsTellWhatHappens() async throws {
+        var version = try await box.publish(2, type: 1)
+        version.promptUpgradeContent = "Better"
+        let prompt = version
+        try await play(changes: "[install]\ngracePeriod = \"1s\"") { bus, _, server async throws in
+            let heard = try await Subprocess.run(
+                .name("gdbus"),
+                arguments: ["monitor", "--address", bus.address, "--dest", "org.upgradelink.Agent1"],
+                input: .none, output: .sequence, error: .discarded
+            ) { monitor async throws in
+                var lines: [String] = []
+                for try await line in monitor.standardOutput.strings() {
+                    lines.append(line)
+                    if line.contains("is owned by") {
+                        await server.change { $0.applications[0].versions.append(prompt) }
+                    }
+                    if line.contains("Agent1.ConsentRequested (uint64 2") {
+                        #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
+                    }
+                    if line.contains("Agent1.Finished (uint64 2") {
+                        let forced = try await box.publish(3, type: 3)
+                        await server.change { $0.applications[0].versions.append(forced) }
+                    }
+                    if line.contains("Agent1.Finished (uint64 3") { try monitor.send(signal: .terminate) }
+                }
+                return lines
+            }.closureResult.joined(separator: "\n")
+            #expect(heard.contains("Agent1.ConsentRequested (uint64 2, 'v2', 'Better')"))
+            #expect(heard.contains("Agent1.Finished (uint64 2, 'v2', 'installed', '')"))
+            #expect(heard.contains("Agent1.InstallPending (uint64 3, 'v3', uint64 "))
+            #expect(heard.contains("PropertiesChanged ('org.upgradelink.Agent1', {"))
+            #expect(heard.contains("'State': <'installing'>"))
+        }
+        #expect(box.runs == 3)
+    }
+
+    // MARK: who may
+
+    @Test func anyoneMayReadAndOnlySomeMayAct() async throws {
+        let version = try await box.publish(2, type: 1)
+        try await play([version]) { bus, _, _ async throws in
+            #expect(await eventually { await bus.property("State") == "s \"consent\"" })
+            #expect(await bus.property("State", user: 65534) == "s \"consent\"")
+            #expect(try await bus.call("History", user: 65534).isSuccess)
+            let calls: [[String]] = [
+                ["Check"], ["Accept", "ts", "2", "now"], ["Defer", "tt", "2", "3600"], ["Reject", "t", "2"], ["Cancel"],
+                ["Retry", "t", "2"], ["InstallFile", "s", "/etc/passwd"], ["Inhibit", "sss", "install", "w", "y"],
+                ["SetSpeedLimit", "t", "5"],
+            ]
+            for call in calls {
+                let answer = try await bus.busctl(
+                    ["call", "org.upgradelink.Agent1", "/org/upgradelink/Agent1", "org.upgradelink.Agent1"] + call,
+                    user: 65534)
+                #expect(!answer.isSuccess && answer.error.contains("Access denied"), "\(call)")
+            }
+            #expect(await bus.property("State") == "s \"consent\"")
+        }
+    }
+
+    @Test func badArgumentsAreInvalidAndStopNothing() async throws {
+        let version = try await box.publish(2, type: 1)
+        try await play([version]) { bus, agent, _ async throws in
+            #expect(await eventually { await bus.property("State") == "s \"consent\"" })
+            let calls: [([String], String)] = [
+                (["Accept", "s", "2"], "Accept takes a versionCode (t) and when (s)"),
+                (["Accept", "ts", "2", "never"], "Accept takes a versionCode (t) and when (s)"),
+                (["Accept", "ts", "18446744073709551615", "now"], "Accept takes a versionCode"),
+                (["Accept", "ts", "9", "now"], "version 9 is not the one that is offered"),
+                (["Defer", "tt", "2", "1"], "a deferral takes from 1 min to 7 d"),
+                (["Defer", "tt", "2", "18446744073709551615"], "a deferral takes from 1 min to 7 d"),
+                (["Reject", ""], "Reject takes a versionCode"), (["Check", "s", "x"], "Check takes no arguments"),
+                (["Inhibit", "sss", "sleep", "w", "y"], "Inhibit takes what (s), a colon-separated list"),
+                (["InstallFile", "s", "relative"], "InstallFile takes an absolute path"),
+                (["Explode"], "there is no method Explode"), (["Retry", "t", "7"], "version 7 has neither failed"),
+                (["Accept", "a{sv}", "1", "x", "(ai)", "2", "1", "2"], "Accept takes a versionCode"),
+            ]
+            for (call, complaint) in calls {
+                let answer = try await bus.busctl(
+                    ["call", "org.upgradelink.Agent1", "/org/upgradelink/Agent1", "org.upgradelink.Agent1"] + call)
+                #expect(!answer.isSuccess && answer.error.contains(complaint), "\(call): \(answer)")
+            }
+            #expect(!agent.hasEnded)
+            #expect(await bus.property("State") == "s \"consent\"")
+        }
+    }
+
+    @Test func theXMLIsWhatIntrospectionSays() async throws {
+        let shipped = String(
+            decoding: try Files.read("\(repositoryFolder)/packaging/dbus/org.upgradelink.Agent1.xml", limit: 65_536),
+            as: UTF8.self)
+        try await play { bus, _, _ async throws in
+            let answer = try await bus.busctl([
+                "--xml-interface", "introspect", "org.upgradelink.Agent1", "/org/upgradelink/Agent1",
+            ])
+            #expect(answer.output == shipped.split(separator: "\n").joined(separator: "\n"))
+            // And everything it names is there.
+            for match in shipped.matches(of: /property name="([^"]+)" type="([^"]+)"/) {
+                let value = await bus.property(String(match.1))
+                #expect(value?.hasPrefix("\(match.2) ") == true, "\(match.1): \(value ?? "none")")
+            }
+        }
+    }
+
+    // MARK: inhibitors, files, speed
+
+    @Test func anInhibitorHoldsForAsLongAsItsDescriptorIsOpen() async throws {
+        try await play { bus, agent, server async throws in
+            // gdbus holds what it was given until it ends.
+            _ = try await Subprocess.run(
+                .name("python3"), arguments: ["-c", Self.inhibit, bus.address], input: .inputWriter, output: .sequence,
+                error: .discarded
+            ) { holder async throws in
+                for try await line in holder.standardOutput.strings() where line == "held" { break }
+                #expect(
+                    await bus.property("Inhibitors") == "a(sss) 1 \"download:install\" \"TV\" \"recording\"")
+                let version = try await box.publish(2)
+                await server.change { $0.applications[0].versions.append(version) }
+                #expect(await agent.says("Ready to download v2 (code 2) held back by TV: recording"))
+                #expect(box.runs == 1)
+                try await holder.standardInputWriter.finish()
+            }
+            #expect(await agent.says("Up to date (v2, code 2)"))
+            #expect(await bus.property("Inhibitors") == "a(sss) 0")
+        }
+    }
+
+    /// A client with nothing but a socket would be long; GLib's own Python binding is not always there. busctl cannot keep
+    /// a descriptor, so this one speaks the few messages of D-Bus that it takes.
+    private static let inhibit = """
+        import socket, struct, sys, array
+        path = sys.argv[1].split("unix:path=")[1]
+        s = socket.socket(socket.AF_UNIX); s.connect(path)
+        s.sendall(b"\\0AUTH EXTERNAL 30\\r\\nNEGOTIATE_UNIX_FD\\r\\nBEGIN\\r\\n")
+        while b"AGREE_UNIX_FD" not in s.recv(4096): pass
+        def pad(b, n): return b + b"\\0" * (-len(b) % n)
+        def string(t): return struct.pack("<I", len(t)) + t.encode() + b"\\0"
+        def call(serial, dest, path, iface, member, sig="", body=b""):
+            fields = b""
+            for code, kind, value in ((1, "o", path), (6, "s", dest), (2, "s", iface), (3, "s", member)):
+                fields = pad(fields, 8) + bytes([code, 1]) + kind.encode() + b"\\0" + string(value)
+            if sig: fields = pad(fields, 8) + bytes([8, 1]) + b"g\\0" + bytes([len(sig)]) + sig.encode() + b"\\0"
+            head = struct.pack("<cBBBIII", b"l", 1, 0, 1, len(body), serial, len(fields)) + fields
+            s.sendall(pad(head, 8) + body)
+        call(1, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
+        body = b""
+        for text in ("download:install", "TV", "recording"): body = pad(body, 4) + string(text)
+        call(2, "org.upgradelink.Agent1", "/org/upgradelink/Agent1", "org.upgradelink.Agent1", "Inhibit", "sss", body)
+        while True:
+            data, ancillary, _, _ = s.recvmsg(4096, socket.CMSG_SPACE(16))
+            if ancillary: break
+        print("held", flush=True)
+        sys.stdin.read()
+        """
+
+    @Test func aFileFromAStickIsInstalledIfItIsGenuine() async throws {
+        _ = try await box.publish(2)
+        let stick = "\(box.scratch.path)/files/v2"
+        try await play(changes: "[poll]\nsplay = \"1h\"") { bus, agent, _ async throws in
+            try box.scratch.write("forged", "VERSION_CODE=9")
+            try await execute("cp", ["\(stick).minisig", "\(box.scratch.path)/forged.minisig"])
+            let forged = try await bus.call("InstallFile", "s", "\(box.scratch.path)/forged")
+            #expect(!forged.isSuccess && forged.error.contains("its content is not what was signed"))
+            let absent = try await bus.call("InstallFile", "s", "/nonexistent")
+            #expect(!absent.isSuccess && absent.error.contains("/nonexistent"))
+            #expect(box.runs == 1)
+            #expect(try await bus.call("InstallFile", "s", stick).output == "t 2")
+            #expect(await eventually { box.runs == 2 })
+            #expect(await eventually { await bus.property("State") == "s \"idle\"" })
+            // The same again is nothing new.
+            let again = try await bus.call("InstallFile", "s", stick)
+            #expect(!again.isSuccess && again.error.contains("already"), "\(again)")
+        }
+    }
+
+    @Test func aSpeedLimitTakesEffectOnARunningDownload() async throws {
+        let version = try await box.publish(2, ballast: 12_000_000)
+        try await play([version], changes: "[download]\nspeedLimit = \"100kB\"") { bus, agent, _ async throws in
+            #expect(await agent.says("Downloading v2: "))
+            #expect(await bus.property("SpeedLimit") == "t 100000")
+            // At 100 kB/s it would take two minutes.
+            #expect(try await bus.call("SetSpeedLimit", "t", "0").isSuccess)
+            #expect(await agent.says("Up to date (v2, code 2)", within: 30))
+        }
+    }
+
+    // MARK: the bus itself
+
+    @Test func withoutABusItRunsAndItComesWhenOneAppears() async throws {
+        let version = try await box.publish(2)
+        try await SimulatedServer.run(box.server([version])) { server async throws in
+            try box.configure(server: server.url)
+            let environment = ["DBUS_SYSTEM_BUS_ADDRESS": "unix:path=\(box.scratch.path)/bus"]
+            try await AgentProcess.run(box, environment: environment) { agent async throws in
+                #expect(await agent.says("Up to date (v2, code 2)"))
+                for _ in 0..<2 {
+                    let before = agent.log.count { $0.contains("On D-Bus") }
+                    try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus async throws in
+                        #expect(
+                            await eventually(within: 60) { agent.log.count { $0.contains("On D-Bus") } > before })
+                        #expect(await bus.property("State") != nil)
+                    }
+                    #expect(!agent.hasEnded)
+                }
+                #expect(agent.log.contains { $0.contains("The connection to D-Bus is lost") })
+            }
+        }
+    }
+
+    @Test func aHundredClientsDoNotSlowTheWatchdog() async throws {
+        try await play(environment: ["WATCHDOG_USEC": "1000000"]) { bus, agent, _ async throws in
+            let calls = [
+                ["Check"], ["Accept", "ts", "2", "now"], ["Cancel"], ["History"], ["SetSpeedLimit", "t", "1000"],
+                ["Inhibit", "sss", "install", "x", "y"], ["Nonsense"],
+            ]
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for client in 0..<100 {
+                    group.addTask {
+                        for round in 0..<3 {
+                            _ = try await bus.busctl(
+                                [
+                                    "call", "org.upgradelink.Agent1", "/org/upgradelink/Agent1",
+                                    "org.upgradelink.Agent1",
+                                ] + calls[(client + round) % calls.count], user: client % 2 == 0 ? 0 : 65534)
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(!agent.hasEnded)
+            #expect(await eventually { await bus.property("Inhibitors") == "a(sss) 0" })
+            // Fed every half second, at the latest every second, all the while.
+            let fed = agent.times { $0 == "WATCHDOG=1" }
+            #expect(fed.count > 3)
+            let longest = zip(fed.dropFirst(), fed).map { $0 - $1 }.max() ?? .infinity
+            #expect(longest < 1, "the watchdog would have bitten after \(longest) s")
+        }
+    }
+}
