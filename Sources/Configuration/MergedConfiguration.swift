@@ -60,28 +60,38 @@ struct MergedConfiguration: Sendable {
         return ConfigurationError(file: file, key: key, problem: problem)
     }
 
+    /// What is configured, else the default.
+    func value(_ key: String) -> Value? { entries[key]?.value ?? Schema.byKey[key]?.standard }
+
     func text(_ key: String) -> String? {
-        if case .string(let text)? = entries[key]?.value { text } else { nil }
+        if case .string(let text)? = value(key) { text } else { nil }
     }
 
     func integer(_ key: String) -> Int? {
-        if case .integer(let number)? = entries[key]?.value { number } else { nil }
+        if case .integer(let number)? = value(key) { number } else { nil }
     }
 
     func flag(_ key: String) -> Bool? {
-        if case .bool(let flag)? = entries[key]?.value { flag } else { nil }
+        if case .bool(let flag)? = value(key) { flag } else { nil }
     }
 
-    func seconds(_ key: String) -> Double? { entries[key].flatMap { Option.seconds($0.value) } }
+    func seconds(_ key: String) -> Double? { value(key).flatMap(Option.seconds) }
 
-    func bytes(_ key: String) -> Int? { entries[key].flatMap { Option.bytes($0.value) } }
+    func bytes(_ key: String) -> Int? { value(key).flatMap(Option.bytes) }
 
     func texts(_ key: String) -> [String]? {
-        guard case .list(let items)? = entries[key]?.value else { return nil }
+        guard case .list(let items)? = value(key) else { return nil }
         return items.compactMap { if case .string(let text) = $0 { text } else { nil } }
     }
 
     func table(_ key: String) -> [String: Value] {
-        if case .table(let fields)? = entries[key]?.value { fields } else { [:] }
+        if case .table(let fields)? = value(key) { fields } else { [:] }
     }
+
+    // For options that have a default.
+
+    func require(text key: String) -> String { text(key) ?? "" }
+    func require(seconds key: String) -> Double { seconds(key) ?? 0 }
+    func require(bytes key: String) -> Int { bytes(key) ?? 0 }
+    func require(integer key: String) -> Int { integer(key) ?? 0 }
 }

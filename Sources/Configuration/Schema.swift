@@ -22,11 +22,14 @@ struct Option: Sendable {
 
     let key: String
     let kind: Kind
+    /// What it is where nobody says; nil where it is then absent, or follows from something else.
+    let standard: Value?
     var isSecret = false
 
-    init(_ key: String, _ kind: Kind, isSecret: Bool = false) {
+    init(_ key: String, _ kind: Kind, _ standard: Value? = nil, isSecret: Bool = false) {
         self.key = key
         self.kind = kind
+        self.standard = standard
         self.isSecret = isSecret
     }
 
@@ -109,19 +112,19 @@ struct Option: Sendable {
     }
 }
 
-/// Every option there is. Defaults are in ``Settings``, and in the vendor's file as documentation.
+/// Every option there is, with its default; config/upgradelinkd.toml explains them.
 enum Schema {
     private static let day: Seconds = 86_400
 
     static let options: [Option] = [
-        Option("server.url", .url),
+        Option("server.url", .url, .string("https://api.upgrade.toolsetlink.com")),
         Option("server.signingPath", .path),
         Option("server.caBundle", .path),
         Option("server.clientCertificate", .path),
         Option("server.clientKey", .path),
         Option("server.proxy", .text),
-        Option("server.connectTimeout", .duration(0.1...600)),
-        Option("server.requestTimeout", .duration(0.1...3600)),
+        Option("server.connectTimeout", .duration(0.1...600), .string("30s")),
+        Option("server.requestTimeout", .duration(0.1...3600), .string("60s")),
 
         Option("credentials.accessKey", .text),
         Option("credentials.secretKey", .text, isSecret: true),
@@ -132,50 +135,54 @@ enum Schema {
         Option("device.devModelKey", .text),
         Option("device.devKey", .text),
         Option("device.interface", .text),
-        Option("device.devKeyFormat", .choice(DevKeyFormat.allCases.map(\.rawValue))),
+        Option("device.devKeyFormat", .choice(DevKeyFormat.allCases.map(\.rawValue)), .string("hex")),
         Option("device.devKeySalt", .text, isSecret: true),
-        Option("device.appointVersionCode", .integer(0...Int.max)),
+        Option("device.appointVersionCode", .integer(0...Int.max), .integer(0)),
         Option("device.versionCode", .integer(1...Int.max)),
         Option("device.versionName", .text),
         Option("device.versionFile", .path),
-        Option("device.versionCodeKey", .text),
+        Option("device.versionCodeKey", .text, .string("VERSION_CODE")),
         Option("device.versionNameKey", .text),
 
-        Option("poll.interval", .duration(1...(90 * day))),
-        Option("poll.splay", .duration(0...(7 * day))),
-        Option("poll.backOffBase", .duration(0.1...day)),
-        Option("poll.backOffCap", .duration(1...(7 * day))),
+        Option("poll.interval", .duration(1...(90 * day)), .string("6h")),
+        Option("poll.splay", .duration(0...(7 * day)), .string("30min")),
+        Option("poll.backOffBase", .duration(0.1...day), .string("1min")),
+        Option("poll.backOffCap", .duration(1...(7 * day)), .string("1h")),
 
         Option("download.folder", .path),
-        Option("download.speedLimit", .size(0...Int.max)),
-        Option("download.sizeLimit", .size(1...Int.max)),
-        Option("download.keepFree", .size(0...Int.max)),
-        Option("download.lowSpeed", .size(0...Int.max)),
-        Option("download.lowSpeedTime", .duration(1...3600)),
-        Option("download.timeout", .duration(60...(30 * day))),
-        Option("download.beforeConsent", .flag),
+        Option("download.speedLimit", .size(0...Int.max), .integer(0)),
+        Option("download.sizeLimit", .size(1...Int.max), .string("8G")),
+        Option("download.keepFree", .size(0...Int.max), .string("64M")),
+        Option("download.lowSpeed", .size(0...Int.max), .string("1K")),
+        Option("download.lowSpeedTime", .duration(1...3600), .string("60s")),
+        Option("download.timeout", .duration(60...(30 * day)), .string("1d")),
+        Option("download.beforeConsent", .flag, .bool(true)),
 
-        Option("verification.mode", .choice(VerificationPolicy.Mode.allCases.map(\.rawValue))),
+        Option("verification.mode", .choice(VerificationPolicy.Mode.allCases.map(\.rawValue)), .string("minisign")),
         Option("verification.keys", .texts),
         Option("verification.keysFolder", .path),
         Option("verification.signatureUrl", .text),
-        Option("verification.requireVersionCode", .flag),
+        Option("verification.requireVersionCode", .flag, .bool(true)),
 
-        Option("install.module", .text),
-        Option("install.moduleFolders", .texts),
-        Option("install.fileName", .text),
+        Option("install.module", .text, .string("file")),
+        Option("install.moduleFolders", .texts, .list([
+                .string("/usr/lib/upgradelinkd/modules"), .string("/usr/share/mender/modules/v3"),
+            ])),
+        Option("install.fileName", .text, .string("artifact")),
         Option("install.files", .textTable),
         Option("install.metaData", .freeTable),
-        Option("install.timeout", .duration(1...(7 * day))),
+        Option("install.timeout", .duration(1...(7 * day)), .string("30min")),
         Option("install.timeouts", .durationTable(1...(7 * day))),
-        Option("install.attempts", .integer(1...100)),
-        Option("install.retryDelay", .duration(0.1...(7 * day))),
-        Option("install.windows", .texts),
-        Option("install.gracePeriod", .duration(0...day)),
-        Option("install.inhibitLimit", .duration(0...(30 * day))),
-        Option("install.deferrals", .integer(0...1000)),
-        Option("install.reboot", .choice(RebootPolicy.allCases.map(\.rawValue))),
-        Option("install.rebootCommand", .texts),
+        Option("install.attempts", .integer(1...100), .integer(3)),
+        Option("install.retryDelay", .duration(0.1...(7 * day)), .string("10min")),
+        Option("install.windows", .texts, .list([])),
+        Option("install.gracePeriod", .duration(0...day), .string("5min")),
+        Option("install.inhibitLimit", .duration(0...(30 * day)), .string("1h")),
+        Option("install.deferrals", .integer(0...1000), .integer(3)),
+        Option("install.reboot", .choice(RebootPolicy.allCases.map(\.rawValue)), .string("immediate")),
+        Option("install.rebootCommand", .texts, .list([
+                .string("/usr/bin/systemctl"), .string("reboot"), .string("--check-inhibitors=yes"),
+            ])),
 
         Option("state.folder", .path),
     ]

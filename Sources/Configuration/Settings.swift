@@ -114,11 +114,11 @@ public struct Settings: Hashable, Sendable {
             }
         }
         return ServerConnection(
-            url: merged.text("server.url") ?? "https://api.upgrade.toolsetlink.com",
+            url: merged.require(text: "server.url"),
             signingPath: merged.text("server.signingPath"), caBundle: merged.text("server.caBundle"),
             clientCertificate: merged.text("server.clientCertificate"), clientKey: merged.text("server.clientKey"),
-            proxy: merged.text("server.proxy"), connectTimeout: merged.seconds("server.connectTimeout") ?? 30,
-            requestTimeout: merged.seconds("server.requestTimeout") ?? 60)
+            proxy: merged.text("server.proxy"), connectTimeout: merged.require(seconds: "server.connectTimeout"),
+            requestTimeout: merged.require(seconds: "server.requestTimeout"))
     }
 
     private static func device(_ merged: MergedConfiguration) throws(ConfigurationError) -> DeviceSettings {
@@ -130,7 +130,7 @@ public struct Settings: Hashable, Sendable {
         case (let code?, nil): version = .fixed(versionCode: code, versionName: merged.text("device.versionName"))
         case (nil, let file?):
             version = .file(
-                path: file, codeKey: merged.text("device.versionCodeKey") ?? "VERSION_CODE",
+                path: file, codeKey: merged.require(text: "device.versionCodeKey"),
                 nameKey: merged.text("device.versionNameKey"))
         case (nil, nil):
             throw merged.error(
@@ -146,7 +146,7 @@ public struct Settings: Hashable, Sendable {
                 "device.devKeySalt",
                 "missing, and needed for device.devKeyFormat = \"sha256\"; a MAC address alone is guessed soon")
         }
-        let appointed = merged.integer("device.appointVersionCode") ?? 0
+        let appointed = merged.require(integer: "device.appointVersionCode")
         return DeviceSettings(
             urlKey: urlKey, devModelKey: merged.text("device.devModelKey"), devKey: merged.text("device.devKey"),
             interface: merged.text("device.interface"), devKeyFormat: format, devKeySalt: salt ?? "",
@@ -155,8 +155,8 @@ public struct Settings: Hashable, Sendable {
 
     private static func poll(_ merged: MergedConfiguration) throws(ConfigurationError) -> PollSchedule {
         let schedule = PollSchedule(
-            interval: merged.seconds("poll.interval") ?? 6 * 3600, splay: merged.seconds("poll.splay") ?? 30 * 60,
-            backOffBase: merged.seconds("poll.backOffBase") ?? 60, backOffCap: merged.seconds("poll.backOffCap") ?? 3600
+            interval: merged.require(seconds: "poll.interval"), splay: merged.require(seconds: "poll.splay"),
+            backOffBase: merged.require(seconds: "poll.backOffBase"), backOffCap: merged.require(seconds: "poll.backOffCap")
         )
         guard schedule.backOffBase <= schedule.backOffCap else {
             throw merged.error(
@@ -171,12 +171,12 @@ public struct Settings: Hashable, Sendable {
         DownloadSettings(
             folder: merged.text("download.folder") ?? environment["CACHE_DIRECTORY"]?.firstPath
                 ?? "/var/cache/upgradelinkd",
-            speedLimit: merged.bytes("download.speedLimit") ?? 0,
-            sizeLimit: merged.bytes("download.sizeLimit") ?? 8 << 30,
-            keepFree: merged.bytes("download.keepFree") ?? 64 << 20,
-            lowSpeed: merged.bytes("download.lowSpeed") ?? 1024,
-            lowSpeedTime: merged.seconds("download.lowSpeedTime") ?? 60,
-            timeout: merged.seconds("download.timeout") ?? 86_400,
+            speedLimit: merged.require(bytes: "download.speedLimit"),
+            sizeLimit: merged.require(bytes: "download.sizeLimit"),
+            keepFree: merged.require(bytes: "download.keepFree"),
+            lowSpeed: merged.require(bytes: "download.lowSpeed"),
+            lowSpeedTime: merged.require(seconds: "download.lowSpeedTime"),
+            timeout: merged.require(seconds: "download.timeout"),
             beforeConsent: merged.flag("download.beforeConsent") ?? true)
     }
 
@@ -189,8 +189,8 @@ public struct Settings: Hashable, Sendable {
     }
 
     private static func install(_ merged: MergedConfiguration) throws(ConfigurationError) -> ModuleSettings {
-        let module = merged.text("install.module") ?? "file"
-        let fileName = merged.text("install.fileName") ?? "artifact"
+        let module = merged.require(text: "install.module")
+        let fileName = merged.require(text: "install.fileName")
         var files: [String: String] = [:]
         for (name, value) in merged.table("install.files") {
             if case .string(let text) = value { files[name] = text }
@@ -205,23 +205,20 @@ public struct Settings: Hashable, Sendable {
             }
         }
         let command =
-            merged.texts("install.rebootCommand")
-            ?? ["/usr/bin/systemctl", "reboot", "--check-inhibitors=yes"]
+            merged.texts("install.rebootCommand") ?? []
         guard command.first?.hasPrefix("/") == true else {
             throw merged.error("install.rebootCommand", "allowed is an absolute path and its arguments")
         }
         return ModuleSettings(
             module: module,
-            folders: merged.texts("install.moduleFolders") ?? [
-                "/usr/lib/upgradelinkd/modules", "/usr/share/mender/modules/v3",
-            ],
+            folders: merged.texts("install.moduleFolders") ?? [],
             fileName: fileName, files: files, metaData: Value.table(merged.table("install.metaData")).json,
-            timeout: merged.seconds("install.timeout") ?? 1800,
+            timeout: merged.require(seconds: "install.timeout"),
             timeouts: merged.table("install.timeouts").compactMapValues { Option.seconds($0) },
-            attempts: merged.integer("install.attempts") ?? 3, retryDelay: merged.seconds("install.retryDelay") ?? 600,
-            windows: try windows(merged), gracePeriod: merged.seconds("install.gracePeriod") ?? 300,
-            inhibitLimit: merged.seconds("install.inhibitLimit") ?? 3600,
-            deferrals: merged.integer("install.deferrals") ?? 3,
+            attempts: merged.require(integer: "install.attempts"), retryDelay: merged.require(seconds: "install.retryDelay"),
+            windows: try windows(merged), gracePeriod: merged.require(seconds: "install.gracePeriod"),
+            inhibitLimit: merged.require(seconds: "install.inhibitLimit"),
+            deferrals: merged.require(integer: "install.deferrals"),
             reboot: merged.text("install.reboot").flatMap(RebootPolicy.init) ?? .immediate, rebootCommand: command)
     }
 
