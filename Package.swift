@@ -21,6 +21,7 @@ let package = Package(
     name: "upgradelinkd",
     products: [
         .executable(name: "upgradelinkd", targets: ["upgradelinkd"]),
+        .executable(name: "upgradelinkctl", targets: ["upgradelinkctl"]),
         .executable(name: "upgradelink-fetch", targets: ["upgradelink-fetch"]),
         .executable(name: "upgradelink-installer", targets: ["upgradelink-installer"]),
         .executable(name: "upgradelink-sim", targets: ["upgradelink-sim"]),
@@ -69,6 +70,11 @@ let package = Package(
             name: "upgradelinkd",
             dependencies: ["Agent", "Configuration", "Host", "Systemd", "UpdateCore", logging, arguments],
             swiftSettings: strict),
+        .executableTarget(
+            name: "upgradelinkctl",
+            dependencies: [
+                "Configuration", "Host", "Systemd", "UpdateCore", arguments, subprocess, system,
+            ], swiftSettings: strict),
         .executableTarget(
             name: "upgradelink-fetch",
             dependencies: ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore"],
@@ -124,6 +130,12 @@ let package = Package(
             name: "SimulatorTests",
             dependencies: ["upgradelink-sim", "Simulator", "Host", "TestSupport", subprocess, system],
             swiftSettings: strict),
+        .testTarget(
+            name: "ControlTests",
+            dependencies: [
+                "upgradelinkctl", "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Host", "Simulator",
+                "TestSupport", "UpdateCore", subprocess, system,
+            ], swiftSettings: strict),
         .testTarget(
             name: "AgentTests",
             dependencies: [

@@ -184,12 +184,17 @@ final class BusService {
         ) { [weak self] result in
             MainActor.assumeIsolated {
                 let denied = BusError.accessDenied(
-                    "only root and the group \(BusInterface.group) may do this: add the user to that group")
+                    "only root, the agent's own user and the group \(BusInterface.group) may do this: add the user to that group"
+                )
                 guard case .success(let values) = result, let fields = values.first?.fields,
                     let uid = fields["UnixUserID"]?.number
                 else { return done(denied) }
                 let groups = fields["UnixGroupIDs"]?.items?.compactMap(\.number)
-                if uid == 0 || Groups.contains(uid: uid, groups: groups, name: BusInterface.group) { return done(nil) }
+                if uid == 0 || uid == UInt64(geteuid())
+                    || Groups.contains(uid: uid, groups: groups, name: BusInterface.group)
+                {
+                    return done(nil)
+                }
                 self?.askPolkit(call) { done($0 ? nil : denied) }
             }
         }

@@ -165,7 +165,9 @@ enum Schema {
         Option("verification.requireVersionCode", .flag, .bool(true)),
 
         Option("install.module", .text, .string("file")),
-        Option("install.moduleFolders", .texts, .list([
+        Option(
+            "install.moduleFolders", .texts,
+            .list([
                 .string("/usr/lib/upgradelinkd/modules"), .string("/usr/share/mender/modules/v3"),
             ])),
         Option("install.fileName", .text, .string("artifact")),
@@ -180,7 +182,9 @@ enum Schema {
         Option("install.inhibitLimit", .duration(0...(30 * day)), .string("1h")),
         Option("install.deferrals", .integer(0...1000), .integer(3)),
         Option("install.reboot", .choice(RebootPolicy.allCases.map(\.rawValue)), .string("immediate")),
-        Option("install.rebootCommand", .texts, .list([
+        Option(
+            "install.rebootCommand", .texts,
+            .list([
                 .string("/usr/bin/systemctl"), .string("reboot"), .string("--check-inhibitors=yes"),
             ])),
 

@@ -156,7 +156,8 @@ public struct Settings: Hashable, Sendable {
     private static func poll(_ merged: MergedConfiguration) throws(ConfigurationError) -> PollSchedule {
         let schedule = PollSchedule(
             interval: merged.require(seconds: "poll.interval"), splay: merged.require(seconds: "poll.splay"),
-            backOffBase: merged.require(seconds: "poll.backOffBase"), backOffCap: merged.require(seconds: "poll.backOffCap")
+            backOffBase: merged.require(seconds: "poll.backOffBase"),
+            backOffCap: merged.require(seconds: "poll.backOffCap")
         )
         guard schedule.backOffBase <= schedule.backOffCap else {
             throw merged.error(
@@ -215,7 +216,8 @@ public struct Settings: Hashable, Sendable {
             fileName: fileName, files: files, metaData: Value.table(merged.table("install.metaData")).json,
             timeout: merged.require(seconds: "install.timeout"),
             timeouts: merged.table("install.timeouts").compactMapValues { Option.seconds($0) },
-            attempts: merged.require(integer: "install.attempts"), retryDelay: merged.require(seconds: "install.retryDelay"),
+            attempts: merged.require(integer: "install.attempts"),
+            retryDelay: merged.require(seconds: "install.retryDelay"),
             windows: try windows(merged), gracePeriod: merged.require(seconds: "install.gracePeriod"),
             inhibitLimit: merged.require(seconds: "install.inhibitLimit"),
             deferrals: merged.require(integer: "install.deferrals"),

@@ -59,6 +59,13 @@ public enum Files {
         }
     }
 
+    /// The path from the root, without links and dots; nil, with errno, where there is no such file.
+    public static func absolutePath(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
     public static func synchronizeFolder(of path: String) throws(SystemError) {
         try OpenFile(folder(of: path), O_RDONLY | O_DIRECTORY).synchronize()
     }

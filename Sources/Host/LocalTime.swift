@@ -20,6 +20,18 @@ public enum LocalTime {
         return TimeZoneOffsets(segments)
     }
 
+    /// `2026-11-24 03:10`
+    public static func text(_ moment: WallTime) -> String {
+        tzset()
+        var time = time_t(max(-1e14, min(moment.unixSeconds, 1e14)))
+        var broken = tm()
+        var buffer = [CChar](repeating: 0, count: 64)
+        guard localtime_r(&time, &broken) != nil, strftime(&buffer, buffer.count, "%Y-%m-%d %H:%M", &broken) > 0 else {
+            return "?"
+        }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// The second at which the offset changes, by halving.
     private static func change(between low: Seconds, and high: Seconds, to new: Seconds) -> Seconds {
         var low = low

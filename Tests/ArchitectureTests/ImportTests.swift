@@ -24,6 +24,10 @@ import Testing
         "upgradelinkd": [
             "Agent", "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Dispatch", "Logging", "ArgumentParser",
         ],
+        "upgradelinkctl": [
+            "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "FoundationEssentials", "ArgumentParser",
+            "Subprocess", "SystemPackage",
+        ],
         "upgradelink-fetch": ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore", "Glibc"],
         "upgradelink-installer": ["Installation", "Verification", "Configuration", "Host", "UpdateCore", "Glibc"],
     ]

@@ -1,0 +1,136 @@
+import Configuration
+import Glibc
+import Host
+import Systemd
+import UpdateCore
+
+/// The doctor's checks.
+struct Checkup {
+    let settings: Settings
+    let programs: String
+
+    /// Beside this program where it was built, else in `../lib/upgradelinkd` where it was installed.
+    static var defaultPrograms: String {
+        let folder = Files.folder(of: Environment.executablePath)
+        return Files.exists("\(folder)/upgradelink-fetch") ? folder : "\(Files.folder(of: folder))/lib/upgradelinkd"
+    }
+
+    var version: Finding {
+        switch settings.device.version.read() {
+        case .known(let code, let name):
+            .well("installed version", name.map { "\($0), code \(code)" } ?? "code \(code)")
+        case .unknown(let reason): .ill("installed version", reason, "set device.versionFile and device.versionCodeKey")
+        }
+    }
+
+    var keys: Finding {
+        switch settings.verification.mode {
+        case .minisign where settings.verification.keys.isEmpty:
+            .ill(
+                "keys", "there are none, so nothing is installed",
+                "put the publisher's minisign public key into verification.keys")
+        case .minisign: .well("keys", "\(settings.verification.keys.count) to verify with")
+        case .sha256, .none:
+            .ill(
+                "keys",
+                "verification.mode is \"\(settings.verification.mode.rawValue)\": whoever has the server has the box",
+                "sign releases and use \"minisign\"")
+        }
+    }
+
+    var clock: Finding {
+        let now = Clock.wallTime
+        return now >= Clock.buildTime
+            ? .well("clock", LocalTime.text(now))
+            : .ill(
+                "clock", "\(LocalTime.text(now)) is before this program was built", "set it: timedatectl set-ntp true")
+    }
+
+    var nameService: Finding {
+        guard let host = WebURL(settings.server.url)?.host else {
+            return .ill("DNS", "server.url has no host", "mend server.url")
+        }
+        if settings.server.proxy != nil { return .well("DNS", "left to the proxy") }
+        var hints = addrinfo()
+        hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        let result = getaddrinfo(host, nil, &hints, &found)
+        defer { if let found { freeaddrinfo(found) } }
+        return result == 0
+            ? .well("DNS", "\(host) is found")
+            : .ill("DNS", "\(host): \(String(cString: gai_strerror(result)))", "check the network and /etc/resolv.conf")
+    }
+
+    /// A question that is granted nothing: no version is above the highest there can be.
+    func server() async -> Finding {
+        let question = Question(
+            urlKey: settings.device.urlKey, versionCode: Int(Int32.max), devModelKey: settings.device.devModelKey,
+            devKey: settings.device.devKey)
+        let job = FetchJob.ask(
+            AskJob(
+                server: settings.server, credentials: settings.credentials, question: question, serverClock: nil,
+                inbox: "/dev/null/nothing-is-granted"))
+        let path = "\(programs)/upgradelink-fetch"
+        var report: AskReport?
+        guard let request = try? JSONLine.encode(job) else { return .ill("server", "no question", "report this") }
+        let limit = Duration.seconds(2 * (settings.server.connectTimeout + settings.server.requestTimeout) + 10)
+        let end = await Worker(path, timeLimit: limit).run(request) { line in
+            if case .asked(let value)? = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) {
+                report = value
+            }
+        }
+        let secure = WebURL(settings.server.url)?.isSecure == true ? "TLS is good, " : "without TLS, "
+        switch report?.answer {
+        case .latest?, .offer?, .refusedOffer?:
+            guard report?.serverClock == nil else {
+                return .ill("server", "\(secure)it answers, but this box's clock is off", "set the clock")
+            }
+            return .well("server", "\(secure)it knows this box and answers")
+        case .misconfigured(let problem)?:
+            return .ill("server", problem.line, "see [server], [credentials] and [device]")
+        case .trouble(.tls(let text))?:
+            return .ill("server", "no trusted connection: \(text)", "check the clock and server.caBundle")
+        case .trouble(let trouble)?:
+            return .ill("server", trouble.line, "check the network, server.url and server.proxy")
+        case nil: return .ill("server", "\(path): \(end)", "install upgradelinkd again")
+        }
+    }
+
+    var space: Finding {
+        var folder = settings.download.folder
+        while !Files.exists(folder), folder != "/" { folder = Files.folder(of: folder) }
+        guard let free = try? Files.freeSpace(at: folder) else {
+            return .ill("disk space", "\(folder) cannot be examined", "check download.folder")
+        }
+        let usable = free - settings.download.keepFree
+        return usable > 0
+            ? .well("disk space", "\(describe(bytes: usable)) for downloads in \(settings.download.folder)")
+            : .ill(
+                "disk space",
+                "\(describe(bytes: free)) are free in \(folder), and download.keepFree is \(describe(bytes: settings.download.keepFree))",
+                "make room, or set download.folder")
+    }
+
+    var module: Finding {
+        let install = settings.install
+        let candidates = install.folders.map { "\($0)/\(install.module)" }
+        guard let path = candidates.first(where: Files.exists) else {
+            return .ill(
+                "update module", "\(install.module) is not in \(install.folders.joined(separator: " or "))",
+                "install it, or set install.module")
+        }
+        return Files.isExecutable(path)
+            ? .well("update module", path) : .ill("update module", "\(path) is not executable", "chmod +x it")
+    }
+
+    var unit: Finding {
+        do throws(BusError) {
+            let status = try AgentClient().status()
+            return status.exitStatus == 2
+                ? .ill("upgradelinkd", status.statusText, "see journalctl -u upgradelinkd")
+                : .well("upgradelinkd", status.statusText)
+        } catch {
+            return .ill("upgradelinkd", AgentClient.line(error), "see systemctl status upgradelinkd")
+        }
+    }
+}

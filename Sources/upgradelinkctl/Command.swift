@@ -1,0 +1,38 @@
+import ArgumentParser
+import Systemd
+import UpdateCore
+
+@main
+struct Command: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "upgradelinkctl",
+        abstract: "See and steer the updates of this box.",
+        discussion: """
+            Speaks to upgradelinkd over D-Bus. Anyone may look; acting is for root, the group upgradelink, and whom polkit \
+            lets.
+
+            Exit status: 0 done, or up to date; 1 refused, or (status) something is pending or under way; 2 (status) \
+            something is wrong, or the agent cannot be reached; 64 wrong arguments; 77 not allowed.
+            """,
+        version: productVersion,
+        subcommands: [
+            StatusCommand.self, Check.self, Accept.self, Defer.self, Reject.self, Cancel.self, Retry.self, Install.self,
+            HistoryCommand.self, Inhibit.self, Limit.self, ConfigCommand.self, Doctor.self,
+        ], defaultSubcommand: StatusCommand.self)
+}
+
+/// What every command that goes to the agent does about errors: one line, and a fitting exit status.
+protocol AgentCommand: AsyncParsableCommand {
+    func run(_ agent: AgentClient) async throws
+}
+
+extension AgentCommand {
+    func run() async throws {
+        do {
+            try await run(try AgentClient())
+        } catch let error as BusError {
+            complain(AgentClient.line(error))
+            throw ExitCode(AgentClient.exitStatus(error))
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import ArgumentParser
+import Glibc
+import Systemd
+import UpdateCore
+
+struct StatusCommand: AgentCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show what the agent does and what is offered.",
+        discussion: "Exit status: 0 up to date, 1 something is pending or under way, 2 something is wrong.")
+
+    @Flag(help: "As JSON; times in seconds since 1970.")
+    var json = false
+
+    @Flag(help: "Go on showing, until interrupted; with a bar on a terminal.")
+    var watch = false
+
+    func run(_ agent: AgentClient) async throws {
+        if watch { return try follow(agent) }
+        let status = try agent.status()
+        if json { try printJSON(status) } else { lines(status).forEach { say($0) } }
+        if status.exitStatus != 0 { throw ExitCode(status.exitStatus) }
+    }
+
+    private func lines(_ status: AgentStatus) -> [String] {
+        let colour: Terminal.Colour =
+            switch status.exitStatus {
+            case 0: .green
+            case 1: .yellow
+            default: .red
+            }
+        var rows = [
+            ("Status", Terminal.paint(status.statusText, colour)),
+            ("Installed", title(status.installed.versionCode, status.installed.versionName)),
+        ]
+        let offer = status.offer
+        if offer.versionCode > 0 {
+            let size = offer.size > 0 ? ", \(describe(bytes: Int(clamping: offer.size)))" : ""
+            rows.append(("Offer", "\(title(offer.versionCode, offer.versionName)), \(offer.upgradeType)\(size)"))
+            if !offer.text.isEmpty { rows.append(("", offer.text.forPeople(limit: 1000))) }
+        }
+        if status.state == "consent" {
+            rows.append(("Deferrals", "\(status.deferralsLeft) left"))
+            rows.append(("To do", "upgradelinkctl accept | defer 2h | reject"))
+        }
+        if status.deadline > 0 { rows.append(("Deadline", Terminal.moment(status.deadline))) }
+        for inhibitor in status.inhibitors {
+            let why = inhibitor.why.isEmpty ? "" : ": \(inhibitor.why)"
+            rows.append(("Inhibited", "\(inhibitor.what) by \(inhibitor.who)\(why)"))
+        }
+        if status.nextCheck > 0 { rows.append(("Next check", Terminal.moment(status.nextCheck))) }
+        if status.lastCheck > 0 { rows.append(("Last check", Terminal.moment(status.lastCheck))) }
+        if !status.lastError.isEmpty { rows.append(("Last error", status.lastError)) }
+        if status.speedLimit > 0 {
+            rows.append(("Speed limit", "\(describe(bytes: Int(clamping: status.speedLimit)))/s"))
+        }
+        return rows.map { name, value in
+            (name.isEmpty ? "" : "\(name):").padding(to: 13) + value
+        }
+    }
+
+    private func title(_ code: UInt64, _ name: String) -> String {
+        code == 0 ? "unknown" : name.isEmpty ? "code \(code)" : "\(name.forPeople(limit: 128)) (code \(code))"
+    }
+
+    /// Shows the state now, and again whenever the agent says that it has changed.
+    private func follow(_ agent: AgentClient) throws {
+        var shown = ""
+        func show() throws(BusError) {
+            let status = try agent.status()
+            guard !json else { return (try? printJSON(status)) ?? () }
+            let progress = status.progress
+            let bar = status.state == "downloading" ? Terminal.bar(progress.received, of: progress.total) + " " : ""
+            let line = Terminal.isInteractive ? bar + status.statusText : status.statusText
+            guard line != shown else { return }
+            shown = line
+            emit(Terminal.isInteractive ? "\r\u{1B}[K\(line)" : "\(line)\n", STDOUT_FILENO)
+        }
+        var hasChanged = true
+        agent.bus.onSignal(AgentClient.name, "org.freedesktop.DBus.Properties", "PropertiesChanged") { _ in
+            hasChanged = true
+        }
+        while true {
+            if hasChanged {
+                hasChanged = false
+                try show()
+            }
+            if try !agent.bus.process(atMost: 100), !hasChanged { agent.bus.wait(seconds: 60) }
+        }
+    }
+}
+
+extension String {
+    func padding(to width: Int) -> String {
+        count < width ? self + String(repeating: " ", count: width - count) : self
+    }
+}

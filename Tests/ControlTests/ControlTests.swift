@@ -1,0 +1,251 @@
+import Glibc
+import Host
+import Simulator
+import Subprocess
+import SystemPackage
+import TestSupport
+import Testing
+import UpdateCore
+
+/// The real upgradelinkctl against a real agent on a real bus.
+@Suite(.enabled(if: getuid() == 0, "a system bus of one's own, and other users on it, need root"))
+struct ControlTests {
+    private let box: AgentBox
+    private let policy = "\(repositoryFolder)/packaging/dbus/org.upgradelink.Agent1.conf"
+
+    init() async throws {
+        box = try await AgentBox()
+        chmod(box.scratch.path, 0o711)
+    }
+
+    struct Run: Sendable {
+        var status: TerminationStatus
+        var output: String
+        var error: String
+    }
+
+    private func ctl(_ bus: String, _ arguments: [String], user: Int = 0) async throws -> Run {
+        var command = ["\(programsFolder)/upgradelinkctl"] + arguments
+        if user != 0 {
+            command = ["/usr/bin/setpriv", "--reuid=\(user)", "--regid=\(user)", "--clear-groups"] + command
+        }
+        let result = try await Subprocess.run(
+            .path(FilePath(command[0])), arguments: .init(Array(command.dropFirst())),
+            environment: .inherit.updating(["DBUS_SYSTEM_BUS_ADDRESS": bus]), output: .string(limit: 1 << 20),
+            error: .string(limit: 1 << 20))
+        return Run(
+            status: result.terminationStatus, output: result.standardOutput, error: result.standardError)
+    }
+
+    private func play<Value: Sendable>(
+        _ versions: [Version] = [], faults: [Fault] = [], changes: String = "",
+        body: @Sendable (String, AgentProcess, RunningServer) async throws -> Value
+    ) async throws -> Value {
+        try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus in
+            try await SimulatedServer.run(box.server(versions, faults: faults)) { server async throws in
+                try box.configure(server: server.url, changes: changes)
+                return try await AgentProcess.run(box, environment: bus.environment) { agent async throws in
+                    #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
+                    return try await body(bus.address, agent, server)
+                }.value
+            }
+        }
+    }
+
+    @Test func statusIsForPeopleAndForPrograms() async throws {
+        var version = try await box.publish(2, type: 1)
+        version.promptUpgradeContent = "Better"
+        try await play([version]) { bus, agent, _ async throws in
+            #expect(await agent.says("Waiting for consent"))
+            let human = try await ctl(bus, ["status"])
+            #expect(human.status == .exited(1))
+            for line in [
+                "Status:      Waiting for consent to install v2 (code 2)", "Installed:   v1 (code 1)",
+                "Offer:       v2 (code 2), prompt, 1", "             Better", "Deferrals:   3 left",
+                "To do:       upgradelinkctl accept | defer 2h | reject", "Next check:  20",
+            ] {
+                #expect(human.output.contains(line), "\(line) in \(human.output)")
+            }
+            #expect(!human.output.contains("\u{1B}"), "no colours without a terminal")
+            let json = try await ctl(bus, ["status", "--json"], user: 65534)
+            #expect(json.status == .exited(1))
+            #expect(json.output.contains("\"state\" : \"consent\"") && json.output.contains("\"deferralsLeft\" : 3"))
+            #expect(try await ctl(bus, ["accept"]).status == .exited(0))
+            #expect(await agent.says("Up to date (v2, code 2)"))
+            #expect(await eventually { (try? await ctl(bus, []))?.status == .exited(0) })
+        }
+        #expect(box.runs == 2)
+    }
+
+    @Test func aTroubledAgentIsExitStatus2() async throws {
+        try await play(faults: [Fault(path: "/v1/url", status: 401, body: "{\"code\":401002,\"msg\":\"m\"}")]) {
+            bus, agent, _ async throws in
+            #expect(await agent.says("check the access key"))
+            #expect(try await ctl(bus, ["status"]).status == .exited(2))
+        }
+    }
+
+    @Test func withoutAnAgentItSaysSo() async throws {
+        try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus async throws in
+            let run = try await ctl(bus.address, ["status"])
+            #expect(
+                run.status == .exited(2) && run.error == "upgradelinkd is not running: systemctl start upgradelinkd\n")
+        }
+        let run = try await ctl("unix:path=/nonexistent", ["status"])
+        #expect(run.status == .exited(2) && run.error.hasPrefix("there is no system bus"))
+    }
+
+    @Test func deferRejectRetryAndHistory() async throws {
+        let version = try await box.publish(2, type: 1)
+        try await play([version]) { bus, agent, _ async throws in
+            #expect(await agent.says("Waiting for consent"))
+            #expect(try await ctl(bus, ["defer", "soon"]).status == .exited(64))
+            #expect(try await ctl(bus, ["defer", "10s"]).status == .exited(64))
+            #expect(try await ctl(bus, ["defer", "2h"]).status == .exited(0))
+            #expect(await agent.says("Waiting for consent to install v2 (code 2); asking again in 2 h"))
+            let wrong = try await ctl(bus, ["reject", "--version-code", "7"])
+            #expect(wrong.status == .exited(1) && wrong.error.contains("version 7 is not the one that is offered"))
+            #expect(try await ctl(bus, ["history"]).output == "Nothing has been installed yet.\n")
+            #expect(try await ctl(bus, ["reject"]).status == .exited(0))
+            let history = try await ctl(bus, ["history"])
+            #expect(history.output.contains("  rejected  v2 (code 2), prompt, 1"), "\(history.output)")
+            #expect(try await ctl(bus, ["history", "--json"]).output.contains("\"result\" : \"rejected\""))
+            let nothing = try await ctl(bus, ["accept"])
+            #expect(nothing.status == .exited(1) && nothing.error == "no version is offered\n")
+            #expect(try await ctl(bus, ["retry"]).status == .exited(0))
+            #expect(await eventually { agent.statuses.last?.hasPrefix("Waiting for consent") == true })
+        }
+    }
+
+    @Test func whoMayNotIsToldSo() async throws {
+        try await play { bus, _, _ async throws in
+            let run = try await ctl(bus, ["check"], user: 65534)
+            #expect(run.status == .exited(77))
+            #expect(
+                run.error
+                    == "only root, the agent's own user and the group upgradelink may do this: add the user to that group\n"
+            )
+            #expect(try await ctl(bus, ["history"], user: 65534).status == .exited(0))
+        }
+    }
+
+    @Test func aCommandInhibitsWhileItRuns() async throws {
+        let version = try await box.publish(2)
+        try await play { bus, agent, server async throws in
+            async let command = ctl(
+                bus,
+                [
+                    "inhibit", "--why", "a film", "--", "sh", "-c",
+                    "while [ ! -e \(box.scratch.path)/over ]; do sleep 0.1; done; exit 7",
+                ])
+            #expect(
+                await eventually {
+                    (try? await ctl(bus, ["status"]))?.output.contains("install:reboot by sh: a film") == true
+                })
+            await server.change { $0.applications[0].versions.append(version) }
+            #expect(await agent.says("Ready to install v2 (code 2) held back by sh: a film"))
+            #expect(box.runs == 1)
+            try box.scratch.write("over", "")
+            #expect(try await command.status == .exited(7))
+            #expect(await agent.says("Up to date (v2, code 2)"))
+        }
+    }
+
+    @Test func aFileIsInstalledByItsName() async throws {
+        _ = try await box.publish(2)
+        try await play(changes: "[poll]\nsplay = \"1h\"") { bus, agent, _ async throws in
+            let absent = try await ctl(bus, ["install", "/nonexistent"])
+            #expect(absent.status == .exited(66) && absent.error.contains("No such file"))
+            let run = try await ctl(bus, ["install", "\(box.scratch.path)/files/../files/v2"])
+            #expect(run.status == .exited(0), "\(run)")
+            #expect(run.output.contains("Version 2 is genuine"))
+            #expect(await eventually { box.runs == 2 })
+        }
+    }
+
+    @Test func watchFollowsTheDownload() async throws {
+        let version = try await box.publish(2, ballast: 3_000_000)
+        try await play(faults: [Fault(path: "/files/v2", times: 2, bytesPerSecond: 2_000_000)]) {
+            bus, _, server async throws in
+            let lines = try await Subprocess.run(
+                .path(FilePath("\(programsFolder)/upgradelinkctl")), arguments: ["status", "--watch"],
+                environment: .inherit.updating(["DBUS_SYSTEM_BUS_ADDRESS": bus]), input: .none, output: .sequence,
+                error: .discarded
+            ) { watch async throws in
+                var lines: [String] = []
+                for try await line in watch.standardOutput.strings() {
+                    if lines.isEmpty { await server.change { $0.applications[0].versions.append(version) } }
+                    lines.append(line)
+                    if line.hasPrefix("Up to date (v2") { try watch.send(signal: .terminate) }
+                }
+                return lines
+            }.closureResult
+            #expect(lines.contains { $0.hasPrefix("Downloading v2: ") && $0.contains(" % of 3.0 MB") }, "\(lines)")
+            #expect(lines.contains { $0.hasPrefix("Installing v2") })
+        }
+    }
+
+    // MARK: without the agent
+
+    @Test func configSaysWhereEachValueIsFrom() async throws {
+        try box.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = \"5h\"")
+        let run = try await ctl("", ["config", "--root", box.scratch.path])
+        #expect(run.status == .exited(0))
+        #expect(run.output.contains("poll.interval = \"5h\""))
+        let line = run.output.split(separator: "\n").first { $0.hasPrefix("poll.interval") }
+        #expect(line?.hasSuffix("# \(box.scratch.path)/etc/upgradelinkd/upgradelinkd.toml.d/test.toml") == true)
+        #expect(run.output.contains("credentials.secretKey = ***") && !run.output.contains(AgentBox.secret))
+        #expect(
+            run.output.split(separator: "\n").contains {
+                $0.hasPrefix("download.sizeLimit = \"8G\"") && $0.hasSuffix("# default")
+            })
+        try box.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = 5.5.5")
+        #expect(try await ctl("", ["config", "--root", box.scratch.path]).status == .exited(78))
+    }
+
+    @Test func theDoctorFindsWhatIsWrongAndNamesTheRemedy() async throws {
+        try await play { bus, agent, server async throws in
+            #expect(await agent.says("Up to date"))
+            let polls = await server.polls
+            let well = try await ctl(bus, ["doctor", "--root", box.scratch.path])
+            #expect(well.status == .exited(0), "\(well.output)")
+            #expect(well.output.split(separator: "\n").count == 9 && !well.output.contains("BAD"))
+            #expect(well.output.contains("server: without TLS, it knows this box and answers"))
+            #expect(await server.polls > polls)
+            try box.configure(
+                server: server.url,
+                changes:
+                    "[verification]\nkeys = []\n[credentials]\nsecretKey = \"wrong\"\n[install]\nmodule = \"absent\"")
+            let ill = try await ctl(bus, ["doctor", "--root", box.scratch.path])
+            #expect(ill.status == .exited(1))
+            for words in [
+                "keys: there are none", "put the publisher's minisign public key", "HTTP 401", "[credentials]",
+                "update module: absent is not in",
+            ] {
+                #expect(ill.output.contains(words), "\(words) in \(ill.output)")
+            }
+            try box.configure(server: Loopback.nobody)
+            #expect(
+                try await ctl(bus, ["doctor", "--root", box.scratch.path]).output.contains(
+                    "BAD  server: the server cannot be reached"))
+            try box.scratch.write("etc/upgradelinkd/upgradelinkd.toml", "x = 1")
+            let wrong = try await ctl(bus, ["doctor", "--root", box.scratch.path])
+            #expect(wrong.status == .exited(1) && wrong.output.hasPrefix("BAD  configuration: "))
+        }
+    }
+
+    @Test func helpAnswersForEveryCommand() async throws {
+        let help = try await ctl("", ["--help"])
+        #expect(help.status == .exited(0))
+        for command in [
+            "status", "check", "accept", "defer", "reject", "cancel", "retry", "install", "history", "inhibit", "limit",
+            "config", "doctor",
+        ] {
+            #expect(help.output.contains("  \(command)"))
+            #expect(try await ctl("", [command, "--help"]).status == .exited(0))
+        }
+        for shell in ["bash", "zsh", "fish"] {
+            #expect(try await ctl("", ["--generate-completion-script", shell]).output.contains("upgradelinkctl"))
+        }
+    }
+}
