@@ -95,7 +95,7 @@ let package = Package(
         .executableTarget(
             name: "upgradelink-sim",
             dependencies: [
-                "Simulator", "Host", arguments, subprocess, system,
+                "Simulator", "Host", "Systemd", "UpdateCore", arguments, subprocess, system,
             ],
             swiftSettings: strict),
 

@@ -91,6 +91,18 @@ public final class Bus {
         sd_bus_set_exit_on_disconnect(bus, 0)
     }
 
+    /// A bus at an address of its own (D-Bus specification, "Server Addresses").
+    public init(address: String) throws(BusError) {
+        var bus: OpaquePointer?
+        sd_bus_new(&bus)
+        guard let bus else { throw BusError(errno: ENOMEM) }
+        self.bus = bus
+        sd_bus_set_address(bus, address)
+        sd_bus_set_bus_client(bus, 1)
+        let result = sd_bus_start(bus)
+        if result < 0 { throw BusError(errno: result) }
+    }
+
     deinit {
         slots.forEach { sd_bus_slot_unref($0) }
         sd_bus_flush_close_unref(bus)

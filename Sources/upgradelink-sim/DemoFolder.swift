@@ -60,8 +60,29 @@ final class DemoFolder: Sendable {
             ])
     }
 
-    /// What the publisher releases once the box runs version 2.
+    /// What the publisher releases once the box runs version 2, and version 3.
     var forcedVersion: Version { Version(versionCode: 3, versionName: "v3", file: "v3.tar", upgradeType: 3) }
+    var promptVersion: Version {
+        Version(
+            versionCode: 4, versionName: "v4", file: "v4.tar", upgradeType: 1,
+            promptUpgradeContent: "New: a sleep timer, and subtitles in large print.")
+    }
+
+    /// Lets whoever runs the demonstration, who need not be root, own the agent's name on its private bus.
+    func writeBusPolicy() throws -> String {
+        try write(
+            "bus-policy.conf",
+            """
+            <busconfig>
+              <policy context="default">
+                <allow own="org.upgradelink.Agent1"/>
+                <allow send_destination="org.upgradelink.Agent1"/>
+              </policy>
+            </busconfig>
+
+            """)
+        return "\(path)/bus-policy.conf"
+    }
 
     func writeAgentConfiguration(server: String, key: String) throws {
         try write(
@@ -87,6 +108,7 @@ final class DemoFolder: Sendable {
             [verification]
             keys = ["\(key)"]
             [install]
+            gracePeriod = "2s"
             module = "directory"
             moduleFolders = ["\(modules)"]
             files.link = "\(path)/box/current"

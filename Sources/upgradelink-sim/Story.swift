@@ -18,13 +18,25 @@ final class Story: Sendable {
         ("the forced offer of v3", "Offered v3 (code 3), forced"),
         ("v3 downloaded and genuine", "v3 (code 3) is downloaded and genuine"),
         ("v3 installed", "Installed v3 (code 3)"),
-        ("the word that it is up to date", "Up to date (v3, code 3)"),
+        ("the prompted offer of v4", "Offered v4 (code 4), prompt"),
+        ("the consent to v4", "Consent to v4 (code 4)"),
+        ("v4 installed", "Installed v4 (code 4)"),
+        ("the word that it is up to date", "Up to date (v4, code 4)"),
     ]
 
     private let state = Mutex(State())
     private let isTerminal = isatty(STDOUT_FILENO) == 1
 
     func tell(_ line: String) { show("\n\(line)") }
+
+    /// What would be on the screen of the box.
+    func onScreen(_ lines: [String]) {
+        let width = lines.map(\.count).max() ?? 0
+        var box = ["  screen   ╭─" + String(repeating: "─", count: width) + "─╮"]
+        box += lines.map { "  screen   │ " + $0 + String(repeating: " ", count: width - $0.count) + " │" }
+        box.append("  screen   ╰─" + String(repeating: "─", count: width) + "─╯")
+        show(box.joined(separator: "\n"))
+    }
 
     func serverSaid(_ line: String) { show("  server   \(line)") }
 
@@ -82,7 +94,7 @@ final class Story: Sendable {
 
     func missing(_ server: RunningServer) async -> String {
         var missing = Self.steps.map(\.name).filter { !hasSeen($0) }
-        for version in [2, 3] where await !server.hasSuccess(of: version) {
+        for version in 2...4 where await !server.hasSuccess(of: version) {
             missing.append("the report that v\(version) is installed")
         }
         return missing.joined(separator: ", ")
