@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Host
+import Synchronization
 public import UpdateCore
 public import Verification
 
@@ -151,12 +152,21 @@ public struct Installer: Sendable {
     }
 
     private func restart(_ settings: InstallSettings) async -> InstallResult {
-        guard let command = settings.rebootCommand.first else { return .lost("install.rebootCommand is empty") }
+        guard let command = settings.rebootCommand.first else {
+            return .restartRefused("install.rebootCommand is empty")
+        }
         let program = Program(
             command, Array(settings.rebootCommand.dropFirst()), workingDirectory: "/", timeLimit: .seconds(60))
-        let log: @Sendable (String) -> Void = { surroundings.report(.output($0.forPeople(limit: 1000))) }
+        // What the command says first is why: systemctl names the inhibitor.
+        let reason = Mutex("")
+        let log: @Sendable (String) -> Void = { line in
+            let line = line.forPeople(limit: 300)
+            reason.withLock { if $0.isEmpty { $0 = line } }
+            surroundings.report(.output(line))
+        }
         let end = await program.run(onOutput: log, onError: log)
-        return end.succeeded ? .restarting : .lost("the box cannot be restarted (install.rebootCommand): \(end)")
+        let said = reason.withLock { $0 }
+        return end.succeeded ? .restarting : .restartRefused(said.isEmpty ? "install.rebootCommand: \(end)" : said)
     }
 
     // MARK: the record

@@ -77,6 +77,16 @@ public struct Work: Codable, Hashable, Sendable {
         case cancelled
         /// The installer died; it keeps its own state, and is asked to go on from there.
         case installerLost(InstallID, String)
+        /// Somebody does not let the box restart.
+        case restartRefused(InstallID, String)
+
+        /// The installation that goes on afterwards.
+        var installation: InstallID? {
+            switch self {
+            case .installerLost(let id, _), .restartRefused(let id, _): id
+            case .trouble, .noSpace, .noKeys, .failed, .cancelled: nil
+            }
+        }
     }
 
     public var offer: Offer
@@ -117,16 +127,17 @@ public struct Work: Codable, Hashable, Sendable {
     /// The installation has not begun.
     var isCancellable: Bool {
         switch step {
-        case .later(_, .installerLost), .installing, .restartReady, .restarting: false
-        case .downloading, .consent, .ready, .later: true
+        case .later(_, let why): why.installation == nil
+        case .installing, .restartReady, .restarting: false
+        case .downloading, .consent, .ready: true
         }
     }
 
     /// Nothing is under way: a poll may replace or refresh the offer.
     var isWaiting: Bool {
         switch step {
-        case .later(_, .installerLost): false
-        case .consent, .ready, .later: true
+        case .later(_, let why): why.installation == nil
+        case .consent, .ready: true
         case .downloading, .installing, .restartReady, .restarting: false
         }
     }

@@ -38,6 +38,7 @@ extension Work.Delay {
                 + "verification.keys or the folder verification.keysFolder, and reload"
         case .failed(let reason): reason
         case .cancelled: "cancelled"
+        case .restartRefused(_, let reason): "the box cannot be restarted: \(reason)"
         case .installerLost(_, let reason): "the installer did not finish: \(reason)"
         }
     }

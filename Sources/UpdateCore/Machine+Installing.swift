@@ -33,6 +33,11 @@ extension Machine {
             // The agent stored its order, and stopped before the installer had stored anything.
             guard let artifact = work.artifact else { return failed(work, .failed, "its artifact is lost") }
             effects.append(.install(InstallOrder(id: id, offer: work.offer, artifact: artifact)))
+        case .restartRefused(let reason):
+            var work = work
+            work.obstacles += 1
+            let delay = policy.schedule.backOffDelay(failures: work.obstacles, retryAfter: nil, &chance)
+            postpone(work, by: delay, .restartRefused(id, reason))
         case .lost(let reason):
             // The installer keeps its own state: whatever it did, it goes on from there.
             var work = work

@@ -292,7 +292,7 @@ struct Machine {
         }
         takeUpWhatIsHeld()
         if case .later(let at, let why)? = state.work?.step, at <= now, let work = state.work {
-            if case .installerLost(let id, _) = why {
+            if let id = why.installation {
                 state.work?.step = .installing(id)
                 effects.append(.resumeInstall(id))
             } else {

@@ -356,6 +356,8 @@ public enum InstallResult: Codable, Hashable, Sendable {
     case needsRestart(isRollback: Bool)
     /// The box has been told to restart.
     case restarting
+    /// It was not to be told, by logind's inhibitors for example.
+    case restartRefused(String)
     /// The installer knows no installation of this id: it never began.
     case unknown
     /// The installer itself ended without a result.

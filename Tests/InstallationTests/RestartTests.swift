@@ -19,14 +19,15 @@ import Verification
                 .init(name: "", reboot: "Automatic", fails: fails, chain: "", result: .committed))
         }
 
-        func boot(_ id: String, _ request: InstallRequest) async throws -> InstallResult {
+        func boot(_ id: String, _ request: InstallRequest, reboot: String? = nil) async throws -> InstallResult {
             let scratch = scratch
             let key = recorder.box.publisher.publicKey
             let settings = InstallSettings(
                 module: "recorder", moduleFolders: ["\(scratch.path)/modules"], fileName: "payload", files: [:],
                 metaData: "{}",
                 timeout: 20, timeouts: [:],
-                rebootCommand: ["/bin/sh", "-c", "echo SystemReboot >>\(scratch.path)/control/log"], devModelKey: nil)
+                rebootCommand: ["/bin/sh", "-c", reboot ?? "echo SystemReboot >>\(scratch.path)/control/log"],
+                devModelKey: nil)
             let installer = try Installer(
                 folder: "\(scratch.path)/state/installer", bootID: id,
                 .init(
@@ -66,6 +67,18 @@ import Verification
         // What needs no restart gets none.
         #expect(try await boots.boot("b", .restart(1)) == .committed)
         #expect(try !boots.chain.hasSuffix("SystemReboot"))
+    }
+
+    @Test func aRestartThatIsRefusedIsToldWithItsReason() async throws {
+        let boots = try await Boots()
+        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        let refused = try await boots.boot("a", .restart(1), reboot: "echo 'inhibited by TV' >&2; echo more; exit 1")
+        #expect(refused == .restartRefused("inhibited by TV"))
+        #expect(
+            try await boots.boot("a", .restart(1), reboot: "exit 3")
+                == .restartRefused("install.rebootCommand: exit status 3"))
+        #expect(try await boots.boot("a", .restart(1)) == .restarting)
     }
 
     /// Somebody pulled the plug, which is a restart too.

@@ -291,8 +291,10 @@ import Testing
             Issue.record("\(String(describing: world.state.work?.step))")
             return
         }
-        world.handle(.installed(id, .lost("logind refuses")))
-        #expect(statusText(world.state, world.context).contains("logind refuses"))
+        world.handle(.installed(id, .restartRefused("a recording")))
+        #expect(
+            statusText(world.state, world.context).hasPrefix(
+                "v2 (code 2) waits: the box cannot be restarted: a recording; next try in "))
         world.pass(7200)
         #expect(world.effects.contains(.resumeInstall(id)))
         world.handle(.installed(id, .needsRestart(isRollback: false)))
