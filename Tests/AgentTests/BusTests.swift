@@ -117,6 +117,67 @@ struct BusTests {
         }
     }
 
+    /// A user of the group may, by what the bus says of the process; the group is in a database of the test's own.
+    @Test func theGroupMayAct() async throws {
+        try box.scratch.write("group", "upgradelink:x:4242:\n", mode: 0o644)
+        try box.scratch.write("passwd", "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n", mode: 0o644)
+        let wrapper = [
+            "LD_PRELOAD": "libnss_wrapper.so", "NSS_WRAPPER_GROUP": "\(box.scratch.path)/group",
+            "NSS_WRAPPER_PASSWD": "\(box.scratch.path)/passwd",
+        ]
+        try await play(environment: wrapper) { bus, _, _ async throws in
+            #expect(try await bus.call("Check", user: 65534).error.contains("Access denied"))
+            #expect(try await bus.call("Check", user: 65534, group: 4242).isSuccess)
+        }
+    }
+
+    /// Where there is polkit, its word counts for everybody else. Its rules are the test's own, in a mount namespace.
+    @Test func polkitMayLetOthersAct() async throws {
+        let folder = box.scratch.path
+        try box.scratch.write(
+            "rules/10.rules",
+            "polkit.addRule(function(a, s) { if (a.id == 'org.upgradelink.manage' && s.user == 'nobody') return 'yes'; });",
+            mode: 0o644)
+        for name in ["rules", "actions"] {
+            try Files.createFolder("\(folder)/\(name)")
+            chmod("\(folder)/\(name)", 0o755)
+        }
+        try await execute("cp", ["\(repositoryFolder)/packaging/polkit/org.upgradelink.policy", "\(folder)/actions/"])
+        let policies = try await execute(
+            "sh",
+            [
+                "-c",
+                "ls /usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf /etc/dbus-1/system.d/org.freedesktop.PolicyKit1.conf 2>/dev/null || true",
+            ])
+        let paths = policies.split(separator: "\n").map(String.init)
+        try await PrivateBus.run(folder: folder, policies: [policy] + paths) { bus async throws in
+            try await SimulatedServer.run(box.server([])) { server async throws in
+                try box.configure(server: server.url)
+                let script =
+                    "mount --bind \(folder)/actions /usr/share/polkit-1/actions && mount --bind \(folder)/rules /etc/polkit-1/rules.d"
+                    + " && mount --bind \(folder)/rules /usr/share/polkit-1/rules.d && exec /usr/lib/polkit-1/polkitd --no-debug"
+                let polkit = try await Subprocess.run(
+                    .name("unshare"), arguments: ["-m", "sh", "-c", script],
+                    environment: .inherit.updating(["DBUS_SYSTEM_BUS_ADDRESS": bus.address]), input: .none,
+                    output: .discarded, error: .discarded
+                ) { polkit async throws in
+                    try await AgentProcess.run(box, environment: bus.environment) { agent async throws in
+                        #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
+                        #expect(
+                            await eventually {
+                                (try? await bus.busctl(["status", "org.freedesktop.PolicyKit1"]))?.isSuccess == true
+                            })
+                        #expect(try await bus.call("Check", user: 65534).isSuccess)
+                        // Daemon, user 1, is nobody's rule.
+                        #expect(try await bus.call("Check", user: 1).error.contains("Access denied"))
+                    }
+                    try? polkit.send(signal: .terminate)
+                }
+                _ = polkit
+            }
+        }
+    }
+
     @Test func badArgumentsAreInvalidAndStopNothing() async throws {
         let version = try await box.publish(2, type: 1)
         try await play([version]) { bus, agent, _ async throws in

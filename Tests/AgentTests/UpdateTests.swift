@@ -183,6 +183,34 @@ import UpdateCore
 
     // MARK: clocks
 
+    /// Windows are in the box's own time zone, across both changes of its clock: here in Berlin, on the evenings before.
+    @Test(arguments: [
+        // 27 March 2027, 22:00 UTC. 02:00 on Sunday does not exist: it is 03:00 at once, 01:00 UTC.
+        (1_806_184_800, "Sun 02:00-03:00", "in 3 h"),
+        // 30 October 2027, 22:00 UTC. Sunday has 25 hours: 04:00 is 03:00 UTC.
+        (1_824_933_600, "Sun 04:00-05:00", "in 5 h"),
+    ])
+    func windowsFollowTheClockOnTheWall(now: Int, window: String, wait: String) async throws {
+        let version = try await box.publish(2)
+        let clock = try FakeClock(box.scratch, shows: now)
+        var configuration = box.server([version])
+        configuration.clockOffset = Double(now) - Clock.wallTime.unixSeconds
+        try await SimulatedServer.run(configuration) { server async throws in
+            try box.configure(server: server.url, changes: "[install]\nwindows = [\"\(window)\"]")
+            let environment = clock.environment.merging(["TZ": "Europe/Berlin"]) { $1 }
+            try await AgentProcess.run(box, environment: environment) { agent async throws in
+                #expect(
+                    await agent.says("Ready to install v2 (code 2) in the next maintenance window, \(wait)"),
+                    "\(agent.statuses)")
+                #expect(box.runs == 1)
+                // The window opens.
+                try clock.set(now + 6 * 3600 - (wait == "in 3 h" ? 9000 : 1800))
+                kill(agent.pid, SIGHUP)
+                #expect(await agent.logs("Installed v2 (code 2)"), "\(agent.statuses)")
+            }
+        }
+    }
+
     @Test func aBoxThatBootsIn1970SignsWithTheServersTime() async throws {
         let version = try await box.publish(2)
         let clock = try FakeClock(box.scratch, shows: 10)

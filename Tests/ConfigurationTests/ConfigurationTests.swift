@@ -65,6 +65,14 @@ import UpdateCore
                 "[pole]\ninterval = 1",
                 "pole: found a key that is not known; allowed are credentials, device, download, install, poll, server, state, verification"
             ),
+            (
+                "[install]\nwindows = [\"Mon 2-5\"]",
+                "install.windows: found \"Mon 2-5\", allowed are days and hours of local time, such as \"Mon-Fri 02:00-05:00\", \"Sat,Sun 23:00-06:00\" or \"03:30-04:30\""
+            ),
+            (
+                "[install]\nreboot = \"never\"",
+                "install.reboot: found the text \"never\", allowed is one of \"immediate\", \"window\", \"ask\""
+            ),
             ("poll = 5", "poll: found the number 5, allowed is a table: [poll]"),
             ("[server]\nurl = \"ftp://x\"", "server.url: found the text \"ftp://x\", allowed is an http or https URL"),
             (

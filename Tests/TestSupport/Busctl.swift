@@ -12,9 +12,14 @@ extension PrivateBus {
     private static let service = ["org.upgradelink.Agent1", "/org/upgradelink/Agent1", "org.upgradelink.Agent1"]
 
     /// busctl(1) as a user of this machine; 65534 is nobody.
-    public func busctl(_ arguments: [String], user: Int = 0) async throws -> Answer {
+    ///
+    /// - Parameter group: one more that it is in.
+    public func busctl(_ arguments: [String], user: Int = 0, group: Int? = nil) async throws -> Answer {
         var command = ["busctl", "--address=\(address)", "--no-pager"] + arguments
-        if user != 0 { command = ["setpriv", "--reuid=\(user)", "--regid=\(user)", "--clear-groups"] + command }
+        if user != 0 {
+            let groups = group.map { "--groups=\($0)" } ?? "--clear-groups"
+            command = ["setpriv", "--reuid=\(user)", "--regid=\(user)", groups] + command
+        }
         let result = try await Subprocess.run(
             .name(command[0]), arguments: .init(Array(command.dropFirst())), output: .string(limit: 1 << 20),
             error: .string(limit: 1 << 20))
@@ -26,8 +31,9 @@ extension PrivateBus {
     /// Calls a method of the agent.
     ///
     /// - Parameter arguments: the signature, then the values, as busctl wants them.
-    public func call(_ method: String, _ arguments: String..., user: Int = 0) async throws -> Answer {
-        try await busctl(["call"] + Self.service + [method] + arguments, user: user)
+    public func call(_ method: String, _ arguments: String..., user: Int = 0, group: Int? = nil) async throws -> Answer
+    {
+        try await busctl(["call"] + Self.service + [method] + arguments, user: user, group: group)
     }
 
     /// A property as busctl prints it; nil while there is no agent.
