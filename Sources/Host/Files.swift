@@ -59,6 +59,12 @@ public enum Files {
         }
     }
 
+    /// A file with content of its own: no folder, no device, no pipe that might keep its reader waiting.
+    public static func isRegular(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
     /// The path from the root, without links and dots; nil, with errno, where there is no such file.
     public static func absolutePath(_ path: String) -> String? {
         guard let resolved = realpath(path, nil) else { return nil }

@@ -157,14 +157,13 @@ public struct Installer: Sendable {
         }
         let program = Program(
             command, Array(settings.rebootCommand.dropFirst()), workingDirectory: "/", timeLimit: .seconds(60))
-        // What the command says first is why: systemctl names the inhibitor.
+        let log: @Sendable (String) -> Void = { surroundings.report(.output($0.forPeople(limit: 1000))) }
+        // What the command complains of first is why: systemctl names the inhibitor.
         let reason = Mutex("")
-        let log: @Sendable (String) -> Void = { line in
-            let line = line.forPeople(limit: 300)
-            reason.withLock { if $0.isEmpty { $0 = line } }
-            surroundings.report(.output(line))
+        let end = await program.run(onOutput: log) { line in
+            reason.withLock { if $0.isEmpty { $0 = line.forPeople(limit: 300) } }
+            log(line)
         }
-        let end = await program.run(onOutput: log, onError: log)
         let said = reason.withLock { $0 }
         return end.succeeded ? .restarting : .restartRefused(said.isEmpty ? "install.rebootCommand: \(end)" : said)
     }

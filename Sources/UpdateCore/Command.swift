@@ -106,7 +106,10 @@ extension Machine {
         work.timing = timing
         work.askAgainAt = nil
         log(.consentGiven(work.offer))
-        if work.step == .consent { begin(work) } else { state.work = work }
+        switch work.step {
+        case .consent, .later(_, .cancelled): begin(work)
+        case .downloading, .ready, .installing, .restartReady, .restarting, .later: state.work = work
+        }
     }
 
     private mutating func postpone(by delay: Seconds) {

@@ -15,6 +15,12 @@ struct AdoptWorker {
                 throw Refusal("a local file needs verification.mode = \"minisign\": there is no https to believe")
             }
             let signaturePath = job.path + ".minisig"
+            for path in [job.path, signaturePath] where Files.exists(path) && !Files.isRegular(path) {
+                throw Refusal("\(path) is not a regular file")
+            }
+            if let path = Files.absolutePath(job.path), path.hasPrefix(job.folder + "/") {
+                throw Refusal("\(path) is in download.folder already, which is the agent's own")
+            }
             let verifier = try ArtifactVerifier(job.verification)
             let signature = try Files.read(signaturePath, limit: ArtifactVerifier.maximumSidecarBytes)
             let versionCode = try verifier.claimedVersion(signature)

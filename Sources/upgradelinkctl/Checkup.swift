@@ -62,7 +62,27 @@ struct Checkup {
     }
 
     /// A question that is granted nothing: no version is above the highest there can be.
-    func server() async -> Finding {
+    ///
+    /// - Returns: a line on TLS, and one on the reply.
+    func server() async -> [Finding] {
+        let answer = await ask()
+        let isSecure = WebURL(settings.server.url)?.isSecure == true
+        if case .trouble(.tls(let text))? = answer.report?.answer {
+            return [
+                .ill("TLS", text, "check the clock and server.caBundle"),
+                .ill("server", "not asked without TLS", "mend TLS first"),
+            ]
+        }
+        if case .trouble(.network)? = answer.report?.answer {
+            return [.well("TLS", "not come to"), reply(answer.report, answer.end)]
+        }
+        return [
+            .well("TLS", isSecure ? "the server's certificate is good" : "not used: server.url is plain http"),
+            reply(answer.report, answer.end),
+        ]
+    }
+
+    private func ask() async -> (report: AskReport?, end: String) {
         let question = Question(
             urlKey: settings.device.urlKey, versionCode: Int(Int32.max), devModelKey: settings.device.devModelKey,
             devKey: settings.device.devKey)
@@ -72,27 +92,25 @@ struct Checkup {
                 inbox: "/dev/null/nothing-is-granted"))
         let path = "\(programs)/upgradelink-fetch"
         var report: AskReport?
-        guard let request = try? JSONLine.encode(job) else { return .ill("server", "no question", "report this") }
+        guard let request = try? JSONLine.encode(job) else { return (nil, "the question cannot be encoded") }
         let limit = Duration.seconds(2 * (settings.server.connectTimeout + settings.server.requestTimeout) + 10)
         let end = await Worker(path, timeLimit: limit).run(request) { line in
             if case .asked(let value)? = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) {
                 report = value
             }
         }
-        let secure = WebURL(settings.server.url)?.isSecure == true ? "TLS is good, " : "without TLS, "
+        return (report, "\(path): \(end)")
+    }
+
+    private func reply(_ report: AskReport?, _ end: String) -> Finding {
         switch report?.answer {
         case .latest?, .offer?, .refusedOffer?:
-            guard report?.serverClock == nil else {
-                return .ill("server", "\(secure)it answers, but this box's clock is off", "set the clock")
-            }
-            return .well("server", "\(secure)it knows this box and answers")
-        case .misconfigured(let problem)?:
-            return .ill("server", problem.line, "see [server], [credentials] and [device]")
-        case .trouble(.tls(let text))?:
-            return .ill("server", "no trusted connection: \(text)", "check the clock and server.caBundle")
-        case .trouble(let trouble)?:
-            return .ill("server", trouble.line, "check the network, server.url and server.proxy")
-        case nil: return .ill("server", "\(path): \(end)", "install upgradelinkd again")
+            report?.serverClock == nil
+                ? .well("server", "it knows this box and answers")
+                : .ill("server", "it answers, but this box's clock is off", "set the clock")
+        case .misconfigured(let problem)?: .ill("server", problem.line, "see [server], [credentials] and [device]")
+        case .trouble(let trouble)?: .ill("server", trouble.line, "check the network, server.url and server.proxy")
+        case nil: .ill("server", end, "install upgradelinkd again")
         }
     }
 
@@ -123,14 +141,43 @@ struct Checkup {
             ? .well("update module", path) : .ill("update module", "\(path) is not executable", "chmod +x it")
     }
 
+    /// What systemd says of the unit.
     var unit: Finding {
+        let name = "upgradelinkd.service"
+        let manager = "org.freedesktop.systemd1"
+        do throws(BusError) {
+            let bus = try Bus()
+            let unit = try bus.callAndWait(
+                manager, "/org/freedesktop/systemd1", "\(manager).Manager", "LoadUnit", [.string(name)])
+            let fields = try bus.callAndWait(
+                manager, unit.first?.text ?? "/", "org.freedesktop.DBus.Properties", "GetAll",
+                [.string("\(manager).Unit")]
+            ).first?.fields
+            let active = fields?["ActiveState"]?.text ?? "unknown"
+            let file = fields?["UnitFileState"]?.text ?? ""
+            guard active == "active" else {
+                return .ill(
+                    "unit", "\(name) is \(active)", "systemctl enable --now upgradelinkd; systemctl status upgradelinkd"
+                )
+            }
+            guard file == "enabled" else {
+                return .ill(
+                    "unit", "\(name) runs, and is not started by the next boot", "systemctl enable upgradelinkd")
+            }
+            return .well("unit", "\(name) is active and enabled")
+        } catch {
+            return .well("unit", "there is no systemd on this bus to ask")
+        }
+    }
+
+    var agent: Finding {
         do throws(BusError) {
             let status = try AgentClient().status()
             return status.exitStatus == 2
-                ? .ill("upgradelinkd", status.statusText, "see journalctl -u upgradelinkd")
-                : .well("upgradelinkd", status.statusText)
+                ? .ill("agent", status.statusText, "see journalctl -u upgradelinkd")
+                : .well("agent", status.statusText)
         } catch {
-            return .ill("upgradelinkd", AgentClient.line(error), "see systemctl status upgradelinkd")
+            return .ill("agent", AgentClient.line(error), "see systemctl status upgradelinkd")
         }
     }
 }

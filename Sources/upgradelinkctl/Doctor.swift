@@ -38,10 +38,11 @@ struct Doctor: AsyncParsableCommand {
         tell(checkup.keys)
         tell(checkup.clock)
         tell(checkup.nameService)
-        tell(await checkup.server())
+        for finding in await checkup.server() { tell(finding) }
         tell(checkup.space)
         tell(checkup.module)
         tell(checkup.unit)
+        tell(checkup.agent)
         if findings.contains(where: { !$0.isWell }) { throw ExitCode(1) }
     }
 }

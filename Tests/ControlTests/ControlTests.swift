@@ -209,8 +209,8 @@ struct ControlTests {
             let polls = await server.polls
             let well = try await ctl(bus, ["doctor", "--root", box.scratch.path])
             #expect(well.status == .exited(0), "\(well.output)")
-            #expect(well.output.split(separator: "\n").count == 9 && !well.output.contains("BAD"))
-            #expect(well.output.contains("server: without TLS, it knows this box and answers"))
+            #expect(well.output.split(separator: "\n").count == 11 && !well.output.contains("BAD"))
+            #expect(well.output.contains("server: it knows this box and answers"))
             #expect(await server.polls > polls)
             try box.configure(
                 server: server.url,

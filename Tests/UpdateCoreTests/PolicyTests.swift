@@ -215,6 +215,14 @@ import Testing
         #expect(!world.installs)
     }
 
+    @Test func whoCancelledMayChangeTheirMind() {
+        var world = world(1, downloaded: false)
+        world.handle(.command(.cancel))
+        #expect(!world.downloads)
+        world.handle(.command(.accept(versionCode: 2, .now)))
+        #expect(world.downloads)
+    }
+
     @Test func aCancelledSilentVersionComesBackTomorrow() {
         var world = world(2) { $0.policy.windows = [] }
         world = self.world(2)
