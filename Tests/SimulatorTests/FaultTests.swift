@@ -72,15 +72,15 @@ import Testing
 
     /// curl's own words for what it saw (curl(1), EXIT CODES).
     @Test(arguments: [
-        (Fault(path: "/files/f", dropAfter: 4), "transfer closed with 6 bytes remaining"),
-        (Fault(path: "/files/f", contentLength: 12), "transfer closed with 2 bytes remaining"),
-        (Fault(path: "/files/f", bytesPerSecond: 2), "Operation timed out"),
-        (Fault(path: "/files/f", delay: 3), "Operation timed out"),
+        (Fault(path: "/files/f", dropAfter: 4), "transfer closed with 6 bytes remaining", "20"),
+        (Fault(path: "/files/f", contentLength: 12), "transfer closed with 2 bytes remaining", "20"),
+        (Fault(path: "/files/f", bytesPerSecond: 2), "Operation timed out", "1"),
+        (Fault(path: "/files/f", delay: 3), "Operation timed out", "1"),
     ])
-    func aConnectionIsSpoilt(fault: Fault, complaint: String) async throws {
+    func aConnectionIsSpoilt(fault: Fault, complaint: String, patience: String) async throws {
         try await serve([fault]) { client async throws in
             let failure = await #expect(throws: Publisher.Failure.self) {
-                try await client.get("/files/f", ["--max-time", "1"])
+                try await client.get("/files/f", ["--max-time", patience])
             }
             #expect(failure?.description.contains(complaint) == true, "\(failure?.description ?? "")")
         }
