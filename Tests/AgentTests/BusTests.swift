@@ -307,6 +307,34 @@ struct BusTests {
         }
     }
 
+    /// A module that wants the box restarted, an operator who wants to be asked, and an inhibitor of logind's, played by a
+    /// reboot command that refuses once.
+    @Test func aRestartWaitsForConsentAndForWhoeverRefusesIt() async throws {
+        try box.scratch.write(
+            "modules/restarting",
+            "#!/bin/sh\n[ \"$1\" = NeedsArtifactReboot ] && { echo Automatic; exit 0; }\nexec \(repositoryFolder)/packaging/modules/directory \"$@\"\n",
+            mode: 0o755)
+        let command =
+            "echo x >>@BOX@/reboots; [ $(wc -l <@BOX@/reboots) -gt 1 ] || { echo inhibited by TV >&2; exit 1; }"
+        let version = try await box.publish(2)
+        try await play(
+            [version],
+            changes:
+                "[install]\nmodule = \"restarting\"\nreboot = \"ask\"\nrebootCommand = [\"/bin/sh\", \"-c\", \"\(command)\"]"
+        ) { bus, agent, _ async throws in
+            #expect(await agent.says("Restarting once somebody agrees, to finish v2 (code 2)"))
+            #expect(await bus.property("State") == "s \"restart\"")
+            #expect(!box.scratch.exists("reboots"))
+            #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
+            #expect(await agent.says("v2 (code 2) waits: the box cannot be restarted: inhibited by TV; next try in "))
+            // Asked anew, since what was agreed to did not happen.
+            #expect(await eventually { await bus.property("State") == "s \"restart\"" })
+            #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
+            #expect(await agent.says("Restarting to finish v2 (code 2)"))
+            #expect(await eventually { (try? box.scratch.read("reboots")) == "x\nx\n" })
+        }
+    }
+
     // MARK: the bus itself
 
     @Test func withoutABusItRunsAndItComesWhenOneAppears() async throws {
