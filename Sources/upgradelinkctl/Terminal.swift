@@ -6,8 +6,9 @@ import UpdateCore
 /// What a person sees: colours, bars and local times, where there is a terminal to see them on.
 enum Terminal {
     static let isInteractive = isatty(STDOUT_FILENO) == 1
+    /// https://no-color.org, and terminals that know no colours.
     private static let hasColours =
-        isInteractive && getenv("NO_COLOR") == nil && String(cString: getenv("TERM") ?? strdup("dumb")) != "dumb"
+        isInteractive && getenv("NO_COLOR") == nil && getenv("TERM").map { String(cString: $0) } ?? "dumb" != "dumb"
 
     enum Colour: String {
         case green = "32"

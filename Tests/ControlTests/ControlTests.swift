@@ -151,6 +151,26 @@ struct ControlTests {
         }
     }
 
+    /// A download that is stopped and goes on, again and again: never two workers on one file, and no attempt lost.
+    @Test func aDownloadSurvivesInhibitorsThatComeAndGo() async throws {
+        let version = try await box.publish(2, ballast: 4_000_000)
+        try await play(faults: [Fault(path: "/files/v2", bytesPerSecond: 1_500_000)]) {
+            bus, agent, server async throws in
+            await server.change { $0.applications[0].versions.append(version) }
+            #expect(await agent.says("Downloading v2: "))
+            for _ in 0..<5 {
+                #expect(
+                    try await ctl(bus, ["inhibit", "--what", "download", "--", "sleep", "0.1"]).status == .exited(0))
+            }
+            #expect(await agent.says("Up to date (v2, code 2)", within: 60), "\(agent.log)")
+            #expect(agent.statuses.contains { $0.hasPrefix("Ready to download v2 (code 2) held back by sleep") })
+            #expect(!agent.log.contains { $0.contains("genuine; it starts over") || $0.contains("Attempt 1") })
+            let ranges = await server.records.filter { $0.path == "/files/v2" }.map { $0.headers["range"] }
+            #expect(ranges.first == .some(nil) && ranges.dropFirst().allSatisfy { $0 != nil }, "\(ranges)")
+        }
+        #expect(box.runs == 2)
+    }
+
     @Test func aFileIsInstalledByItsName() async throws {
         _ = try await box.publish(2)
         try await play(changes: "[poll]\nsplay = \"1h\"") { bus, agent, _ async throws in
