@@ -10,6 +10,7 @@ LIBDIR = $(PREFIX)/lib/upgradelinkd
 VENDORDIR = /usr/lib/upgradelinkd
 CONFDIR = /etc/upgradelinkd
 UNITDIR ?= /usr/lib/systemd/system
+CATALOGDIR ?= /usr/lib/systemd/catalog
 DBUSDIR ?= /usr/share/dbus-1
 POLKITDIR ?= /usr/share/polkit-1/actions
 
@@ -64,6 +65,8 @@ install: release
 	for program in $(PROGRAMS); do install -s .build-release/release/$$program "$(DESTDIR)$(LIBDIR)/$$program" || exit 1; done
 	install -s .build-release/release/upgradelinkctl "$(DESTDIR)$(BINDIR)/upgradelinkctl"
 	install -m 644 packaging/man/upgradelinkctl.1 "$(DESTDIR)$(SHAREDIR)/man/man1/"
+	install -d "$(DESTDIR)$(CATALOGDIR)"
+	install -m 644 packaging/catalog/upgradelinkd.catalog "$(DESTDIR)$(CATALOGDIR)/"
 	install -m 644 packaging/dbus/org.upgradelink.Agent1.conf "$(DESTDIR)$(DBUSDIR)/system.d/"
 	install -m 644 packaging/dbus/org.upgradelink.Agent1.xml "$(DESTDIR)$(DBUSDIR)/interfaces/"
 	install -m 644 packaging/polkit/org.upgradelink.policy "$(DESTDIR)$(POLKITDIR)/"
@@ -76,14 +79,14 @@ install: release
 	    install -m 600 config/upgradelinkd.toml "$(DESTDIR)$(CONFDIR)/upgradelinkd.toml"
 	sed 's|@SBINDIR@|$(SBINDIR)|' packaging/systemd/upgradelinkd.service.in >"$(DESTDIR)$(UNITDIR)/upgradelinkd.service"
 	chmod 644 "$(DESTDIR)$(UNITDIR)/upgradelinkd.service"
-	-@test -n "$(DESTDIR)" || ! test -d /run/systemd/system || systemctl daemon-reload
+	-@test -n "$(DESTDIR)" || ! test -d /run/systemd/system || { systemctl daemon-reload; journalctl --update-catalog; }
 
 uninstall:
 	rm -f "$(DESTDIR)$(SBINDIR)/upgradelinkd" "$(DESTDIR)$(UNITDIR)/upgradelinkd.service"
 	rm -f "$(DESTDIR)$(BINDIR)/upgradelinkctl" "$(DESTDIR)$(SHAREDIR)/man/man1/upgradelinkctl.1" \
 	    "$(DESTDIR)$(DBUSDIR)/system.d/org.upgradelink.Agent1.conf" \
 	    "$(DESTDIR)$(DBUSDIR)/interfaces/org.upgradelink.Agent1.xml" \
-	    "$(DESTDIR)$(POLKITDIR)/org.upgradelink.policy" \
+	    "$(DESTDIR)$(POLKITDIR)/org.upgradelink.policy" "$(DESTDIR)$(CATALOGDIR)/upgradelinkd.catalog" \
 	    "$(DESTDIR)$(SHAREDIR)/bash-completion/completions/upgradelinkctl" \
 	    "$(DESTDIR)$(SHAREDIR)/zsh/vendor-completions/_upgradelinkctl" \
 	    "$(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/upgradelinkctl.fish"

@@ -101,7 +101,8 @@ let package = Package(
 
         // Tests: one folder for each target.
         .target(name: "FakeClock", path: "Tests/FakeClock"),
-        .testTarget(name: "UpdateCoreTests", dependencies: ["UpdateCore"], swiftSettings: strict),
+        .testTarget(
+            name: "UpdateCoreTests", dependencies: ["UpdateCore", "Host", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "UpgradeLinkAPITests", dependencies: ["UpgradeLinkAPI", "UpdateCore", "Verification"],
             swiftSettings: strict),
@@ -135,6 +136,13 @@ let package = Package(
             dependencies: [
                 "upgradelinkctl", "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Host", "Simulator",
                 "TestSupport", "UpdateCore", subprocess, system,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "SystemTests",
+            dependencies: [
+                "upgradelinkd", "upgradelinkctl", "upgradelink-fetch", "upgradelink-installer", "upgradelink-sim",
+                "Host",
+                "Simulator", "TestSupport", subprocess, system,
             ], swiftSettings: strict),
         .testTarget(
             name: "AgentTests",

@@ -6,7 +6,7 @@ set -eu
 need_swift="6.2"
 build="libcurl4-openssl-dev libssl-dev libsystemd-dev minisign dbus-daemon pkg-config"
 # minisign and tar make the demonstration's artifacts.  For the tests: nginx ends TLS, curl asks the simulated server.
-test="$build nginx-light curl openssl python3 libglib2.0-bin systemd polkitd libnss-wrapper tzdata"
+test="$build nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd libnss-wrapper tzdata"
 
 say() { printf '%s\n' "$*" >&2; }
 
