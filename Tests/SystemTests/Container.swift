@@ -109,14 +109,21 @@ struct Machine: Sendable {
 
     fileprivate init(nspawn: pid_t) async throws {
         var found: pid_t = 0
-        _ = await eventually {
-            let path = "/proc/\(nspawn)/task/\(nspawn)/children"
-            let children = (try? Files.read(path, limit: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-            found = children.split(separator: " ").last.flatMap { pid_t($0) } ?? 0
+        _ = await eventually(within: 60) {
+            let children = Self.text("/proc/\(nspawn)/task/\(nspawn)/children").split(separator: " ")
+            // Not the helper that comes first: the one that is PID 1 in a namespace of its own.
+            found =
+                children.compactMap { pid_t($0) }.first { child in
+                    Self.text("/proc/\(child)/status").contains(/NSpid:(\s+\d+)+\s+1\n/)
+                } ?? 0
             return found > 0
         }
-        guard found > 0 else { throw Failure(description: "systemd-nspawn has no child") }
+        guard found > 0 else { throw Failure(description: "systemd-nspawn has started no PID 1") }
         pid = found
+    }
+
+    private static func text(_ path: String) -> String {
+        (try? Files.read(path, limit: 65_536)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
     fileprivate func isUp() async -> Bool {
