@@ -21,7 +21,7 @@ extension Agent {
             logger.info("\(call.member) by \(call.sender)")
             handle(.command(command))
             call.reply()
-        case .installFile(let path): installFile(path, call)
+        case .installFile(let file): install(file, call)
         case .inhibit(let inhibitor): inhibit(inhibitor, call)
         case .setSpeedLimit(let bytesPerSecond):
             speedLimit = bytesPerSecond
@@ -32,30 +32,30 @@ extension Agent {
         }
     }
 
-    private func installFile(_ path: String, _ call: BusCall) {
+    /// Takes in a file that somebody brought. Opening it may take long, and no event waits for it meanwhile.
+    private func install(_ source: LocalFile, _ call: BusCall) {
         if let refusal = refusal(of: .check, state, context()) { return call.fail(BusInterface.error(refusal)) }
-        let job = settings.adoptJob(path)
-        logger.notice("Asked to install \(path.forPeople(limit: 200))")
+        logger.notice("Asked to install \(source.name)")
+        let timeLimit = Duration.seconds(settings.download.timeout)
         Task {
-            var result: AdoptResult?
-            let end = await FetchWorker(installation).run(
-                .adopt(job), timeLimit: .seconds(settings.download.timeout)
-            ) { report in
-                if case .adopted(let value) = report { result = value }
+            let result: AdoptResult
+            switch await source.open() {
+            case .success(let (file, signature)):
+                let job = settings.adoptJob(source.name, signature: signature)
+                result = await FetchWorker(installation).adopt(job, file, timeLimit: timeLimit)
+            case .failure(let error): result = .refused("\(error)")
             }
             switch result {
-            case .verified(let offer, let artifact)?:
+            case .verified(let offer, let artifact):
                 if let refusal = refusal(of: offer, state, context()) {
                     call.fail(BusError("\(BusInterface.name).Error.Refused", "\(refusal)"))
                 } else {
                     call.reply([.number(offer.versionCode)])
                 }
                 handle(.fileOffered(offer, artifact))
-            case .refused(let reason)?:
-                logger.warning("\(path.forPeople(limit: 200)) is not installed: \(reason)")
+            case .refused(let reason):
+                logger.warning("\(source.name) is not installed: \(reason)")
                 call.fail(BusError("\(BusInterface.name).Error.Refused", reason))
-            case nil:
-                call.fail(BusError("\(BusInterface.name).Error.Refused", "the worker failed: \(end)"))
             }
         }
     }

@@ -32,7 +32,7 @@ extension Agent {
             handle(.asked(AskReport(answer: .offer(offer))))
             return
         }
-        let job = settings.askJob(question, state.serverClock, inbox: store.inboxPath)
+        let job = settings.askJob(question, credentials, state.serverClock, inbox: store.inboxPath)
         Task {
             var answer: AskReport?
             let end = await FetchWorker(installation).run(.ask(job), timeLimit: settings.requestTimeLimit) { report in
@@ -49,7 +49,7 @@ extension Agent {
     }
 
     private func send(_ id: Int, _ report: Report) {
-        let job = settings.reportJob(report, state.serverClock, devKey: devKey)
+        let job = settings.reportJob(report, credentials, state.serverClock, devKey: devKey)
         Task {
             var delivery: Delivery?
             let end = await FetchWorker(installation).run(.report(job), timeLimit: settings.requestTimeLimit) {
@@ -101,31 +101,23 @@ extension Agent {
     // MARK: the installer
 
     private func install(_ id: InstallID, _ request: InstallRequest) {
-        let path = "\(installation.programs)/upgradelink-installer"
-        let worker = Worker(path, ["--root", installation.root], timeLimit: settings.installTimeLimit)
+        let door = InstallerDoor(installation.installer, timeLimit: settings.installTimeLimit)
         phase = nil
         Task {
-            var result: InstallResult?
-            let end: ProcessEnd
-            if let bytes = try? JSONLine.encode(request) {
-                end = await worker.run(bytes) { line in
-                    switch try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
-                    case .state(let name)?:
-                        phase = name
-                        refresh()
-                    case .output(let text)?:
-                        logger.info("\(text)", metadata: ["UPGRADELINK_MODULE_STATE": "\(phase ?? "")"])
-                    case .finished(let value)?: result = value
-                    case nil: break
-                    }
+            let result = await door.run(request) { report in
+                switch report {
+                case .state(let name):
+                    phase = name
+                    refresh()
+                case .output(let text):
+                    logger.info("\(text)", metadata: ["UPGRADELINK_MODULE_STATE": "\(phase ?? "")"])
+                case .finished: break
                 }
-            } else {
-                end = .couldNotStart("the request cannot be encoded")
             }
             phase = nil
             // The version may be read from the configuration itself, which the update may have replaced.
             reloadQuietly()
-            handle(.installed(id, result ?? .lost("\(end)")))
+            handle(.installed(id, result))
         }
     }
 

@@ -2,7 +2,7 @@ public import Configuration
 import Dispatch
 import FoundationEssentials
 import Glibc
-import Host
+public import Host
 import Logging
 import Systemd
 import UpdateCore
@@ -15,11 +15,16 @@ public final class Agent {
         public var root: String
         /// The folder of `upgradelink-fetch` and `upgradelink-installer`.
         public var programs: String
+        public var installer: InstallerDoor.Way
         public var environment: [String: String]
 
-        public init(root: String, programs: String, environment: [String: String]) {
+        /// - Parameter installerSocket: where the service manager starts the installer; without one the agent does.
+        public init(root: String, programs: String, installerSocket: String? = nil, environment: [String: String]) {
             self.root = root
             self.programs = programs
+            installer =
+                installerSocket.map { .socket($0) }
+                ?? .program("\(programs)/upgradelink-installer", arguments: ["--root", root])
             self.environment = environment
         }
     }
@@ -46,6 +51,7 @@ public final class Agent {
 
     let installation: Installation
     private(set) var settings: Settings
+    private(set) var credentials: Credentials
     private(set) var devKey: String
     private let bootID: String
     private let lock: FolderLock
@@ -78,7 +84,8 @@ public final class Agent {
     /// Reads the configuration and the state; nothing happens yet.
     public init(_ installation: Installation) async throws(StartFailure) {
         do throws(ConfigurationError) {
-            settings = try Settings.load(root: installation.root, environment: installation.environment)
+            (settings, credentials) = try Settings.loadWithCredentials(
+                root: installation.root, environment: installation.environment)
         } catch {
             throw .configuration(error)
         }
@@ -241,7 +248,8 @@ public final class Agent {
         ServiceManager.reloading()
         Task {
             do throws(ConfigurationError) {
-                let fresh = try Settings.load(root: installation.root, environment: installation.environment)
+                let (fresh, keys) = try Settings.loadWithCredentials(
+                    root: installation.root, environment: installation.environment)
                 guard fresh.stateFolder == settings.stateFolder else {
                     throw ConfigurationError(
                         file: "the configuration", key: "state.folder",
@@ -249,6 +257,7 @@ public final class Agent {
                 }
                 devKey = try await Self.identify(fresh, installation)
                 settings = fresh
+                credentials = keys
                 reloadError = nil
                 fresh.warnings.forEach { logger.warning("\($0)") }
                 logger.notice("Configuration reloaded")

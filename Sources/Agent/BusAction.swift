@@ -1,10 +1,12 @@
+import Glibc
+import Host
 import Systemd
 import UpdateCore
 
 /// A method call that wants something done, with its arguments checked.
 enum BusAction {
     case command(Command)
-    case installFile(String)
+    case installFile(LocalFile)
     case inhibit(Inhibitor)
     case setSpeedLimit(Int)
 
@@ -28,7 +30,12 @@ enum BusAction {
             self = .command(.retry(versionCode: code))
         case ("InstallFile", 1):
             guard let path = arguments[0].text, path.hasPrefix("/"), path.utf8.count < 4096 else { return nil }
-            self = .installFile(path)
+            self = .installFile(LocalFile(path: path))
+        case ("InstallDescriptor", 2):
+            guard let artifact = arguments[0].openFile("the artifact"),
+                let signature = arguments[1].openFile("the signature")
+            else { return nil }
+            self = .installFile(LocalFile(artifact: artifact, signature: signature))
         case ("Inhibit", 3):
             guard let what = arguments[0].text.flatMap(Inhibitor.what), let who = arguments[1].text,
                 let why = arguments[2].text
@@ -49,11 +56,22 @@ enum BusAction {
         case "Defer": .invalidArguments("Defer takes a versionCode (t) and seconds (t)")
         case "Reject", "Retry": .invalidArguments("\(member) takes a versionCode (t)")
         case "InstallFile": .invalidArguments("InstallFile takes an absolute path (s)")
+        case "InstallDescriptor":
+            .invalidArguments("InstallDescriptor takes the open artifact (h) and its open signature (h)")
         case "Inhibit":
             .invalidArguments(
                 "Inhibit takes what (s), a colon-separated list of download, install and reboot, who (s) and why (s)")
         case "SetSpeedLimit": .invalidArguments("SetSpeedLimit takes bytes per second (t), 0 for no limit")
         default: .unknownMethod("there is no method \(member)")
         }
+    }
+}
+
+extension BusValue {
+    /// A descriptor that a caller handed over, as a file of this process's own.
+    fileprivate func openFile(_ name: String) -> OpenFile? {
+        guard case .descriptor(let descriptor) = self else { return nil }
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        return copy < 0 ? nil : OpenFile(descriptor: copy, path: name)
     }
 }

@@ -24,6 +24,11 @@ let busIntrospection = """
           <arg name="path" type="s" direction="in"/>
           <arg name="versionCode" type="t" direction="out"/>
         </method>
+        <method name="InstallDescriptor">
+          <arg name="artifact" type="h" direction="in"/>
+          <arg name="signature" type="h" direction="in"/>
+          <arg name="versionCode" type="t" direction="out"/>
+        </method>
         <method name="Inhibit">
           <arg name="what" type="s" direction="in"/>
           <arg name="who" type="s" direction="in"/>

@@ -21,6 +21,20 @@ struct FetchWorker {
         }
     }
 
+    /// Has a file that somebody brought proved genuine and taken into the staging folder.
+    func adopt(_ job: AdoptJob, _ file: OpenFile, timeLimit: Duration) async -> AdoptResult {
+        var result: AdoptResult?
+        guard let request = try? JSONLine.encode(FetchJob.adopt(job)) else {
+            return .refused("the job cannot be encoded")
+        }
+        let end = await Worker(path, timeLimit: timeLimit).run(request, passing: file) { line in
+            if case .adopted(let value)? = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) {
+                result = value
+            }
+        }
+        return result ?? .refused("the worker failed: \(end)")
+    }
+
     func digest(_ text: String) async -> String? {
         var digest: String?
         _ = await run(.digest(text), timeLimit: .seconds(30)) { report in

@@ -14,11 +14,15 @@ extension Settings {
             inhibitLimit: install.inhibitLimit, maximumDeferrals: install.deferrals, reboot: install.reboot)
     }
 
-    func askJob(_ question: Question, _ clock: ServerClock?, inbox: String) -> AskJob {
+    func askJob(
+        _ question: Question, _ credentials: Credentials, _ clock: ServerClock?, inbox: String
+    ) -> AskJob {
         AskJob(server: server, credentials: credentials, question: question, serverClock: clock, inbox: inbox)
     }
 
-    func reportJob(_ report: Report, _ clock: ServerClock?, devKey: String) -> ReportJob {
+    func reportJob(
+        _ report: Report, _ credentials: Credentials, _ clock: ServerClock?, devKey: String
+    ) -> ReportJob {
         ReportJob(
             server: server, credentials: credentials, serverClock: clock, urlKey: device.urlKey,
             devModelKey: device.devModelKey, devKey: devKey, report: report)
@@ -31,9 +35,10 @@ extension Settings {
             lowSpeed: download.lowSpeed, lowSpeedTime: download.lowSpeedTime, verification: verification)
     }
 
-    func adoptJob(_ path: String) -> AdoptJob {
+    func adoptJob(_ name: String, signature: String) -> AdoptJob {
         AdoptJob(
-            path: path, urlKey: device.urlKey, devModelKey: device.devModelKey, folder: download.folder,
+            name: name, signature: signature, urlKey: device.urlKey, devModelKey: device.devModelKey,
+            folder: download.folder,
             sizeLimit: download.sizeLimit, keepFree: download.keepFree, verification: verification)
     }
 
@@ -42,6 +47,6 @@ extension Settings {
 
     /// More than all states of a module together.
     var installTimeLimit: Duration {
-        .seconds(12 * max(install.timeout, install.timeouts.values.max() ?? 0) + 600)
+        .seconds(12 * max(install.timeout, install.timeouts.values.max() ?? 0) + install.healthTimeout + 600)
     }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Host
 import TOMLKit
 
@@ -16,7 +17,9 @@ struct Fragment: Sendable {
             bytes = try Files.read(file, limit: Self.maximumBytes)
         } catch {
             if error.isNotFound { return nil }
-            throw ConfigurationError(file: file, key: "", problem: "it cannot be read: \(error.reason)")
+            let remedy =
+                error.code == EACCES ? "; chgrp upgradelinkd it, and chmod 640: the agent is not root" : ""
+            throw ConfigurationError(file: file, key: "", problem: "it cannot be read: \(error.reason)\(remedy)")
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw ConfigurationError(file: file, key: "", problem: "it is not UTF-8 text")

@@ -49,8 +49,8 @@ struct MergedConfiguration: Sendable {
         for (key, value) in fragment.values { entries[key] = Entry(value: value, file: fragment.file) }
         if fragment.isReadableByOthers, fragment.values["credentials.secretKey"] != nil {
             warnings.append(
-                "\(fragment.file): credentials.secretKey: others can read this file; chmod o-r it, or use "
-                    + "LoadCredential=secretKey: in the unit or credentials.secretKeyFile")
+                "\(fragment.file): credentials.secretKey: others can read this file; chmod o-r it, or move the key to "
+                    + "/etc/credstore/upgradelinkd.secretKey or to credentials.secretKeyFile")
         }
     }
 

@@ -188,7 +188,13 @@ enum Schema {
                 .string("/usr/bin/systemctl"), .string("reboot"), .string("--check-inhibitors=yes"),
             ])),
 
+        Option("install.healthProgram", .texts, .list([])),
+        Option("install.healthUnits", .texts, .list([])),
+        Option("install.healthTimeout", .duration(1...day), .string("5min")),
+        Option("install.network", .flag, .bool(false)),
+
         Option("state.folder", .path),
+        Option("state.installerFolder", .path),
     ]
 
     static let byKey = Dictionary(uniqueKeysWithValues: options.map { ($0.key, $0) })

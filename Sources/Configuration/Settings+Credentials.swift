@@ -5,15 +5,29 @@ extension Settings {
     /// From the configuration itself, a file it names, or systemd's credentials folder: files named `accessKey` and
     /// `secretKey` there (`LoadCredential=`, systemd.exec(5)).
     static func credentials(
-        _ merged: MergedConfiguration, _ environment: [String: String]
+        _ merged: MergedConfiguration, root: String, _ environment: [String: String]
     ) throws(ConfigurationError) -> Credentials {
-        Credentials(
-            accessKey: try credential("accessKey", merged, environment),
-            secretKey: Secret(try credential("secretKey", merged, environment)))
+        let handedOver = { (name: String) in Self.handedOver(name, root: root, environment) }
+        return Credentials(
+            accessKey: try credential("accessKey", merged, handedOver("accessKey")),
+            secretKey: Secret(try credential("secretKey", merged, handedOver("secretKey"))))
+    }
+
+    /// The file in which systemd hands the credential over. For a program that the administrator starts, which gets none,
+    /// the running service's, or the one that the service will get.
+    private static func handedOver(_ name: String, root: String, _ environment: [String: String]) -> String? {
+        var candidates = ["\(environment["CREDENTIALS_DIRECTORY"] ?? "/nonexistent")/\(name)"]
+        if root == "/" {
+            candidates.append("/run/credentials/upgradelinkd.service/\(name)")
+            for folder in ["/etc/credstore", "/run/credstore", "/usr/lib/credstore"] {
+                candidates.append("\(folder)/upgradelinkd.\(name)")
+            }
+        }
+        return candidates.first(where: Files.exists)
     }
 
     private static func credential(
-        _ name: String, _ merged: MergedConfiguration, _ environment: [String: String]
+        _ name: String, _ merged: MergedConfiguration, _ handedOver: String?
     ) throws(ConfigurationError) -> String {
         let inline = merged.text("credentials.\(name)")
         let file = merged.text("credentials.\(name)File")
@@ -22,12 +36,10 @@ extension Settings {
         }
         if let inline { return inline }
         if let file { return try read(file, "credentials.\(name)File", merged) }
-        if let folder = environment["CREDENTIALS_DIRECTORY"], Files.exists("\(folder)/\(name)") {
-            return try read("\(folder)/\(name)", "credentials.\(name)", merged)
-        }
+        if let handedOver { return try read(handedOver, "credentials.\(name)", merged) }
         throw merged.error(
             "credentials.\(name)",
-            "missing; set it here, or credentials.\(name)File, or LoadCredential=\(name): in the unit")
+            "missing; set it here, or put it into /etc/credstore/upgradelinkd.\(name), or set credentials.\(name)File")
     }
 
     private static func read(

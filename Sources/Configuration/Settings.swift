@@ -65,32 +65,50 @@ public struct ModuleSettings: Hashable, Sendable {
     public var deferrals: Int
     public var reboot: RebootPolicy
     public var rebootCommand: [String]
+    /// A program and its arguments that tells whether the box works after an update; empty for none.
+    public var healthProgram: [String]
+    /// Units that must be active after an update.
+    public var healthUnits: [String]
+    public var healthTimeout: Seconds
+    /// The module gets the box's network, which the installer itself has not.
+    public var needsNetwork: Bool
 }
 
-/// The whole configuration, valid as a whole: there is no other way to make one than ``load(root:environment:)``.
+/// The whole configuration, valid as a whole: there is no other way to make one than by reading the files. The keys for
+/// the server are apart from it, since only the agent needs them.
 public struct Settings: Hashable, Sendable {
     public let server: ServerConnection
-    public let credentials: Credentials
     public let device: DeviceSettings
     public let poll: PollSchedule
     public let download: DownloadSettings
     public let verification: VerificationPolicy
     public let install: ModuleSettings
     public let stateFolder: String
+    /// The installer's own, which the agent cannot read.
+    public let installerFolder: String
     /// Things that are allowed, and unwise: a line each.
     public let warnings: [String]
 
     /// Reads the configuration files below `root`.
     ///
-    /// - Parameter environment: `CREDENTIALS_DIRECTORY`, `STATE_DIRECTORY` and `CACHE_DIRECTORY` as systemd sets them
-    ///   (systemd.exec(5)).
+    /// - Parameter environment: `STATE_DIRECTORY` and `CACHE_DIRECTORY` as systemd sets them (systemd.exec(5)).
     public static func load(root: String, environment: [String: String]) throws(ConfigurationError) -> Settings {
         try Settings(try MergedConfiguration(root: root), environment)
     }
 
+    /// The same, and the keys for the server.
+    ///
+    /// - Parameter environment: besides, `CREDENTIALS_DIRECTORY`.
+    public static func loadWithCredentials(
+        root: String, environment: [String: String]
+    ) throws(ConfigurationError) -> (settings: Settings, credentials: Credentials) {
+        let merged = try MergedConfiguration(root: root)
+        let keys = try credentials(merged, root: root, environment)
+        return (try Settings(merged, environment), keys)
+    }
+
     init(_ merged: MergedConfiguration, _ environment: [String: String]) throws(ConfigurationError) {
         server = try Self.server(merged)
-        credentials = try Self.credentials(merged, environment)
         device = try Self.device(merged)
         poll = try Self.poll(merged)
         download = Self.download(merged, environment)
@@ -98,6 +116,9 @@ public struct Settings: Hashable, Sendable {
         install = try Self.install(merged)
         stateFolder =
             merged.text("state.folder") ?? environment["STATE_DIRECTORY"]?.firstPath ?? "/var/lib/upgradelinkd"
+        installerFolder =
+            merged.text("state.installerFolder") ?? merged.text("state.folder").map { "\($0)/installer" }
+            ?? "/var/lib/upgradelink-installer"
         warnings = merged.warnings
     }
 
@@ -205,10 +226,18 @@ public struct Settings: Hashable, Sendable {
                     "install.files", "found \"\(name)\", which is the artifact's own name (install.fileName)")
             }
         }
-        let command =
-            merged.texts("install.rebootCommand") ?? []
-        guard command.first?.hasPrefix("/") == true else {
-            throw merged.error("install.rebootCommand", "allowed is an absolute path and its arguments")
+        let command = merged.texts("install.rebootCommand") ?? []
+        let healthProgram = merged.texts("install.healthProgram") ?? []
+        for (key, words) in [("rebootCommand", command), ("healthProgram", healthProgram)] {
+            let mayBeEmpty = key == "healthProgram"
+            guard words.first?.hasPrefix("/") ?? mayBeEmpty else {
+                throw merged.error(
+                    "install.\(key)", "found \(words), allowed is an absolute path and its arguments, a text each")
+            }
+        }
+        for unit in merged.texts("install.healthUnits") ?? [] where unit.hasPrefix("-") || !unit.contains(".") {
+            throw merged.error(
+                "install.healthUnits", "found \"\(unit)\", allowed are names of units, such as \"player.service\"")
         }
         return ModuleSettings(
             module: module,
@@ -221,7 +250,10 @@ public struct Settings: Hashable, Sendable {
             windows: try windows(merged), gracePeriod: merged.require(seconds: "install.gracePeriod"),
             inhibitLimit: merged.require(seconds: "install.inhibitLimit"),
             deferrals: merged.require(integer: "install.deferrals"),
-            reboot: merged.text("install.reboot").flatMap(RebootPolicy.init) ?? .immediate, rebootCommand: command)
+            reboot: merged.text("install.reboot").flatMap(RebootPolicy.init) ?? .immediate, rebootCommand: command,
+            healthProgram: healthProgram, healthUnits: merged.texts("install.healthUnits") ?? [],
+            healthTimeout: merged.require(seconds: "install.healthTimeout"),
+            needsNetwork: merged.flag("install.network") ?? false)
     }
 
     private static func windows(_ merged: MergedConfiguration) throws(ConfigurationError) -> [MaintenanceWindow] {

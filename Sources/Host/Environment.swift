@@ -17,10 +17,7 @@ public enum Environment {
 
     /// Of this program, with links resolved.
     public static var executablePath: String {
-        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-        guard count > 0 else { return CommandLine.arguments.first ?? "" }
-        return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        Files.linkTarget("/proc/self/exe") ?? CommandLine.arguments.first ?? ""
     }
 
     public static func printError(_ line: String) {

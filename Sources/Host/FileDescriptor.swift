@@ -16,7 +16,28 @@ public final class OpenFile: Sendable {
         self.descriptor = descriptor
     }
 
+    /// - Parameter descriptor: an open file, closed with this object.
+    public init(descriptor: CInt, path: String) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+
     deinit { close(descriptor) }
+
+    /// Content of its own: no folder, no device, no pipe that might keep its reader waiting.
+    public var isRegular: Bool {
+        var status = stat()
+        return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
+    /// Bytes that an unprivileged process may still write on the file system.
+    public var freeSpace: Int {
+        get throws(SystemError) {
+            var status = statvfs()
+            guard fstatvfs(descriptor, &status) == 0 else { throw SystemError("examine", path) }
+            return Int(status.f_bavail) * Int(status.f_frsize)
+        }
+    }
 
     public func write(_ bytes: RawSpan) throws(SystemError) {
         var done = 0

@@ -4,14 +4,18 @@ public import Glibc
 public enum Files {
     /// The whole file; a longer one than `limit` is an EFBIG error.
     public static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
-        let file = try OpenFile(path, O_RDONLY)
+        try read(try OpenFile(path, O_RDONLY), limit: limit)
+    }
+
+    /// What is left of an open file; more than `limit` bytes are an EFBIG error.
+    public static func read(_ file: OpenFile, limit: Int) throws(SystemError) -> [UInt8] {
         var content = [UInt8]()
         var chunk = [UInt8](repeating: 0, count: min(limit + 1, 65_536))
         while true {
             let count = try file.read(into: &chunk)
             if count == 0 { return content }
             content += chunk[..<count]
-            if content.count > limit { throw SystemError("read", path, code: EFBIG) }
+            if content.count > limit { throw SystemError("read", file.path, code: EFBIG) }
         }
     }
 
@@ -59,17 +63,11 @@ public enum Files {
         }
     }
 
-    /// A file with content of its own: no folder, no device, no pipe that might keep its reader waiting.
-    public static func isRegular(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-    }
-
-    /// The path from the root, without links and dots; nil, with errno, where there is no such file.
-    public static func absolutePath(_ path: String) -> String? {
-        guard let resolved = realpath(path, nil) else { return nil }
-        defer { free(resolved) }
-        return String(cString: resolved)
+    /// What a symbolic link says; nil where there is none to be read.
+    public static func linkTarget(_ path: String) -> String? {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink(path, &buffer, buffer.count)
+        return count < 0 ? nil : String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     public static func synchronizeFolder(of path: String) throws(SystemError) {

@@ -1,7 +1,5 @@
-import Dispatch
 import Glibc
 import Subprocess
-import Synchronization
 import SystemPackage
 
 /// A program run to its end in a session of its own, its output read line by line.
@@ -27,8 +25,8 @@ public struct Program: Sendable {
         let limit = Deadline(timeLimit)
         defer { limit.lift() }
         do {
-            let output = try LinePipe(onOutput)
-            let errors = try LinePipe(onError)
+            let (output, outputEnd) = try LineReader.pipe(onOutput)
+            let (errors, errorEnd) = try LineReader.pipe(onError)
             defer {
                 output.finish()
                 errors.finish()
@@ -38,8 +36,8 @@ public struct Program: Sendable {
             let result = try await Subprocess.run(
                 .path(.init(path)), arguments: .init(arguments), workingDirectory: .init(workingDirectory),
                 platformOptions: options, input: .none,
-                output: .fileDescriptor(output.writeEnd, closeAfterSpawningProcess: true),
-                error: .fileDescriptor(errors.writeEnd, closeAfterSpawningProcess: true)
+                output: .fileDescriptor(.init(rawValue: outputEnd), closeAfterSpawningProcess: true),
+                error: .fileDescriptor(.init(rawValue: errorEnd), closeAfterSpawningProcess: true)
             ) { execution in
                 // The session's leader also leads its process group: what it started ends with it.
                 let group = execution.processIdentifier.value
@@ -48,66 +46,6 @@ public struct Program: Sendable {
             return ProcessEnd(result.terminationStatus, timedOut: limit.hasPassed)
         } catch {
             return .couldNotStart("\(path): \(error)")
-        }
-    }
-}
-
-/// Reads a pipe line by line on a queue of its own; lines longer than 4 KiB are cut into pieces.
-private final class LinePipe: Sendable {
-    let writeEnd: SystemPackage.FileDescriptor
-    private let readEnd: CInt
-    private let queue = DispatchQueue(label: "lines")
-    /// Dispatch sources may be used from any thread (dispatch_source_create(3)); their Swift type does not say so.
-    nonisolated(unsafe) private let source: any DispatchSourceRead
-    private let rest = Mutex<[UInt8]>([])
-    private let onLine: @Sendable (String) -> Void
-
-    init(_ onLine: @escaping @Sendable (String) -> Void) throws(SystemError) {
-        let ends = try Pipe.make()
-        readEnd = ends.reading
-        writeEnd = .init(rawValue: ends.writing)
-        self.onLine = onLine
-        let source = DispatchSource.makeReadSource(fileDescriptor: ends.reading, queue: queue)
-        self.source = source
-        let descriptor = ends.reading
-        source.setCancelHandler { close(descriptor) }
-        source.setEventHandler { [weak self] in
-            if self?.drain() == false { source.cancel() }
-        }
-        source.activate()
-    }
-
-    /// Takes what is there without waiting for the end of the pipe.
-    func finish() {
-        queue.sync {
-            if !source.isCancelled { _ = drain() }
-            let last = rest.withLock { rest in
-                defer { rest = [] }
-                return rest
-            }
-            if !last.isEmpty { onLine(String(decoding: last, as: UTF8.self)) }
-            source.cancel()
-        }
-    }
-
-    /// False once the pipe has ended.
-    private func drain() -> Bool {
-        var chunk = [UInt8](repeating: 0, count: 4096)
-        while true {
-            let count = read(readEnd, &chunk, chunk.count)
-            if count < 0 { return errno == EAGAIN || errno == EINTR }
-            if count == 0 { return false }
-            var lines: [String] = []
-            rest.withLock { rest in
-                for byte in chunk[..<count] {
-                    if byte == 0x0A || rest.count >= 4096 {
-                        lines.append(String(decoding: rest, as: UTF8.self))
-                        rest = []
-                    }
-                    if byte != 0x0A { rest.append(byte) }
-                }
-            }
-            lines.forEach(onLine)
         }
     }
 }

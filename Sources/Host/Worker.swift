@@ -87,4 +87,4 @@ public struct Worker: Sendable {
     }
 }
 
-private let maximumLineLength = 512 * 1024
+let maximumLineLength = 512 * 1024

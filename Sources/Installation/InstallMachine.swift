@@ -10,6 +10,8 @@ public enum InstallStep: Codable, Hashable, Sendable {
     case restart
     /// Does the box report the version that was installed?
     case checkVersion
+    /// Does the box work, as far as the operator's health check can tell?
+    case checkHealth
     case askSupportsRollback
     /// As `askNeedsReboot`, for an installation that failed before it was asked.
     case askNeedsRebootForRollback
@@ -21,6 +23,8 @@ public enum InstallStep: Codable, Hashable, Sendable {
 public enum StepOutcome: Hashable, Sendable {
     case succeeded
     case failed(String)
+    /// There is no room for the artifact.
+    case noSpace(String)
     case needsReboot(RebootNeed)
     case supportsRollback(Bool)
     /// The box must restart, which the agent decides the time of.
@@ -29,7 +33,7 @@ public enum StepOutcome: Hashable, Sendable {
 
 /// An installation as it is stored: enough to go on with after a crash or a power cut at any moment.
 public struct InstallRecord: Codable, Hashable, Sendable {
-    public var order: InstallOrder
+    public var job: InstallJob
     public var step: InstallStep
     /// The boot in which the step was begun.
     public var bootID: String
@@ -45,8 +49,8 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     public var interruptions = 0
     public var result: InstallResult?
 
-    public init(order: InstallOrder, bootID: String) {
-        self.order = order
+    public init(job: InstallJob, bootID: String) {
+        self.job = job
         self.step = .prepare
         self.bootID = bootID
     }
@@ -58,6 +62,9 @@ extension InstallRecord {
     static let maximumRollbackReboots = 3
     /// A step that is interrupted more often than this is passed over: it may be what brings the box down.
     static let maximumInterruptions = 10
+    /// A health check that is interrupted more often than this has failed: power cuts come one at a time, and a version
+    /// that brings the box down does so each time.
+    static let maximumHealthInterruptions = 3
 
     mutating func go(to next: InstallStep) {
         step = next
@@ -72,6 +79,9 @@ extension InstallRecord {
         case (.prepare, .succeeded): go(to: .module(.download))
         case (.prepare, .failed(let reason)):
             result = .refused(reason)
+            go(to: .done)
+        case (.prepare, .noSpace(let reason)):
+            result = .noSpace(reason)
             go(to: .done)
 
         case (.module(.download), .succeeded): go(to: .module(.install))
@@ -90,7 +100,8 @@ extension InstallRecord {
         case (.module(.reboot), .succeeded): go(to: .module(.verifyReboot))
         case (.restart, .awaitsRestart): break
         case (.module(.verifyReboot), .succeeded): go(to: .checkVersion)
-        case (.checkVersion, .succeeded): go(to: .module(.commit))
+        case (.checkVersion, .succeeded): go(to: .checkHealth)
+        case (.checkHealth, .succeeded): go(to: .module(.commit))
         case (.module(.commit), .succeeded): go(to: .module(.cleanup))
 
         case (.askSupportsRollback, .supportsRollback(true)): go(to: .module(.rollback))
@@ -123,7 +134,7 @@ extension InstallRecord {
         case (.module(.failure), _): go(to: .module(.cleanup))
         case (.module(.cleanup), _): finish()
 
-        case (_, .failed(let reason)):
+        case (_, .failed(let reason)), (_, .noSpace(let reason)):
             fail(reason)
         case (_, .succeeded), (_, .needsReboot), (_, .supportsRollback), (_, .awaitsRestart):
             fail("the step \(step) cannot end in \(outcome)")
@@ -169,6 +180,8 @@ extension InstallRecord {
         case .done: break
         // Nothing has changed yet, or asking and checking again does no harm.
         case .prepare, .askNeedsReboot, .askSupportsRollback, .askNeedsRebootForRollback, .checkVersion: break
+        case .checkHealth:
+            if interruptions > Self.maximumHealthInterruptions { advance(.failed(unfinished)) }
         case .module(.download), .module(.install), .module(.verifyReboot), .module(.commit):
             advance(.failed(unfinished))
         case .module(.reboot): go(to: .module(.verifyReboot))
@@ -196,6 +209,7 @@ extension InstallStep {
         case .askSupportsRollback: "SupportsRollback"
         case .restart, .restartIntoRollback: "the restart"
         case .checkVersion: "the version check"
+        case .checkHealth: "the health check"
         case .done: "its end"
         }
     }

@@ -16,11 +16,22 @@ public struct InstallSettings: Hashable, Sendable {
     /// By state, where one needs another time limit.
     public var timeouts: [String: Seconds]
     public var rebootCommand: [String]
+    /// The application whose versions may be installed, and the one older version that may.
+    public var urlKey: String
+    public var appointVersionCode: Int?
     public var devModelKey: String?
+    /// A longer artifact is refused.
+    public var sizeLimit: Int
+    public var health: HealthCheck
+    /// The module gets the box's network.
+    public var needsNetwork: Bool
 
     public init(
         module: String, moduleFolders: [String], fileName: String, files: [String: String], metaData: String,
-        timeout: Seconds, timeouts: [String: Seconds], rebootCommand: [String], devModelKey: String?
+        timeout: Seconds, timeouts: [String: Seconds], rebootCommand: [String], urlKey: String,
+        appointVersionCode: Int? = nil, devModelKey: String?, sizeLimit: Int = .max,
+        health: HealthCheck = HealthCheck(),
+        needsNetwork: Bool = false
     ) {
         self.module = module
         self.moduleFolders = moduleFolders
@@ -30,7 +41,12 @@ public struct InstallSettings: Hashable, Sendable {
         self.timeout = timeout
         self.timeouts = timeouts
         self.rebootCommand = rebootCommand
+        self.urlKey = urlKey
+        self.appointVersionCode = appointVersionCode
         self.devModelKey = devModelKey
+        self.sizeLimit = sizeLimit
+        self.health = health
+        self.needsNetwork = needsNetwork
     }
 
     func timeLimit(of state: String) -> Duration { .seconds(timeouts[state] ?? timeout) }

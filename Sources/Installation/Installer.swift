@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Host
+public import Host
 import Synchronization
 public import UpdateCore
 public import Verification
@@ -16,13 +16,13 @@ public struct Installer: Sendable {
         public var settings: @Sendable () throws -> InstallSettings
         public var installedVersion: @Sendable () -> InstalledVersion
         /// Verifies an artifact while copying it to a path.
-        public var verify: @Sendable (Artifact, Offer, String) throws -> VerifiedArtifact
+        public var verify: @Sendable (OpenFile, InstallJob, String) throws -> VerifiedArtifact
         public var report: @Sendable (InstallReport) -> Void
 
         public init(
             settings: @escaping @Sendable () throws -> InstallSettings,
             installedVersion: @escaping @Sendable () -> InstalledVersion,
-            verify: @escaping @Sendable (Artifact, Offer, String) throws -> VerifiedArtifact,
+            verify: @escaping @Sendable (OpenFile, InstallJob, String) throws -> VerifiedArtifact,
             report: @escaping @Sendable (InstallReport) -> Void
         ) {
             self.settings = settings
@@ -43,43 +43,63 @@ public struct Installer: Sendable {
     private var recordPath: String { "\(folder)/installation.json" }
     private var tree: FileTree { FileTree(path: "\(folder)/tree") }
 
-    public func handle(_ request: InstallRequest) async throws -> InstallResult {
+    /// - Parameter artifact: what an installation is of, handed over open.
+    public func handle(_ message: InstallMessage, artifact: OpenFile? = nil) async throws -> InstallResult {
         let found = try load()
-        switch request {
+        switch message {
         case .resume(let id):
-            guard let found, found.order.id == id else { return .unknown }
+            guard let found, found.job.id == id else { return .unknown }
             return try await goOn(found)
         case .restart(let id):
-            guard let found, found.order.id == id else { return .unknown }
+            guard let found, found.job.id == id else { return .unknown }
             guard found.awaitsRestart, found.bootID == bootID else { return try await goOn(found) }
             return await restart(try surroundings.settings())
-        case .install(let order):
+        case .install(let job):
             if let found {
                 // Asked again for what was begun already: once is enough.
-                if found.order == order { return try await goOn(found) }
+                if found.job == job { return try await goOn(found, artifact) }
                 if found.result == nil, case .needsRestart(let isRollback) = try await goOn(found) {
                     return .needsRestart(isRollback: isRollback)
                 }
             }
-            guard order.artifactIsNamedPlainly else { return .refused("its artifact has no absolute path") }
-            return try await run(InstallRecord(order: order, bootID: bootID))
+            let settings = try surroundings.settings()
+            if let refusal = job.refusal(settings, installed: surroundings.installedVersion()) {
+                return .refused(refusal)
+            }
+            return try await run(InstallRecord(job: job, bootID: bootID), artifact)
         }
     }
 
-    private func goOn(_ found: InstallRecord) async throws -> InstallResult {
-        if let result = found.result { return result }
-        var record = found
-        record.resume(bootID: bootID)
-        return try await run(record)
+    /// Goes on, after a restart of the box or of this program, with what was begun and has no end yet, without anybody's
+    /// asking. A restart that leads back to the version before is ordered here: nobody else may be there to do so.
+    ///
+    /// - Returns: nil where there is nothing to go on with.
+    public func resumePending() async throws -> InstallResult? {
+        guard let found = try load(), found.result == nil else { return nil }
+        let result = try await goOn(found)
+        guard case .needsRestart(isRollback: true) = result else { return result }
+        return await restart(try surroundings.settings())
     }
 
-    private func run(_ start: InstallRecord) async throws -> InstallResult {
+    private func goOn(_ found: InstallRecord, _ artifact: OpenFile? = nil) async throws -> InstallResult {
+        if let result = found.result { return result }
+        if found.step == .prepare, artifact == nil {
+            // Nothing has been changed yet, and the artifact is not here: whoever has it orders anew.
+            try Files.remove(recordPath)
+            return .unknown
+        }
+        var record = found
+        record.resume(bootID: bootID)
+        return try await run(record, artifact)
+    }
+
+    private func run(_ start: InstallRecord, _ artifact: OpenFile?) async throws -> InstallResult {
         var record = start
         while true {
             try store(record)
             if let result = record.result { return result }
             surroundings.report(.state(record.step.name))
-            let outcome = await perform(record)
+            let outcome = await perform(record, artifact)
             if outcome == .awaitsRestart { return .needsRestart(isRollback: record.step == .restartIntoRollback) }
             record.advance(outcome)
         }
@@ -87,14 +107,14 @@ public struct Installer: Sendable {
 
     // MARK: steps
 
-    private func perform(_ record: InstallRecord) async -> StepOutcome {
+    private func perform(_ record: InstallRecord, _ artifact: OpenFile?) async -> StepOutcome {
         do {
             let settings = try surroundings.settings()
             switch record.step {
             case .prepare:
                 _ = try module(settings)
-                try prepare(record.order, settings)
-                return .succeeded
+                guard let artifact else { return .failed("no file came with the order") }
+                return try prepare(record.job, artifact, settings)
             case .module(let state):
                 if state == .cleanup { return await cleanUp(settings) }
                 return await (try module(settings)).run(state)
@@ -109,7 +129,9 @@ public struct Installer: Sendable {
             case .askSupportsRollback:
                 return .supportsRollback(try await module(settings).ask("SupportsRollback") == "Yes")
             case .checkVersion:
-                return checkVersion(record.order.offer)
+                return checkVersion(record.job.offer)
+            case .checkHealth:
+                return await settings.health.run { surroundings.report(.output($0.forPeople(limit: 1000))) }
             case .restart, .restartIntoRollback:
                 return .awaitsRestart
             case .done:
@@ -126,9 +148,15 @@ public struct Installer: Sendable {
         try UpdateModule(settings, tree: tree) { surroundings.report(.output($0.forPeople(limit: 1000))) }
     }
 
-    private func prepare(_ order: InstallOrder, _ settings: InstallSettings) throws {
-        try tree.create(for: order.offer, settings, installed: surroundings.installedVersion())
-        _ = try surroundings.verify(order.artifact, order.offer, tree.artifactPath(settings))
+    private func prepare(_ job: InstallJob, _ artifact: OpenFile, _ settings: InstallSettings) throws -> StepOutcome {
+        do {
+            try tree.create(for: job.offer, settings, installed: surroundings.installedVersion())
+            _ = try surroundings.verify(artifact, job, tree.artifactPath(settings))
+            return .succeeded
+        } catch let error as SystemError where error.isNoSpace {
+            try? tree.remove()
+            return .noSpace("\(error)")
+        }
     }
 
     private func cleanUp(_ settings: InstallSettings) async -> StepOutcome {
@@ -193,8 +221,17 @@ public struct Installer: Sendable {
     }
 }
 
-extension InstallOrder {
-    fileprivate var artifactIsNamedPlainly: Bool {
-        artifact.path.hasPrefix("/") && artifact.sidecarPath.map { $0.hasPrefix("/") } ?? true
+extension InstallJob {
+    /// What the installer itself insists on, whatever the agent says; the signature is checked besides.
+    func refusal(_ settings: InstallSettings, installed: InstalledVersion) -> String? {
+        guard offer.urlKey == settings.urlKey else { return "it is for another application than device.urlKey" }
+        guard (sidecar?.utf8.count ?? 0) <= maximumSidecarBytes else { return "its signature file is too long" }
+        // Where no version can be told there is none to be newer than; the agent has no hand in that.
+        guard case .known(let running, _) = installed else { return nil }
+        guard offer.versionCode > running || offer.versionCode == settings.appointVersionCode else {
+            return "versionCode \(offer.versionCode) is not above the installed \(running); "
+                + "a downgrade needs device.appointVersionCode"
+        }
+        return nil
     }
 }

@@ -51,10 +51,16 @@ struct UpdateModule {
     struct QueryFailure: Error { var reason: String }
 
     private func call(_ argument: String, onOutput: @escaping @Sendable (String) -> Void) async -> ProcessEnd {
+        var command = [path, argument, tree.path]
+        if needsNetwork, NetworkNamespace.isPrivate { command = NetworkNamespace.leaving + command }
         let program = Program(
-            path, [argument, tree.path], workingDirectory: tree.path, timeLimit: settings.timeLimit(of: argument))
+            command[0], Array(command.dropFirst()), workingDirectory: tree.path,
+            timeLimit: settings.timeLimit(of: argument))
         return await program.run(onOutput: onOutput, onError: log)
     }
+
+    /// Declared by the module, with an empty file `NAME.network` beside it, or by the operator.
+    private var needsNetwork: Bool { settings.needsNetwork || Files.exists(path + ".network") }
 
     private final class Lines: Sendable {
         private let lines = Mutex<[String]>([])

@@ -11,7 +11,7 @@ public indirect enum BusValue: Hashable, Sendable {
     case structure([BusValue])
     case entry(BusValue, BusValue)
     case variant(BusValue)
-    /// Sent as a copy; the sender's own stays open. Received ones are not read.
+    /// Sent as a copy; the sender's own stays open. A received one is open for as long as its ``BusCall`` lives.
     case descriptor(CInt)
     /// Of a type that nobody here wants.
     case other(String)

@@ -78,16 +78,21 @@ extension Machine {
             report(.download(running: runningCode, version: versionCode, code: Report.Code.refused))
             work.artifact = nil
             failed(work, .refused, reason)
-        case .noSpace(let reason):
-            work.obstacles += 1
-            let backOff = policy.schedule.backOffDelay(failures: work.obstacles, retryAfter: nil, &chance)
-            postpone(work, by: max(backOff, min(600, policy.schedule.backOffCap)), .noSpace(reason))
+        case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
         case .trouble(let trouble):
             work.obstacles += 1
             let delay = policy.schedule.backOffDelay(
                 failures: work.obstacles, retryAfter: trouble.retryAfter, &chance)
             postpone(work, by: delay, .trouble(trouble))
         }
+    }
+
+    /// A full disk is no fault of the version, and nothing that asking again at once would mend.
+    mutating func postponeUntilThereIsSpace(_ work: Work, _ reason: String) {
+        var work = work
+        work.obstacles += 1
+        let backOff = policy.schedule.backOffDelay(failures: work.obstacles, retryAfter: nil, &chance)
+        postpone(work, by: max(backOff, min(600, policy.schedule.backOffCap)), .noSpace(reason))
     }
 
     mutating func postpone(_ work: Work, by delay: Seconds, _ why: Work.Delay) {

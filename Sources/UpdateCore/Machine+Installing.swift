@@ -29,6 +29,7 @@ extension Machine {
             work.artifact = nil
             report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.refused))
             failed(work, .refused, "the installer refused it: \(reason)")
+        case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
         case .unknown:
             // The agent stored its order, and stopped before the installer had stored anything.
             guard let artifact = work.artifact else { return failed(work, .failed, "its artifact is lost") }

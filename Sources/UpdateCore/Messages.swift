@@ -180,9 +180,12 @@ public enum DownloadOrder: Codable, Hashable, Sendable {
     case limitSpeed(Int)
 }
 
-/// A local file that somebody wants installed: its signature beside it says what it is.
+/// A local file that somebody wants installed: its signature says what it is. The file itself comes open beside the job.
 public struct AdoptJob: Codable, Hashable, Sendable {
-    public var path: String
+    /// For people.
+    public var name: String
+    /// The content of the signature file.
+    public var signature: String
     public var urlKey: String
     public var devModelKey: String?
     public var folder: String
@@ -191,10 +194,11 @@ public struct AdoptJob: Codable, Hashable, Sendable {
     public var verification: VerificationPolicy
 
     public init(
-        path: String, urlKey: String, devModelKey: String?, folder: String, sizeLimit: Int, keepFree: Int,
-        verification: VerificationPolicy
+        name: String, signature: String, urlKey: String, devModelKey: String?, folder: String, sizeLimit: Int,
+        keepFree: Int, verification: VerificationPolicy
     ) {
-        self.path = path
+        self.name = name
+        self.signature = signature
         self.urlKey = urlKey
         self.devModelKey = devModelKey
         self.folder = folder
@@ -336,11 +340,36 @@ public struct InstallOrder: Codable, Hashable, Sendable {
     }
 }
 
-public enum InstallRequest: Codable, Hashable, Sendable {
+/// What the agent wants of the installer.
+public enum InstallRequest: Hashable, Sendable {
     case install(InstallOrder)
     /// Go on with, or tell the end of, an installation that was begun.
     case resume(InstallID)
     /// Restart the box for an installation that wants it.
+    case restart(InstallID)
+}
+
+/// Signatures and digest files are short; longer ones are none.
+public let maximumSidecarBytes = 16 * 1024
+
+/// An order as it goes through the door: the artifact itself comes beside it, as an open file.
+public struct InstallJob: Codable, Hashable, Sendable {
+    public var id: InstallID
+    public var offer: Offer
+    /// The signature or digest file that came with the artifact, where the mode has one.
+    public var sidecar: String?
+
+    public init(id: InstallID, offer: Offer, sidecar: String?) {
+        self.id = id
+        self.offer = offer
+        self.sidecar = sidecar
+    }
+}
+
+/// An ``InstallRequest`` as it goes through the door.
+public enum InstallMessage: Codable, Hashable, Sendable {
+    case install(InstallJob)
+    case resume(InstallID)
     case restart(InstallID)
 }
 
@@ -352,6 +381,8 @@ public enum InstallResult: Codable, Hashable, Sendable {
     case failed(String)
     /// Nothing was begun: the artifact or the configuration does not allow it.
     case refused(String)
+    /// Nothing was begun: there is no room for the artifact.
+    case noSpace(String)
     /// The box must restart to go on, or to get back to the version before; the agent says when.
     case needsRestart(isRollback: Bool)
     /// The box has been told to restart.

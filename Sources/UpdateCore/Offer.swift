@@ -118,11 +118,11 @@ public struct Offer: Codable, Hashable, Sendable {
     }
 
     /// An offer that came as a file, not from the server: what the file's signature claims.
-    public init(file path: String, urlKey: String, versionCode: Int) {
+    public init(file name: String, urlKey: String, versionCode: Int) {
         self.urlKey = urlKey
         self.versionCode = versionCode
         versionName = "\(versionCode)"
-        urlPath = "file://\(path)"
+        urlPath = "file://\(name.forPeople(limit: 4096))"
         upgradeType = .prompt
         promptUpgradeContent = ""
     }

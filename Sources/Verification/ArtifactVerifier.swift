@@ -1,5 +1,5 @@
 import Glibc
-import Host
+public import Host
 public import UpdateCore
 
 /// Why a file is not believed, in a line.
@@ -26,9 +26,6 @@ public struct VerifiedArtifact: Sendable {
 public struct ArtifactVerifier {
     private let policy: VerificationPolicy
     private let keys: [MinisignKey]
-
-    /// Sidecars are short; longer ones are none.
-    public static let maximumSidecarBytes = 16 * 1024
 
     public init(_ policy: VerificationPolicy) throws(VerificationFailure) {
         self.policy = policy
@@ -156,19 +153,23 @@ public struct ArtifactVerifier {
     /// As minisign prints it: the id's bytes, last first.
     private func keyName(_ id: [UInt8]) -> String { hexadecimal(id.reversed()).uppercased() }
 
-    /// Copies the file to a place nobody else can write to, and verifies what arrived there: what was checked is what
-    /// is installed. Nothing is left at `destination` unless it is genuine.
+    /// Copies an open file to a place nobody else can write to, and verifies what arrived there: what was checked is
+    /// what is installed. Nothing is left at `destination` unless it is genuine.
+    ///
+    /// - Parameter sizeLimit: bytes; a longer file is refused.
     public func copy(
-        _ artifact: Artifact, of offer: Offer, devModelKey: String?, to destination: String
+        _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: Int,
+        to destination: String
     ) throws -> VerifiedArtifact {
         unlink(destination)
-        let sidecar = try artifact.sidecarPath.map { path throws(SystemError) in
-            try Files.read(path, limit: Self.maximumSidecarBytes)
-        }
         let expectation = try expectation(sidecar: sidecar, offer: offer, devModelKey: devModelKey)
+        guard source.isRegular else { throw VerificationFailure("it is not a regular file") }
+        let announced = try source.size
+        let tooLong = "it is longer than download.sizeLimit, \(describe(bytes: sizeLimit))"
+        guard announced <= sizeLimit else { throw VerificationFailure(tooLong) }
         do {
-            let source = try OpenFile(artifact.path, O_RDONLY | O_NOFOLLOW)
             let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
+            if announced > 0 { try target.reserve(from: 0, count: announced) }
             var buffer = [UInt8](repeating: 0, count: 256 * 1024)
             var size = 0
             while true {
@@ -178,6 +179,7 @@ public struct ArtifactVerifier {
                 expectation.digest?.add(bytes)
                 try target.write(bytes)
                 size += count
+                guard size <= sizeLimit else { throw VerificationFailure(tooLong) }
             }
             try target.synchronize()
             try expectation.verify()

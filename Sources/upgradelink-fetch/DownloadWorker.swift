@@ -49,7 +49,7 @@ struct DownloadWorker {
     private func fetchSidecar(_ verifier: ArtifactVerifier) throws -> [UInt8]? {
         guard let url = try verifier.sidecarURL(for: offer) else { return nil }
         let client = HTTPClient(job.connection, cancellation: cancellation)
-        let reply = try client.get(url, limit: ArtifactVerifier.maximumSidecarBytes)
+        let reply = try client.get(url, limit: maximumSidecarBytes)
         guard reply.status == 200 else { throw DownloadFailure.status(reply) }
         return reply.body
     }

@@ -14,7 +14,7 @@ if CommandLine.arguments.dropFirst().contains(where: { $0 == "--help" || $0 == "
 }
 ProcessGuard.ignoreBrokenPipes()
 umask(0o077)
-guard let request = try? JSONLine.readRequest(), let job = try? JSONLine.decode(FetchJob.self, from: request) else {
+guard let (job, file) = readJob() else {
     Environment.printError("upgradelink-fetch: no job on standard input; upgradelinkd starts this program")
     exit(64)
 }
@@ -25,8 +25,11 @@ case .ask:
     // A request that is on its way may spend a counter on the server: its answer is waited for and stored, even if the
     // agent is gone. Its time limits bound it.
     signal(SIGTERM, SIG_IGN)
-case .report, .digest, .adopt:
+case .report, .digest:
     ProcessGuard.onAbandoned { cancellation.cancel() }
+case .adopt:
+    // Nothing it does can be left half done: the file gets its name once it is genuine.
+    ProcessGuard.onAbandoned { exit(1) }
 case .download(let job):
     speedLimit.set(job.speedLimit)
     let limit = speedLimit
@@ -42,6 +45,16 @@ switch job {
 case .ask(let job): JSONLine.send(FetchReport.asked(APIWorker(cancellation).ask(job)))
 case .report(let job): JSONLine.send(FetchReport.reported(APIWorker(cancellation).report(job)))
 case .download(let job): JSONLine.send(FetchReport.downloaded(DownloadWorker(job, speedLimit, cancellation).run()))
-case .adopt(let job): JSONLine.send(FetchReport.adopted(AdoptWorker(job).run()))
+case .adopt(let job): JSONLine.send(FetchReport.adopted(AdoptWorker(job, file).run()))
 case .digest(let text): JSONLine.send(FetchReport.digest(sha256(text)))
+}
+
+/// A job that comes with a file comes through a socket.
+func readJob() -> (FetchJob, OpenFile?)? {
+    guard let input = LocalSocket.standardInput else {
+        guard let line = try? JSONLine.readRequest() else { return nil }
+        return (try? JSONLine.decode(FetchJob.self, from: line)).map { ($0, nil) }
+    }
+    guard let (line, file) = try? input.receiveLine(limit: maximumMessageBytes, within: 10) else { return nil }
+    return (try? JSONLine.decode(FetchJob.self, from: line)).map { ($0, file) }
 }

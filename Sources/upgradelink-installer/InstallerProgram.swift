@@ -7,43 +7,44 @@ import Verification
 /// Wires the installer to this box: its configuration, its keys and its version come from the operator's files, not from
 /// the request.
 struct InstallerProgram {
-    private let root: String
-    private let folder: String
+    private let installer: Installer
     private let lock: FolderLock
 
-    init(root: String) throws {
-        self.root = root
-        folder = "\(try Self.settings(root).stateFolder)/installer"
+    /// - Parameter report: hears how it goes.
+    init(root: String, report: @escaping @Sendable (InstallReport) -> Void) throws {
+        let settings = { @Sendable () throws(ConfigurationError) in
+            try Settings.load(root: root, environment: Environment.current)
+        }
+        let folder = try settings().installerFolder
         try Files.createFolder(folder)
-        // Another installer may still be at work for an agent that is gone: its result is this one's too.
+        // Another installer may still be at work: its result is this one's too.
         lock = try FolderLock(folder, waits: true)
-    }
-
-    private static func settings(_ root: String) throws(ConfigurationError) -> Settings {
-        try Settings.load(root: root, environment: Environment.current)
-    }
-
-    func run(_ request: InstallRequest) async throws -> InstallResult {
-        let root = root
-        let installer = try Installer(
+        installer = try Installer(
             folder: folder, bootID: try Clock.bootID(),
             .init(
-                settings: { InstallSettings(try Self.settings(root)) },
+                settings: { InstallSettings(try settings()) },
                 installedVersion: {
                     do throws(ConfigurationError) {
-                        return try Self.settings(root).device.version.read()
+                        return try settings().device.version.read()
                     } catch {
                         return .unknown("\(error)")
                     }
                 },
-                verify: { artifact, offer, destination in
-                    let settings = try Self.settings(root)
+                verify: { file, job, destination in
+                    let settings = try settings()
                     return try ArtifactVerifier(settings.verification).copy(
-                        artifact, of: offer, devModelKey: settings.device.devModelKey, to: destination)
+                        file, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer,
+                        devModelKey: settings.device.devModelKey, sizeLimit: settings.download.sizeLimit,
+                        to: destination)
                 },
-                report: { JSONLine.send($0) }))
-        return try await installer.handle(request)
+                report: report))
     }
+
+    func run(_ message: InstallMessage, _ artifact: OpenFile?) async throws -> InstallResult {
+        try await installer.handle(message, artifact: artifact)
+    }
+
+    func resumePending() async throws -> InstallResult? { try await installer.resumePending() }
 }
 
 extension InstallSettings {
@@ -52,6 +53,11 @@ extension InstallSettings {
         self.init(
             module: install.module, moduleFolders: install.folders, fileName: install.fileName, files: install.files,
             metaData: install.metaData, timeout: install.timeout, timeouts: install.timeouts,
-            rebootCommand: install.rebootCommand, devModelKey: settings.device.devModelKey)
+            rebootCommand: install.rebootCommand, urlKey: settings.device.urlKey,
+            appointVersionCode: settings.device.appointVersionCode, devModelKey: settings.device.devModelKey,
+            sizeLimit: settings.download.sizeLimit,
+            health: HealthCheck(
+                program: install.healthProgram, units: install.healthUnits, timeLimit: install.healthTimeout),
+            needsNetwork: install.needsNetwork)
     }
 }

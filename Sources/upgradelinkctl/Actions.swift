@@ -98,11 +98,20 @@ struct Install: AgentCommand {
     var file: String
 
     func run(_ agent: AgentClient) async throws {
-        guard let path = Files.absolutePath(file) else {
-            complain("\(file): \(String(cString: strerror(errno)))")
+        // Handed over open: the agent, which has few rights, need not be able to find it.
+        let files: [OpenFile]
+        do throws(SystemError) {
+            files = [
+                try OpenFile(file, O_RDONLY | O_NONBLOCK), try OpenFile(file + ".minisig", O_RDONLY | O_NONBLOCK),
+            ]
+        } catch {
+            complain("\(error)")
             throw ExitCode(EX_NOINPUT)
         }
-        let code = try agent.call("InstallFile", .string(path), timeout: 86_400).first?.number ?? 0
+        let descriptors = files.map { BusValue.descriptor($0.descriptor) }
+        let answer = try agent.call("InstallDescriptor", descriptors[0], descriptors[1], timeout: 86_400)
+        withExtendedLifetime(files) {}
+        let code = answer.first?.number ?? 0
         say("Version \(code) is genuine, and on its way: upgradelinkctl status --watch")
     }
 }

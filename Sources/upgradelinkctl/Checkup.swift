@@ -7,6 +7,7 @@ import UpdateCore
 /// The doctor's checks.
 struct Checkup {
     let settings: Settings
+    let credentials: Credentials
     let programs: String
 
     /// Beside this program where it was built, else in `../lib/upgradelinkd` where it was installed.
@@ -88,7 +89,7 @@ struct Checkup {
             devKey: settings.device.devKey)
         let job = FetchJob.ask(
             AskJob(
-                server: settings.server, credentials: settings.credentials, question: question, serverClock: nil,
+                server: settings.server, credentials: credentials, question: question, serverClock: nil,
                 inbox: "/dev/null/nothing-is-granted"))
         let path = "\(programs)/upgradelink-fetch"
         var report: AskReport?

@@ -26,14 +26,16 @@ struct Doctor: AsyncParsableCommand {
             say(finding.line)
         }
         let settings: Settings
+        let credentials: Credentials
         do throws(ConfigurationError) {
-            settings = try Settings.load(root: root, environment: Environment.current)
+            (settings, credentials) = try Settings.loadWithCredentials(root: root, environment: Environment.current)
             tell(.well("configuration", settings.warnings.first ?? "right"))
         } catch {
             tell(.ill("configuration", "\(error)", "mend it, then run upgradelinkd --check-config"))
             throw ExitCode(1)
         }
-        let checkup = Checkup(settings: settings, programs: programs ?? Checkup.defaultPrograms)
+        let checkup = Checkup(
+            settings: settings, credentials: credentials, programs: programs ?? Checkup.defaultPrograms)
         tell(checkup.version)
         tell(checkup.keys)
         tell(checkup.clock)

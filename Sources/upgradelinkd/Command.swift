@@ -29,4 +29,11 @@ struct Command: ParsableCommand {
     @Option(
         name: .long, help: ArgumentHelp("Where upgradelink-fetch and upgradelink-installer are.", valueName: "folder"))
     var programs: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Reach the installer through this socket, on which systemd starts it as root, instead of starting it.",
+            valueName: "path"))
+    var installerSocket: String?
 }

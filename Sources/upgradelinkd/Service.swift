@@ -18,7 +18,8 @@ enum Service {
         if command.checkConfig { check(command.root, environment) }
         startLogging(environment, level: command.debug ? .debug : .info)
         let installation = Agent.Installation(
-            root: command.root, programs: command.programs ?? programsFolder(), environment: environment)
+            root: command.root, programs: command.programs ?? programsFolder(),
+            installerSocket: command.installerSocket, environment: environment)
         Task {
             do throws(Agent.StartFailure) {
                 let agent = try await Agent(installation)
@@ -35,7 +36,7 @@ enum Service {
 
     private static func check(_ root: String, _ environment: [String: String]) -> Never {
         do throws(ConfigurationError) {
-            let settings = try Settings.load(root: root, environment: environment)
+            let (settings, _) = try Settings.loadWithCredentials(root: root, environment: environment)
             settings.warnings.forEach { print("warning: \($0)") }
             print("The configuration is right.")
             exit(0)

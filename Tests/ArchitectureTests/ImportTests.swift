@@ -13,7 +13,7 @@ import Testing
             "UpdateCore", "CHost", "Glibc", "Dispatch", "Synchronization", "FoundationEssentials", "Subprocess",
             "SystemPackage",
         ],
-        "Configuration": ["UpdateCore", "Host", "FoundationEssentials", "TOMLKit"],
+        "Configuration": ["UpdateCore", "Host", "Glibc", "FoundationEssentials", "TOMLKit"],
         "Fetch": ["UpdateCore", "Host", "CCurl", "Glibc", "Synchronization", "FoundationEssentials"],
         "Verification": ["UpdateCore", "Host", "CCrypto", "Glibc", "FoundationEssentials"],
         "Installation": ["UpdateCore", "Host", "Verification", "Synchronization", "FoundationEssentials"],

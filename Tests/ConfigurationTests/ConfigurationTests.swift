@@ -29,8 +29,14 @@ import UpdateCore
     private func load(
         _ text: String? = nil, _ environment: [String: String] = [:]
     ) throws(ConfigurationError) -> Settings {
+        try loadBoth(text, environment).settings
+    }
+
+    private func loadBoth(
+        _ text: String?, _ environment: [String: String]
+    ) throws(ConfigurationError) -> (settings: Settings, credentials: Credentials) {
         do { try root.write("etc/upgradelinkd/upgradelinkd.toml", text ?? minimal) } catch { Issue.record("\(error)") }
-        return try Settings.load(root: root.path, environment: environment)
+        return try Settings.loadWithCredentials(root: root.path, environment: environment)
     }
 
     private func complaint(_ text: String, _ environment: [String: String] = [:]) -> String {
@@ -114,7 +120,7 @@ import UpdateCore
             ),
             (
                 "[install]\nrebootCommand = [\"reboot\"]",
-                "install.rebootCommand: allowed is an absolute path and its arguments"
+                "install.rebootCommand: found [\"reboot\"], allowed is an absolute path and its arguments, a text each"
             ),
             ("[poll]\nbackOffBase = \"2h\"", "poll.backOffBase: found 2 h, allowed is at most poll.backOffCap, 1 h"),
             ("[state]\nfolder = 2020-01-01", "state.folder: found the date or time "),
@@ -134,7 +140,7 @@ import UpdateCore
     @Test func whatIsMissingIsNamedWithItsRemedy() {
         #expect(
             complaint("")
-                == "\(Self.main): credentials.accessKey: missing; set it here, or credentials.accessKeyFile, or LoadCredential=accessKey: in the unit"
+                == "\(Self.main): credentials.accessKey: missing; set it here, or put it into /etc/credstore/upgradelinkd.accessKey, or set credentials.accessKeyFile"
         )
         #expect(
             complaint("[credentials]\naccessKey = \"a\"\nsecretKey = \"b\"")
@@ -180,14 +186,36 @@ import UpdateCore
         let file = try root.write("secret", "  s2  \n")
         let environment = ["CREDENTIALS_DIRECTORY": "\(root.path)/credentials"]
         let device = "[device]\nurlKey = \"k\"\nversionCode = 1\n[verification]\nkeysFolder = \"/\"\n"
-        let first = try load(device, environment)
+        let first = try loadBoth(device, environment)
         #expect(first.credentials == Credentials(accessKey: "from-systemd", secretKey: Secret("s1")))
-        let second = try load(device + "[credentials]\nsecretKeyFile = \"\(file)\"", environment)
+        let second = try loadBoth(device + "[credentials]\nsecretKeyFile = \"\(file)\"", environment)
         #expect(second.credentials.secretKey.value == "s2")
         #expect(
             complaint(device + "[credentials]\nsecretKeyFile = \"/nonexistent\"", environment).contains(
                 "credentials.secretKeyFile: cannot open /nonexistent"))
         #expect(complaint(device + "[credentials]\nsecretKeyFile = \"/dev/null\"", environment).contains("is empty"))
+    }
+
+    /// The installer has no use for the keys, and is not given them.
+    @Test func withoutTheKeysTheRestCanBeRead() throws {
+        try root.write(
+            "etc/upgradelinkd/upgradelinkd.toml", minimal.replacing(/(accessKey|secretKey) = .*\n/, with: ""))
+        #expect(try Settings.load(root: root.path, environment: [:]).device.urlKey == "box")
+    }
+
+    @Test func healthChecksAndTheInstallersFolder() throws {
+        let settings = try load(minimal + "[install]\nhealthUnits = [\"player.service\"]\n[state]\nfolder = \"/s\"")
+        #expect(settings.install.healthUnits == ["player.service"])
+        #expect(settings.installerFolder == "/s/installer")
+        #expect(try load(minimal).installerFolder == "/var/lib/upgradelink-installer")
+        #expect(
+            complaint(minimal + "[install]\nhealthUnits = [\"--now\"]")
+                == "\(Self.main): install.healthUnits: found \"--now\", allowed are names of units, such as \"player.service\""
+        )
+        #expect(
+            complaint(minimal + "[install]\nhealthProgram = [\"check\"]")
+                == "\(Self.main): install.healthProgram: found [\"check\"], allowed is an absolute path and its arguments, a text each"
+        )
     }
 
     @Test func aSecretThatOthersCanReadIsWarnedAbout() throws {

@@ -1,7 +1,11 @@
+import Glibc
 import Host
+import Simulator
 import TestSupport
 import Testing
 import UpdateCore
+
+@testable import upgradelink_installer
 
 /// The states a module goes through, read off a module that writes them down: each row is one of Mender's own state
 /// machine tests, with the chain of states that their protocol has for it.
@@ -147,11 +151,11 @@ import UpdateCore
         }
         #expect(!box.box.scratch.exists("state/installer/tree"), "the file tree is cleaned up")
         // Asked again, the installer tells the same end and does nothing.
-        let again = try await box.box.run(.install(order))
+        let again = await box.box.run(.install(order))
         #expect(again.result == result)
         #expect(again.states.isEmpty)
-        #expect(try await box.box.run(.resume(1)).result == result)
-        #expect(try await box.box.run(.resume(2)).result == .unknown)
+        #expect(await box.box.run(.resume(1)).result == result)
+        #expect(await box.box.run(.resume(2)).result == .unknown)
     }
 
     @Test func eachStateHasItsTimeLimit() async throws {
@@ -168,14 +172,14 @@ import UpdateCore
 
     @Test func outputGoesToWhoeverAsked() async throws {
         let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
-        let run = try await box.box.run(.install(try await box.box.order(1, version: 2, artifact: "artifact-file")))
+        let run = await box.box.run(.install(try await box.box.order(1, version: 2, artifact: "artifact-file")))
         #expect(run.output.contains("saying ArtifactInstall") && run.output.contains("shouting ArtifactInstall"))
         #expect(run.states.first == "verification")
     }
 
     @Test func theFileTreeIsTheProtocols() async throws {
         let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
-        _ = try await box.box.run(.install(try await box.box.order(1, version: 2, artifact: "artifact-file")))
+        _ = await box.box.run(.install(try await box.box.order(1, version: 2, artifact: "artifact-file")))
         let seen = try box.box.scratch.read("control/tree")
         for line in [
             "./version 3", "./current_artifact_name box-1", "./current_artifact_group ",
@@ -199,39 +203,98 @@ import UpdateCore
         let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
         let order = try await box.box.order(1, version: 2, artifact: "artifact-file")
         try box.box.scratch.write("artifact-file", "forged content\n")
-        #expect(try await box.box.run(.install(order)).result == .refused("its content is not what was signed"))
+        #expect(await box.box.run(.install(order)).result == .refused("its content is not what was signed"))
         #expect(!box.box.scratch.exists("control/log"), "no module ran")
         var other = order
         other.id = 2
-        other.artifact.path = "relative"
-        #expect(try await box.box.run(.install(other)).result == .refused("its artifact has no absolute path"))
+        other.artifact.path = "/nonexistent"
+        guard case .refused(let reason) = await box.box.run(.install(other)).result else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(reason == "its file is lost: cannot open /nonexistent: No such file or directory")
+    }
+
+    /// A hostile agent gets nothing but a properly signed, newer artifact of this application installed.
+    @Test func whatTheAgentAsksForIsCheckedAgain() async throws {
+        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed)).box
+        try box.scratch.write("version", "VERSION_CODE=5\n")
+        func refusal(of job: InstallJob, _ path: String) async throws -> String? {
+            let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
+            let message = try JSONLine.encode(InstallMessage.install(job))
+            var result: InstallResult?
+            _ = await Worker(
+                "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path], timeLimit: .seconds(20)
+            ).run(message, passing: file) { line in
+                if case .finished(let value)? = try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
+                    result = value
+                }
+            }
+            guard case .refused(let reason)? = result else { return nil }
+            return reason
+        }
+        func job(_ version: Int, urlKey: String = InstallerBox.urlKey, sidecar: String) throws -> InstallJob {
+            InstallJob(
+                id: version, offer: Offer(file: "/x", urlKey: urlKey, versionCode: version), sidecar: sidecar)
+        }
+        let path = "\(box.scratch.path)/artifact-file"
+        try await box.publisher.sign(path, comment: "urlKey=box versionCode=6")
+        let good = try box.scratch.read("artifact-file.minisig")
+        #expect(
+            try await refusal(of: job(5, sidecar: good), path)
+                == "versionCode 5 is not above the installed 5; a downgrade needs device.appointVersionCode")
+        #expect(
+            try await refusal(of: job(6, urlKey: "../../etc", sidecar: good), path)
+                == "it is for another application than device.urlKey")
+        #expect(
+            try await refusal(of: job(7, sidecar: good), path) == "it was signed for versionCode 6, and 7 is wanted")
+        #expect(
+            try await refusal(of: job(8, sidecar: good + String(repeating: "x", count: 20_000)), path)
+                == "its signature file is too long")
+        mkfifo("\(box.scratch.path)/pipe", 0o600)
+        for hostile in ["\(box.scratch.path)/pipe", "/dev/zero", box.scratch.path] {
+            #expect(try await refusal(of: job(6, sidecar: good), hostile) == "it is not a regular file")
+        }
+        #expect(!box.scratch.exists("control/log"), "no module ran")
+    }
+
+    /// Nothing comes of a connection without a request, of one from a pipe, or of one by somebody else.
+    @Test func onlyTheAgentAndRootAreHeard() async throws {
+        let box = try await InstallerBox(install: "")
+        let installer = "\(programsFolder)/upgradelink-installer"
+        let piped = await Worker(installer, ["--root", box.scratch.path], timeLimit: .seconds(20))
+            .run(Array("{}\n".utf8)) { _ in }
+        #expect(piped == .exited(64))
+        #expect(Door.admits(0) && Door.admits(geteuid()))
+        #expect(!Door.admits(65_534))
     }
 
     @Test func aMissingModuleIsNamed() async throws {
         let box = try await InstallerBox(install: "module = \"absent\"\nmoduleFolders = [\"@BOX@/modules\"]")
         try box.scratch.write("artifact-file", "x")
-        let result = try await box.run(.install(try await box.order(1, version: 2, artifact: "artifact-file"))).result
-        guard case .refused(let line)? = result else {
+        let result = await box.run(.install(try await box.order(1, version: 2, artifact: "artifact-file"))).result
+        guard case .refused(let line) = result else {
             Issue.record("\(String(describing: result))")
             return
         }
         #expect(line.contains("there is no update module \"absent\"") && line.contains("install.module"))
     }
 
-    @Test(arguments: ["", "{}", "not json", "{\"install\":{}}", String(repeating: "x", count: 300_000)])
+    @Test(arguments: [
+        "", "{}", "not json", "{\"install\":{}}", "{\"resume\":{\"_0\":\"x\"}}", String(repeating: "x", count: 300_000),
+    ])
     func nonsenseAtTheDoorIsTurnedAway(text: String) async throws {
         let box = try await InstallerBox(install: "")
         let end = await Worker(
             "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path], timeLimit: .seconds(20)
-        )
-        .run(Array("\(text)\n".utf8)) { _ in }
+        ).run(Array("\(text)\n".utf8), passing: try OpenFile("/dev/null", O_RDONLY)) { _ in }
         #expect(end == .exited(64))
     }
 
     @Test func aDamagedRecordIsSetAside() async throws {
         let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
-        try box.box.scratch.write("state/installer/installation.json", "{\"order\":")
-        #expect(try await box.box.run(.resume(1)).result == .unknown)
+        try box.box.scratch.write("state/installer/installation.json", "{\"job\":")
+        #expect(await box.box.run(.resume(1)).result == .unknown)
         #expect(box.box.scratch.exists("state/installer/installation.json.damaged"))
     }
 }

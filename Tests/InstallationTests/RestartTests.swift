@@ -1,3 +1,4 @@
+import Glibc
 import Host
 import Simulator
 import Synchronization
@@ -19,7 +20,38 @@ import Verification
                 .init(name: "", reboot: "Automatic", fails: fails, chain: "", result: .committed))
         }
 
-        func boot(_ id: String, _ request: InstallRequest, reboot: String? = nil) async throws -> InstallResult {
+        func boot(
+            _ id: String, _ request: InstallRequest, reboot: String? = nil, health: HealthCheck = HealthCheck()
+        ) async throws -> InstallResult {
+            let (message, artifact) = try open(request)
+            return try await installer(id, reboot, health).handle(message, artifact: artifact)
+        }
+
+        /// What the box does by itself when it starts.
+        func start(
+            _ id: String, reboot: String? = nil, health: HealthCheck = HealthCheck()
+        ) async throws
+            -> InstallResult?
+        {
+            try await installer(id, reboot, health).resumePending()
+        }
+
+        private func open(_ request: InstallRequest) throws -> (InstallMessage, OpenFile?) {
+            switch request {
+            case .resume(let id): return (.resume(id), nil)
+            case .restart(let id): return (.restart(id), nil)
+            case .install(let order):
+                let sidecar = try order.artifact.sidecarPath.map {
+                    String(decoding: try Files.read($0, limit: 4096), as: UTF8.self)
+                }
+                return (
+                    .install(InstallJob(id: order.id, offer: order.offer, sidecar: sidecar)),
+                    try OpenFile(order.artifact.path, O_RDONLY)
+                )
+            }
+        }
+
+        private func installer(_ id: String, _ reboot: String?, _ health: HealthCheck) throws -> Installer {
             let scratch = scratch
             let key = recorder.box.publisher.publicKey
             let settings = InstallSettings(
@@ -27,8 +59,8 @@ import Verification
                 metaData: "{}",
                 timeout: 20, timeouts: [:],
                 rebootCommand: ["/bin/sh", "-c", reboot ?? "echo SystemReboot >>\(scratch.path)/control/log"],
-                devModelKey: nil)
-            let installer = try Installer(
+                urlKey: InstallerBox.urlKey, devModelKey: nil, health: health)
+            return try Installer(
                 folder: "\(scratch.path)/state/installer", bootID: id,
                 .init(
                     settings: { settings },
@@ -36,13 +68,14 @@ import Verification
                         let text = (try? scratch.read("version")) ?? ""
                         return .known(versionCode: text.contains("2") ? 2 : 1, versionName: nil)
                     },
-                    verify: { artifact, offer, destination in
+                    verify: { file, job, destination in
                         let policy = VerificationPolicy(
                             mode: .minisign, keys: [key], sidecarURL: "{url}.minisig", requireVersionCode: true)
-                        return try ArtifactVerifier(policy).copy(artifact, of: offer, devModelKey: nil, to: destination)
+                        return try ArtifactVerifier(policy).copy(
+                            file, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer, devModelKey: nil,
+                            sizeLimit: .max, to: destination)
                     },
                     report: { _ in }))
-            return try await installer.handle(request)
         }
 
         var chain: String {
@@ -116,12 +149,74 @@ import Verification
         #expect(try boots.chain == "Download Install Rollback Failure Cleanup")
     }
 
+    // MARK: without the agent
+
+    /// After a restart nobody need ask: the box commits what is healthy.
+    @Test func aRestartedBoxCommitsByItself() async throws {
+        let boots = try await Boots()
+        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.start("a") == nil, "there is nothing to go on with")
+        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        #expect(try await boots.start("a") == .needsRestart(isRollback: false), "when to restart is the agent's to say")
+        let marker = "\(boots.scratch.path)/healthy"
+        // It becomes healthy after a while only.
+        let program = ["/bin/sh", "-c", "[ -e \(marker) ] || { touch \(marker); exit 1; }"]
+        #expect(try await boots.start("b", health: HealthCheck(program: program, timeLimit: 60)) == .committed)
+        #expect(try boots.chain == "Download Install VerifyReboot Commit Cleanup")
+        #expect(try await boots.start("c") == nil)
+        #expect(try await boots.boot("c", .resume(1)) == .committed, "the agent hears of it whenever it asks")
+    }
+
+    /// A box that is not healthy goes back, and restarts for it, with nobody there to ask for either.
+    @Test func aRestartedBoxThatIsNotHealthyGoesBackByItself() async throws {
+        let boots = try await Boots()
+        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
+        #expect(
+            try await boots.start("b", reboot: "echo 'inhibited by TV' >&2; exit 1", health: sick)
+                == .restartRefused("inhibited by TV"))
+        #expect(try await boots.start("b", health: sick) == .restarting)
+        guard case .rolledBack(let reason)? = try await boots.start("c") else {
+            Issue.record("not rolled back")
+            return
+        }
+        #expect(reason == "the box is not healthy after 1 s: /bin/false: exit status 1")
+        #expect(
+            try boots.chain
+                == "Download Install VerifyReboot Rollback SystemReboot VerifyRollbackReboot Failure Cleanup")
+    }
+
+    /// A version whose health check brings the box down each time is not checked for ever.
+    @Test func aHealthCheckThatIsInterruptedAgainAndAgainHasFailed() throws {
+        var record = InstallRecord(job: InstallJob(id: 1, offer: try InstallerBox.offer(2), sidecar: nil), bootID: "0")
+        record.step = .checkHealth
+        record.needsReboot = .automatic
+        for boot in 1...3 {
+            record.resume(bootID: "\(boot)")
+            #expect(record.step == .checkHealth)
+        }
+        record.resume(bootID: "4")
+        #expect(record.step == .askSupportsRollback)
+    }
+
+    /// The artifact went with the agent: nothing was begun, and whoever has it orders anew.
+    @Test func anInstallationThatStoppedBeforeItBeganIsForgotten() async throws {
+        let boots = try await Boots()
+        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
+        let record = InstallRecord(job: InstallJob(id: 1, offer: order.offer, sidecar: nil), bootID: "a")
+        try boots.scratch.write(
+            "state/installer/installation.json", String(decoding: try JSONLine.encode(record), as: UTF8.self))
+        #expect(try await boots.start("b") == .unknown)
+        #expect(try await boots.start("b") == nil)
+        #expect(try await boots.boot("b", .install(order)) == .needsRestart(isRollback: false))
+    }
+
     /// A state that brings the box down each time it is entered does not do so for ever.
     @Test(arguments: [ModuleState.rollback, .verifyRollbackReboot, .failure, .cleanup])
     func aStateThatIsInterruptedAgainAndAgainIsPassedOver(state: ModuleState) async throws {
-        let order = InstallOrder(
-            id: 1, offer: try InstallerBox.offer(2), artifact: Artifact(path: "/x", sidecarPath: nil, size: 0))
-        var record = InstallRecord(order: order, bootID: "0")
+        let job = InstallJob(id: 1, offer: try InstallerBox.offer(2), sidecar: nil)
+        var record = InstallRecord(job: job, bootID: "0")
         record.step = .module(state)
         record.failure = "it failed"
         record.needsReboot = .no
@@ -131,16 +226,15 @@ import Verification
 
     /// Every step has a way on, whatever becomes of it.
     @Test func noOutcomeLeavesTheMachineStuck() throws {
-        let order = InstallOrder(
-            id: 1, offer: try InstallerBox.offer(2), artifact: Artifact(path: "/x", sidecarPath: nil, size: 0))
+        let job = InstallJob(id: 1, offer: try InstallerBox.offer(2), sidecar: nil)
         let outcomes: [StepOutcome] = [
             .succeeded, .failed("no"), .needsReboot(.no), .needsReboot(.yes), .needsReboot(.automatic),
             .supportsRollback(true),
-            .supportsRollback(false),
+            .supportsRollback(false), .noSpace("no"),
         ]
         var chance = SystemRandomNumberGenerator()
         for _ in 0..<3000 {
-            var record = InstallRecord(order: order, bootID: "0")
+            var record = InstallRecord(job: job, bootID: "0")
             var steps = 0
             while record.result == nil {
                 steps += 1

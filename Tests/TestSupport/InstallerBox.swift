@@ -1,4 +1,4 @@
-public import Host
+import Host
 public import Simulator
 public import UpdateCore
 
@@ -54,32 +54,34 @@ public struct InstallerBox: Sendable {
             artifact: Artifact(path: path, sidecarPath: "\(path).minisig", size: 0))
     }
 
-    /// One run of the installer, whether it comes to a result or dies.
+    /// One run of the installer, through the agent's own door; its result is `lost` where it dies.
     public func run(
         _ request: InstallRequest
-    ) async throws -> (result: InstallResult?, states: [String], output: [String], end: ProcessEnd) {
-        var result: InstallResult?
+    ) async -> (result: InstallResult, states: [String], output: [String]) {
         var states: [String] = []
         var output: [String] = []
-        let worker = Worker(
-            "\(programsFolder)/upgradelink-installer", ["--root", scratch.path], timeLimit: .seconds(60))
-        let end = await worker.run(try JSONLine.encode(request)) { line in
-            switch try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
-            case .finished(let value)?: result = value
-            case .state(let name)?: states.append(name)
-            case .output(let text)?: output.append(text)
-            case nil: break
+        let door = InstallerDoor(
+            .program("\(programsFolder)/upgradelink-installer", arguments: ["--root", scratch.path]),
+            timeLimit: .seconds(60))
+        let result = await door.run(request) { report in
+            switch report {
+            case .state(let name): states.append(name)
+            case .output(let text): output.append(text)
+            case .finished: break
             }
         }
-        return (result, states, output, end)
+        return (result, states, output)
     }
 
     /// Runs until there is a result, however often the installer dies in between.
     public func runToTheEnd(_ order: InstallOrder) async throws -> InstallResult? {
         var request = InstallRequest.install(order)
         for _ in 0..<20 {
-            if let result = try await run(request).result { return result }
-            request = .resume(order.id)
+            switch await run(request).result {
+            case .lost: request = .resume(order.id)
+            case .unknown: request = .install(order)
+            case let result: return result
+            }
         }
         return nil
     }

@@ -1,0 +1,118 @@
+import CHost
+public import Glibc
+import UpdateCore
+
+/// One end of a stream socket between two processes of this box (unix(7)): bytes, and open files beside them.
+public final class LocalSocket: Sendable {
+    /// Valid as long as this object lives.
+    public let descriptor: CInt
+
+    /// - Parameter descriptor: an open socket, closed with this object.
+    public init(descriptor: CInt) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    /// Standard input, where that is a socket.
+    public static var standardInput: LocalSocket? {
+        var status = stat()
+        guard fstat(STDIN_FILENO, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return nil }
+        // A copy: standard input itself stays open when this object goes.
+        return LocalSocket(descriptor: fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3))
+    }
+
+    /// Connects to the socket at a path.
+    public convenience init(connectingTo path: String) throws(SystemError) {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            throw SystemError("connect to", path, code: ENAMETOOLONG)
+        }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        self.init(descriptor: try Self.make())
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard result == 0 else { throw SystemError("connect to", path) }
+    }
+
+    private static func make() throws(SystemError) -> CInt {
+        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw SystemError("open", "a socket") }
+        return descriptor
+    }
+
+    /// Two ends that are connected to each other.
+    public static func pair() throws(SystemError) -> (LocalSocket, LocalSocket) {
+        var ends: [CInt] = [-1, -1]
+        guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            throw SystemError("open", "a pair of sockets")
+        }
+        return (LocalSocket(descriptor: ends[0]), LocalSocket(descriptor: ends[1]))
+    }
+
+    /// The user who made the other end.
+    public var peerUser: uid_t {
+        get throws(SystemError) {
+            var user: UInt32 = 0
+            guard upgradelink_peer_user(descriptor, &user) == 0 else { throw SystemError("examine", "the socket") }
+            return user
+        }
+    }
+
+    /// - Parameter file: goes with the first byte; the receiver gets a descriptor of its own to it.
+    public func send(_ bytes: [UInt8], passing file: OpenFile? = nil) throws(SystemError) {
+        var done = 0
+        while done < bytes.count {
+            let passed = done == 0 ? file?.descriptor ?? -1 : -1
+            let count = bytes[done...].withUnsafeBytes {
+                Int(upgradelink_send(descriptor, $0.baseAddress, Int64($0.count), passed))
+            }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw SystemError("write to", "the socket")
+            }
+            done += count
+        }
+    }
+
+    /// Waits for one line, and a file that came with it.
+    ///
+    /// - Parameters:
+    ///   - limit: bytes; a longer line is an EMSGSIZE error.
+    ///   - seconds: a line that is not there by then is an ETIMEDOUT error.
+    /// - Returns: nil where the other end closes before the line ends.
+    public func receiveLine(limit: Int, within seconds: Double) throws(SystemError) -> (line: [UInt8], file: OpenFile?)?
+    {
+        let deadline = Clock.bootTime + seconds
+        var line: [UInt8] = []
+        var file: OpenFile?
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let left: Seconds = deadline - Clock.bootTime
+            var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            let ready = left > 0 ? poll(&waiting, 1, CInt(left * 1000) + 1) : 0
+            if ready < 0, errno == EINTR { continue }
+            guard ready > 0 else { throw SystemError("read", "the socket", code: ready == 0 ? ETIMEDOUT : errno) }
+            var passed: CInt = -1
+            let count = chunk.withUnsafeMutableBytes {
+                Int(upgradelink_receive(descriptor, $0.baseAddress, Int64($0.count), &passed))
+            }
+            if passed >= 0 {
+                // The first counts; what else a caller hands over is closed at once.
+                let received = OpenFile(descriptor: passed, path: "the file that was handed over")
+                file = file ?? received
+            }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw SystemError("read", "the socket")
+            }
+            if count == 0 { return nil }
+            line += chunk[..<count]
+            if let end = line.firstIndex(of: 0x0A) { return (Array(line[..<end]), file) }
+            if line.count > limit { throw SystemError("read", "the socket", code: EMSGSIZE) }
+        }
+    }
+}
