@@ -1,12 +1,16 @@
 #!/bin/sh
 # Installs what is missing for building and testing on Debian: says what it does, and does nothing where nothing is
-# missing.  Usage: dependencies.sh build|test
+# missing.  Usage: dependencies.sh build|release|deb|test
 set -eu
 
 need_swift="6.2"
 build="libcurl4-openssl-dev libssl-dev libsystemd-dev minisign dbus-daemon pkg-config"
-# minisign and tar make the demonstration's artifacts.  For the tests: nginx ends TLS, curl asks the simulated server.
-test="$build nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd libnss-wrapper tzdata"
+# Beside minisign, tar makes the demonstration's artifacts.
+release="libcurl4-openssl-dev libssl-dev libsystemd-dev patchelf binutils"
+deb="$release debhelper lintian"
+# nginx ends TLS, curl asks the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
+test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
+    libnss-wrapper tzdata mmdebstrap man-db"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -33,10 +37,13 @@ swift_is_new_enough() {
     [ -n "$version" ] && [ "$(printf '%s\n%s\n' "$need_swift" "$version" | sort -V | head -n 1)" = "$need_swift" ]
 }
 
+
 case "${1:-build}" in
     build) wanted=$build ;;
+    release) wanted=$release ;;
+    deb) wanted=$deb ;;
     test) wanted=$test ;;
-    *) say "usage: $0 build|test"; exit 64 ;;
+    *) say "usage: $0 build|release|deb|test"; exit 64 ;;
 esac
 
 missing=

@@ -37,7 +37,7 @@ extension Agent {
         if let refusal = refusal(of: .check, state, context()) { return call.fail(BusInterface.error(refusal)) }
         logger.notice("Asked to install \(source.name)")
         let timeLimit = Duration.seconds(settings.download.timeout)
-        Task {
+        Task(priority: .medium) {
             let result: AdoptResult
             switch await source.open() {
             case .success(let (file, signature)):

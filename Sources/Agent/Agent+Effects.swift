@@ -33,7 +33,7 @@ extension Agent {
             return
         }
         let job = settings.askJob(question, credentials, state.serverClock, inbox: store.inboxPath)
-        Task {
+        Task(priority: .medium) {
             var answer: AskReport?
             let end = await FetchWorker(installation).run(.ask(job), timeLimit: settings.requestTimeLimit) { report in
                 switch report {
@@ -50,7 +50,7 @@ extension Agent {
 
     private func send(_ id: Int, _ report: Report) {
         let job = settings.reportJob(report, credentials, state.serverClock, devKey: devKey)
-        Task {
+        Task(priority: .medium) {
             var delivery: Delivery?
             let end = await FetchWorker(installation).run(.report(job), timeLimit: settings.requestTimeLimit) {
                 report in
@@ -64,7 +64,7 @@ extension Agent {
         let before = download
         progress = nil
         var log = ProgressLog()
-        download = Task {
+        download = Task(priority: .medium) {
             // One that was told to stop may still be about to; two must not write to one file.
             await before?.value
             guard !Task.isCancelled else { return }
@@ -103,7 +103,7 @@ extension Agent {
     private func install(_ id: InstallID, _ request: InstallRequest) {
         let door = InstallerDoor(installation.installer, timeLimit: settings.installTimeLimit)
         phase = nil
-        Task {
+        Task(priority: .medium) {
             let result = await door.run(request) { report in
                 switch report {
                 case .state(let name):

@@ -246,7 +246,7 @@ public final class Agent {
 
     private func reload() {
         ServiceManager.reloading()
-        Task {
+        Task(priority: .medium) {
             do throws(ConfigurationError) {
                 let (fresh, keys) = try Settings.loadWithCredentials(
                     root: installation.root, environment: installation.environment)

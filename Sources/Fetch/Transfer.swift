@@ -69,14 +69,27 @@ struct Transfer {
             upgradelink_set_pointer(handle, CURLOPT_ERRORBUFFER, message.baseAddress)
             return try withoutActuallyEscaping(onHead) { onHead throws(Failure) in
                 try withoutActuallyEscaping(onBody) { onBody throws(Failure) in
-                    let receiver = Receiver(onHead, onBody) {
-                        limitSpeed(handle)
+                    var pace = Pace()
+                    let receiver = Receiver(onHead, { take($0, &pace, onBody) }) {
+                        expectSpeed(handle)
                         return !cancellation.isCancelled
                     }
                     return try perform(handle, receiver, body, message)
                 }
             }
         }
+    }
+
+    /// Takes bytes no faster than is allowed.
+    private func take(_ bytes: RawSpan, _ pace: inout Pace, _ onBody: (RawSpan) -> Bool) -> Bool {
+        var rest = bytes
+        while rest.byteCount > 0 {
+            let count = min(rest.byteCount, Pace.piece(of: limits.speedLimit.bytesPerSecond))
+            guard onBody(rest.extracting(first: count)) else { return false }
+            pace.wait(for: count, limits.speedLimit) { !cancellation.isCancelled }
+            rest = rest.extracting(droppingFirst: count)
+        }
+        return true
     }
 
     private func perform(
@@ -127,12 +140,12 @@ struct Transfer {
         upgradelink_set_string(handle, CURLOPT_USERAGENT, "upgradelinkd")
         upgradelink_set_long(handle, CURLOPT_NOSIGNAL, 1)
         upgradelink_set_long(handle, CURLOPT_FOLLOWLOCATION, 0)
-        // libcurl looks at its speed limit between reads only: large ones would never be held back.
+        // A small one keeps a slow download even on the wire too.
         upgradelink_set_long(handle, CURLOPT_BUFFERSIZE, limits.speedLimit.bytesPerSecond > 0 ? 16 * 1024 : 512 * 1024)
         upgradelink_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1)
         upgradelink_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(limits.connectTimeout))
         upgradelink_set_long(handle, CURLOPT_TIMEOUT_MS, milliseconds(limits.totalTimeout))
-        limitSpeed(handle)
+        expectSpeed(handle)
         upgradelink_set_long(handle, CURLOPT_LOW_SPEED_TIME, Int(limits.lowSpeedTime))
         upgradelink_set_long(handle, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
         let files: [(CURLoption, String?)] = [
@@ -142,10 +155,9 @@ struct Transfer {
         for case (let option, let value?) in files { upgradelink_set_string(handle, option, value) }
     }
 
-    private func limitSpeed(_ handle: UnsafeMutableRawPointer) {
+    /// A limit on speed must not look like a slow server.
+    private func expectSpeed(_ handle: UnsafeMutableRawPointer) {
         let limit = limits.speedLimit.bytesPerSecond
-        upgradelink_set_offset(handle, CURLOPT_MAX_RECV_SPEED_LARGE, curl_off_t(limit))
-        // A limit on speed must not look like a slow server.
         upgradelink_set_long(
             handle, CURLOPT_LOW_SPEED_LIMIT, limit > 0 ? min(limits.lowSpeed, limit / 2) : limits.lowSpeed)
     }

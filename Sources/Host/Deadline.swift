@@ -15,7 +15,7 @@ final class Deadline: Sendable {
     init(_ limit: Duration) { self.limit = limit }
 
     func start(_ send: @escaping @Sendable (CInt) -> Void) {
-        let timer = Task { [limit] in
+        let timer = Task(priority: .medium) { [limit] in
             do {
                 try await Task.sleep(for: limit)
                 state.withLock { $0.passed = true }

@@ -6,7 +6,7 @@ import Synchronization
 final class LineReader: Sendable {
     private let descriptor: CInt
     private let limit: Int
-    private let queue = DispatchQueue(label: "lines")
+    private let queue = DispatchQueue(label: "lines", qos: .default)
     /// Dispatch sources may be used from any thread (dispatch_source_create(3)); their Swift type does not say so.
     nonisolated(unsafe) private let source: any DispatchSourceRead
     private let rest = Mutex<[UInt8]>([])

@@ -15,7 +15,7 @@ public enum ProcessGuard {
         onLine: @escaping @Sendable ([UInt8]) -> Void = { _ in }, _ action: @escaping @Sendable () -> Void
     ) {
         signal(SIGTERM, SIG_IGN)
-        let queue = DispatchQueue(label: "abandoned")
+        let queue = DispatchQueue(label: "abandoned", qos: .default)
         let termination = DispatchSource.makeSignalSource(signal: SIGTERM, queue: queue)
         termination.setEventHandler(handler: action)
         termination.activate()

@@ -15,7 +15,7 @@ struct SocketWorker: Sendable {
         // The process gets copies, which are closed here once it runs; the original goes with this function.
         let input = dup(theirs.descriptor)
         let output = dup(theirs.descriptor)
-        return (mine, Task { await run(input, output) })
+        return (mine, Task(priority: .medium) { await run(input, output) })
     }
 
     private func run(_ input: CInt, _ output: CInt) async -> ProcessEnd {
@@ -75,7 +75,7 @@ extension LocalSocket {
         let reader = LineReader(
             descriptor: dup(descriptor), limit: maximumLineLength, onEnd: { continuation.finish() }
         ) { continuation.yield($0) }
-        let timer = Task {
+        let timer = Task(priority: .medium) {
             try await Task.sleep(for: timeLimit)
             continuation.finish()
         }

@@ -69,7 +69,7 @@ public struct Worker: Sendable {
                 limit.start { signal in try? execution.send(signal: .init(rawValue: signal)) }
                 let writer = execution.standardInputWriter
                 _ = try? await writer.write(request)
-                let telling = Task {
+                let telling = Task(priority: .medium) {
                     for await message in messages ?? AsyncStream(unfolding: { nil }) {
                         _ = try? await writer.write(message)
                     }

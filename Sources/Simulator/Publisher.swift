@@ -33,7 +33,8 @@ public struct Publisher: Sendable {
         let content = "\(folder)/content-\(versionCode)"
         try Files.createFolder(content)
         try Files.replace(
-            "\(content)/version", with: Array("VERSION=v\(versionCode)\nVERSION_CODE=\(versionCode)\n".utf8))
+            "\(content)/version", with: Array("VERSION=v\(versionCode)\nVERSION_CODE=\(versionCode)\n".utf8),
+            mode: 0o644)
         try await execute("sh", ["-c", "head -c \(ballast) /dev/urandom >ballast"], in: content)
         try await execute("tar", ["-cf", file, "-C", content, "version", "ballast"], in: folder)
         try await sign(file, comment: signed ?? "urlKey=\(urlKey) versionCode=\(versionCode)")

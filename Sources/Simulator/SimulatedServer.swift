@@ -132,6 +132,9 @@ public final class SimulatedServer: Sendable {
             struct Details: Decodable {
                 var devKey: String?
                 var versionCode: Int?
+                var downloadVersionCode: Int?
+                var upgradeVersionCode: Int?
+                var code: Int?
             }
             var devKey: String?
             var versionCode: Int?
@@ -146,7 +149,10 @@ public final class SimulatedServer: Sendable {
             body: String(decoding: body, as: UTF8.self), time: Date())
         await backend.record(record)
         let who = record.device.isEmpty ? "" : " \(record.device)"
-        let what = fields?.eventType.map { " \($0)" } ?? (record.versionCode > 0 ? " runs \(record.versionCode)" : "")
+        var what = fields?.eventType.map { " \($0)" } ?? (record.versionCode > 0 ? " runs \(record.versionCode)" : "")
+        if let details = fields?.eventData, let version = details.upgradeVersionCode ?? details.downloadVersionCode {
+            what += " of \(version): \(details.code ?? -1)"
+        }
         let range = headers["range"].map { " \($0)" } ?? ""
         log(
             "\(request.method.rawValue) \(request.path)\(range)\(who)\(what) → HTTP \(reply.status)"

@@ -9,7 +9,7 @@ extension Machine {
             log(.consentWanted(work.offer))
             announceConsent(work)
         } else if work.offer.isLocalFile, work.artifact == nil {
-            state.lastError = "\(work.offer.title): the file is no longer there; give it again"
+            state.lastError = "the file of \(work.offer.title) is no longer there; give it again"
             end(work, .gone, "the file is no longer there")
         } else if hold(work) != nil {
             hold(work, as: .ready)
@@ -71,7 +71,7 @@ extension Machine {
             begin(work)
         case .gone(let reason):
             end(work, .gone, reason)
-            state.lastError = "\(work.offer.title) cannot be had: \(reason)"
+            state.lastError = "the offered \(work.offer.title) cannot be had: \(reason)"
             log(.gone(work.offer, reason))
             report(.download(running: runningCode, version: versionCode, code: Report.Code.gone))
         case .refused(let reason):
@@ -107,7 +107,7 @@ extension Machine {
     mutating func failed(_ work: Work, _ result: Attempt.Result, _ reason: String) {
         record(work, result, reason)
         state.countFailure(of: work.offer.versionCode, reason)
-        state.lastError = "\(work.offer.title): \(reason)"
+        state.lastError = "the update to \(work.offer.title) failed: \(reason)"
         let failures = state.failures(of: work.offer.versionCode)
         guard failures < policy.maximumAttempts else {
             end(work, nil, "")

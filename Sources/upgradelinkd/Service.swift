@@ -20,7 +20,7 @@ enum Service {
         let installation = Agent.Installation(
             root: command.root, programs: command.programs ?? programsFolder(),
             installerSocket: command.installerSocket, environment: environment)
-        Task {
+        Task(priority: .medium) {
             do throws(Agent.StartFailure) {
                 let agent = try await Agent(installation)
                 self.agent = agent

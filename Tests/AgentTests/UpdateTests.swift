@@ -173,7 +173,7 @@ import UpdateCore
         var version = try await box.publish(2)
         version.file = "absent"
         _ = try await play([version], changes: "[poll]\ninterval = \"1h\"") { agent, server async throws in
-            #expect(await agent.says("V2 (code 2) cannot be had: HTTP 404"))
+            #expect(await agent.says("The offered v2 (code 2) cannot be had: HTTP 404"))
             #expect(
                 await eventually { await server.reports("app_upgrade_download").first?.contains("\"code\":2,") == true }
             )

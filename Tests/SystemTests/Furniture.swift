@@ -1,0 +1,114 @@
+import Glibc
+import Host
+import Simulator
+import TestSupport
+
+/// What stands in a container: a box that runs version 1 of `/opt/player`, and a server beside it.
+struct Furniture: Sendable {
+    let container: Container
+    private let scratch: Scratch
+    private let publisher: Publisher
+
+    init(_ container: Container, versions: [(code: Int, type: Int)] = [], ballast: Int = 500_000) async throws {
+        self.container = container
+        scratch = try Scratch()
+        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+        try Files.createFolder("\(container.root)/srv")
+        for version in versions {
+            try await publisher.release(
+                "\(container.root)/srv/v\(version.code)", urlKey: "box", versionCode: version.code, ballast: ballast)
+        }
+        try offer(versions)
+        try container.write(
+            "etc/systemd/system/sim.service",
+            """
+            [Service]
+            ExecStart=/usr/local/bin/upgradelink-sim serve /srv/sim.toml
+            StandardOutput=append:/srv/sim.log
+            [Install]
+            WantedBy=multi-user.target
+            """)
+        try container.write("opt/player.versions/one/version", "VERSION=v1\nVERSION_CODE=1\n")
+        symlink("/opt/player.versions/one", "\(container.root)/opt/player")
+        // The keys are root's alone: systemd hands them over.
+        try container.write("etc/credstore/upgradelinkd.accessKey", "ak\n", mode: 0o600)
+        try container.write("etc/credstore/upgradelinkd.secretKey", "sk\n", mode: 0o600)
+        try configure()
+    }
+
+    /// The versions that the server has from its next start on; files stay where they are.
+    func offer(_ versions: [(code: Int, type: Int)]) throws {
+        let entries = versions.map { version in
+            """
+            [[applications.versions]]
+            versionCode = \(version.code)
+            versionName = "v\(version.code)"
+            file = "v\(version.code)"
+            upgradeType = \(version.type)
+
+            """
+        }
+        try container.write(
+            "srv/sim.toml",
+            """
+            folder = "/srv"
+            [[keys]]
+            accessKey = "ak"
+            secretKey = "sk"
+            [[applications]]
+            urlKey = "box"
+            \(entries.joined())
+            """)
+    }
+
+    func configure(module: String = "directory", install: String = "", more: String = "") throws {
+        try container.write(
+            "etc/upgradelinkd/upgradelinkd.toml",
+            """
+            verification.keys = ["\(publisher.publicKey)"]
+            [server]
+            url = "http://127.0.0.1:8480"
+            [device]
+            urlKey = "box"
+            devKey = "d1"
+            versionFile = "/opt/player/version"
+            [poll]
+            splay = "1s"
+            backOffBase = "1s"
+            backOffCap = "5s"
+            [install]
+            module = "\(module)"
+            files = { link = "/opt/player" }
+            retryDelay = "1s"
+            \(install)
+            \(more)
+            """)
+    }
+
+    /// A module that does as `directory` does and wants a restart of the box; it writes its states down, and stops for ever
+    /// at the end of the one that `/etc/stop-at` names.
+    func writeRestartingModule() throws {
+        try container.write(
+            "usr/lib/upgradelinkd/modules/restarting",
+            """
+            #!/bin/sh
+            if [ "$1" = NeedsArtifactReboot ]; then echo Automatic; exit 0; fi
+            case "$1" in Supports* | Provide*) ;; *) echo "$1" >>/srv/states; sync /srv/states ;; esac
+            /usr/lib/upgradelinkd/modules/directory "$@" || exit
+            if [ "$1" = "$(cat /etc/stop-at 2>/dev/null)" ]; then
+                touch /run/stopped
+                sleep 1000
+            fi
+            """, mode: 0o755)
+    }
+
+    /// What the module was called for, in order.
+    var states: String { container.read("srv/states").split(separator: "\n").joined(separator: " ") }
+
+    /// The results of upgrades to this version that were reported to the server, in order.
+    func reports(of version: Int) -> [Int] {
+        container.read("srv/sim.log").matches(of: /app_upgrade_upgrade of (\d+): (\d+)/).compactMap { match in
+            Int(match.1) == version ? Int(match.2) : nil
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Glibc
+import Host
+import Simulator
+import Synchronization
+import TestSupport
+
+/// The package that `make deb` built, installed once over this machine's root: the layer below every container.
+enum PackageLayer {
+    private static let folder = Mutex<String?>(nil)
+    private static let shared = Task { try await make() }
+
+    static var package: String {
+        get throws {
+            let folder = "\(repositoryFolder)/.cache/deb"
+            guard let name = try? Files.list(folder).last(where: { $0.hasSuffix(".deb") }) else {
+                throw Machine.Failure(description: "there is no package in \(folder): make deb builds it")
+            }
+            return "\(folder)/\(name)"
+        }
+    }
+
+    /// The folder with what the package brought.
+    static var upper: String { get async throws { try await shared.value } }
+
+    private static func make() async throws -> String {
+        let package = try package
+        var template = Array("/tmp/upgradelinkd-layer.XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw SystemError("make a folder like", "/tmp/upgradelinkd-layer") }
+        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        folder.withLock { $0 = path }
+        atexit {
+            guard let path = PackageLayer.folder.withLock({ $0 }) else { return }
+            for mount in ["\(path)/root/proc", "\(path)/root", path] { umount2(mount, CInt(MNT_DETACH)) }
+            rmdir(path)
+        }
+        try await execute("mount", ["-t", "tmpfs", "-o", "size=1g,mode=755", "tmpfs", path])
+        for name in ["upper", "work", "root"] { mkdir("\(path)/\(name)", 0o755) }
+        try await Overlay.mount(lower: ["/"], upper: "\(path)/upper", work: "\(path)/work", at: "\(path)/root")
+        try await execute("mount", ["-t", "proc", "proc", "\(path)/root/proc"])
+        try await execute("cp", [package, "\(path)/root/tmp/upgradelinkd.deb"])
+        try await execute("chroot", ["\(path)/root", "dpkg", "-i", "/tmp/upgradelinkd.deb"])
+        for (from, to) in [("\(programsFolder)/upgradelink-sim", "usr/local/bin/upgradelink-sim")] {
+            try await execute("cp", [from, "\(path)/root/\(to)"])
+            chmod("\(path)/root/\(to)", 0o755)
+        }
+        for mount in ["\(path)/root/proc", "\(path)/root"] { umount2(mount, 0) }
+        return "\(path)/upper"
+    }
+}
+
+enum Overlay {
+    /// - Parameter lower: the uppermost first.
+    static func mount(lower: [String], upper: String, work: String, at root: String) async throws {
+        let options = "lowerdir=\(lower.joined(separator: ":")),upperdir=\(upper),workdir=\(work)"
+        try await execute("mount", ["-t", "overlay", "overlay", "-o", options, root])
+    }
+}

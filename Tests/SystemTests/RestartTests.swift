@@ -1,0 +1,87 @@
+import Glibc
+import Host
+import Subprocess
+import TestSupport
+import Testing
+
+extension SystemTests {
+    /// Updates that restart the box: version A to version B, or back.
+    @Suite struct RestartTests {
+        @Test func anUpdateThatRestartsTheBoxIsCommittedAfterwards() async throws {
+            try await Container().run { container async throws in
+                let furniture = try await Furniture(container, versions: [(2, 2)])
+                try furniture.writeRestartingModule()
+                try furniture.configure(module: "restarting", install: "healthProgram = [\"/srv/is-healthy\"]")
+                try container.write("srv/is-healthy", "#!/bin/sh\necho asked >>/srv/health\n", mode: 0o755)
+                let first = try await container.boot { machine async throws in
+                    // logind holds the restart back for as long as somebody inhibits it.
+                    try await machine.run(
+                        "systemd-run", "-q", "--unit=recording", "systemd-inhibit", "--what=shutdown", "--who=TV",
+                        "--why=recording", "--mode=block", "sleep", "1000")
+                    try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(await machine.status(says: "the box cannot be restarted: Operation inhibited by \"TV\""))
+                    #expect(container.read("srv/health").isEmpty)
+                    try await machine.run("systemctl", "stop", "recording")
+                    #expect(await machine.goesDown())
+                }
+                #expect(first.status == .exited(133), "it restarted")
+                try await container.boot { machine async throws in
+                    #expect(await machine.status(says: "Up to date (v2, code 2)"))
+                    #expect(furniture.states == "Download ArtifactInstall ArtifactVerifyReboot ArtifactCommit Cleanup")
+                    #expect(container.read("srv/health") == "asked\n")
+                    let history = try await machine.run("upgradelinkctl", "history")
+                    #expect(history.output.contains("installed  v2 (code 2), silent"))
+                    #expect(await eventually { furniture.reports(of: 2) == [0] })
+                }
+            }
+        }
+
+        /// Version 2 breaks the agent, and there is no server to ask either: the box goes back by itself.
+        @Test func aVersionThatBreaksTheAgentIsRolledBackWithoutIt() async throws {
+            try await Container().run { container async throws in
+                let furniture = try await Furniture(container, versions: [(2, 2)])
+                try furniture.writeRestartingModule()
+                try furniture.configure(module: "restarting", install: "healthTimeout = \"5s\"\nattempts = 1")
+                let breaking = """
+                    #!/bin/sh
+                    d=/etc/systemd/system/upgradelinkd.service.d
+                    case "$1" in
+                        ArtifactInstall) mkdir -p $d; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >$d/b.conf ;;
+                        ArtifactRollback) rm -f $d/b.conf ;;
+                    esac
+                    exec /usr/lib/upgradelinkd/modules/restarting "$@"
+                    """
+                try container.write("usr/lib/upgradelinkd/modules/breaking", breaking, mode: 0o755)
+                let text = container.read("etc/upgradelinkd/upgradelinkd.toml")
+                try container.write(
+                    "etc/upgradelinkd/upgradelinkd.toml", text.replacing("\"restarting\"", with: "\"breaking\""))
+                let first = try await container.boot { machine async throws in
+                    try await machine.run("systemctl", "enable", "upgradelinkd")
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(await machine.goesDown())
+                }
+                #expect(first.status == .exited(133))
+                // Version 2 runs, its agent does not, and no server is there.
+                let second = try await container.boot { machine async throws in
+                    #expect(await machine.goesDown())
+                }
+                #expect(second.status == .exited(133), "it restarted by itself")
+                try await container.boot { machine async throws in
+                    #expect(await machine.shell("cat /opt/player/version") == "VERSION=v1\nVERSION_CODE=1")
+                    try await machine.run("systemctl", "start", "sim")
+                    #expect(
+                        await machine.status(
+                            says: "The update to v2 (code 2) failed: rolled back: the box is not healthy after 5 s"))
+                    #expect(
+                        furniture.states
+                            == "Download ArtifactInstall ArtifactVerifyReboot ArtifactRollback "
+                            + "ArtifactVerifyRollbackReboot ArtifactFailure Cleanup")
+                    let journal = await machine.shell("journalctl -u upgradelink-installer-resume --no-pager")
+                    #expect(journal.contains("upgradelinkd.service is"))
+                    #expect(await eventually(within: 60) { furniture.reports(of: 2) == [3] })
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import Glibc
+import Host
+import TestSupport
+import Testing
+
+extension SystemTests {
+    /// Who may do what.
+    @Suite struct RightsTests {
+        /// The exposure that systemd itself sees; the design wants 1.5 at most.
+        @Test func theAgentsUnitIsAlmostClosed() async throws {
+            try await Container().run { container async throws in
+                let answer = try await Self.in(
+                    container, "systemd-analyze security --offline=true upgradelinkd.service")
+                let exposure = answer.firstMatch(of: /exposure level for upgradelinkd.service: ([0-9.]+)/)
+                let value = try #require(exposure.flatMap { Double($0.1) }, "\(answer)")
+                #expect(value <= 1.5)
+            }
+        }
+
+        private static func `in`(_ container: Container, _ line: String) async throws -> String {
+            try await container.boot { machine async throws in await machine.shell(line) }.value
+        }
+
+        /// What the agent's user can do, tried within the agent's own unit.
+        @Test func theAgentCannotLeaveItsRoom() async throws {
+            try await Container().run { container async throws in
+                _ = try await Furniture(container)
+                try container.write("root/secret", "somebody else's\n", mode: 0o600)
+                try container.write("var/lib/upgradelink-installer/installation.json", "{}", mode: 0o600)
+                chmod("\(container.root)/var/lib/upgradelink-installer", 0o700)
+                let tries = [
+                    "touch /etc/x", "touch /usr/x", "touch /var/lib/x", "touch /opt/player/x", "touch /root/x",
+                    "cat /root/secret", "cat /etc/shadow", "cat /etc/credstore/upgradelinkd.secretKey",
+                    "ls /var/lib/upgradelink-installer", "cat /var/lib/upgradelink-installer/installation.json",
+                    "mount -t tmpfs tmpfs /mnt", "chown root /var/lib/upgradelinkd", "kill -0 1", "unshare -n true",
+                    "cat /proc/1/environ", "cat /etc/upgradelinkd/upgradelinkd.toml.d/root.toml",
+                ]
+                let script =
+                    tries.map { "if \($0) >/dev/null 2>&1; then echo 'could: \($0)'; fi" }.joined(separator: "\n")
+                        + """
+
+                        touch /var/lib/upgradelinkd/x && touch /var/cache/upgradelinkd/x && echo 'own folders'
+                        cat "$CREDENTIALS_DIRECTORY/secretKey"
+                        id -un
+                        """
+                try container.write("srv/probe", "#!/bin/sh\n(\(script)\n) >/var/lib/upgradelinkd/probe\n", mode: 0o755)
+                try container.write(
+                    "etc/systemd/system/upgradelinkd.service.d/probe.conf", "[Service]\nExecStartPre=/srv/probe\n")
+                try await container.boot { machine async throws in
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(await machine.status(says: "Up to date (v1, code 1)"), "and it can do its work")
+                    #expect(container.read("var/lib/upgradelinkd/probe") == "own folders\nsk\nupgradelinkd\n")
+                }
+            }
+        }
+
+        /// Only root and the agent come through the door, and the installer hears only them.
+        @Test func theDoorIsTheAgentsAndRoots() async throws {
+            try await Container().run { container async throws in
+                _ = try await Furniture(container)
+                let knock = """
+                    import socket, sys
+                    door = socket.socket(socket.AF_UNIX)
+                    door.settimeout(20)
+                    door.connect("/run/upgradelinkd-installer.socket")
+                    door.sendall(sys.argv[1].encode() + b"\\n")
+                    print(door.makefile().read().strip() or "closed")
+                    """
+                try container.write("srv/knock", knock)
+                try await container.boot { machine async throws in
+                    try await machine.run("systemctl", "start", "upgradelink-installer.socket")
+                    let resume = "/usr/bin/python3 /srv/knock '{\"resume\":{\"_0\":7}}' 2>&1 | tail -n 1"
+                    #expect(await machine.shell(resume) == "{\"finished\":{\"_0\":{\"unknown\":{}}}}")
+                    let agent = "setpriv --reuid=upgradelinkd --regid=upgradelinkd --clear-groups "
+                    #expect(await machine.shell(agent + resume) == "{\"finished\":{\"_0\":{\"unknown\":{}}}}")
+                    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups "
+                    #expect(await machine.shell(nobody + resume).contains("Permission denied"))
+                    // The socket's permissions are not all there is.
+                    let insider = "setpriv --reuid=65534 --regid=upgradelinkd --clear-groups "
+                    #expect(await machine.shell(insider + resume).contains("Connection reset"))
+                    #expect(
+                        await machine.shell("journalctl --no-pager -t upgradelink-installer").contains(
+                            "user 65534 may not ask for installations"))
+                    #expect(await machine.shell("/usr/bin/python3 /srv/knock nonsense") == "closed")
+                    // It has no network, and is gone when it is done.
+                    #expect(await machine.shell("systemctl show -P PrivateNetwork upgradelink-installer@x") == "yes")
+                    #expect(
+                        await eventually {
+                            await machine.shell("systemctl list-units --no-legend 'upgradelink-installer@*'").isEmpty
+                        })
+                }
+            }
+        }
+
+        @Test func anyoneMayLookAndTheGroupMayAct() async throws {
+            try await Container().run { container async throws in
+                _ = try await Furniture(container)
+                try await container.boot { machine async throws in
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(await machine.status(says: "Up to date (v1, code 1)"))
+                    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups upgradelinkctl "
+                    let member = "setpriv --reuid=65534 --regid=65534 --groups=upgradelink upgradelinkctl "
+                    #expect(await machine.shell(nobody + "status").contains("Up to date (v1, code 1)"))
+                    #expect(await machine.shell(nobody + "check 2>&1").contains("may do this"))
+                    #expect(await machine.shell(member + "check 2>&1; echo $?") == "0")
+                    #expect(await machine.shell("upgradelinkctl check 2>&1; echo $?") == "0")
+                    let owner = "busctl call org.freedesktop.DBus / org.freedesktop.DBus RequestName su "
+                    #expect(
+                        await machine.shell(
+                            "setpriv --reuid=65534 --regid=65534 --clear-groups \(owner) org.upgradelink.Agent1 0 2>&1"
+                        ).contains("Access denied"))
+                }
+            }
+        }
+    }
+}
