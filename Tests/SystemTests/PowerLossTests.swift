@@ -103,10 +103,12 @@ extension SystemTests {
         private func runToTheEnd(_ container: Container) async throws {
             for _ in 0..<6 {
                 let isDone = try await container.boot { machine async throws in
-                    await eventually(within: 90) {
+                    _ = await eventually(within: 90) {
                         let status = await machine.property("StatusText")
                         return !machine.isRunning || status.contains("Up to date (v2, code 2)")
-                    } && machine.isRunning && machine.shell("cat /opt/player/version").contains("VERSION_CODE=2")
+                    }
+                    let version = machine.isRunning ? await machine.shell("cat /opt/player/version") : ""
+                    return version.contains("VERSION_CODE=2")
                 }.value
                 if isDone { return }
             }
