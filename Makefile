@@ -27,13 +27,14 @@ STAGE = .build-release/stage
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
-.PHONY: help deps build demo test lint release install uninstall deb clean
+.PHONY: help deps build demo picture test lint release install uninstall deb clean
 
 help:
 	@echo "make demo      build, and show a box being updated (nothing is installed, nothing is left behind)"
 	@echo "make test      install what is missing, and run every test"
 	@echo "make install   build for use, and install below DESTDIR with PREFIX ($(PREFIX)); then:"
 	@echo "               edit $(CONFDIR)/upgradelinkd.toml; systemctl enable --now upgradelinkd"
+	@echo "make picture   run the demonstration, and draw it as docs/demo.svg"
 	@echo "make deb       build a Debian package, below .cache/deb"
 	@echo "make build     build for development"
 	@echo "make lint      check the format"
@@ -47,6 +48,11 @@ build: deps
 
 demo: build
 	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/packaging/modules"
+
+# What the README opens with: drawn from a real run.
+picture: build
+	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/packaging/modules" \
+	    --picture "$(CURDIR)/docs/demo.svg"
 
 lint:
 	@$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests

@@ -124,7 +124,7 @@ let package = Package(
             name: "InstallationTests",
             dependencies: [
                 "upgradelink-installer", "Installation", "Verification", "Host", "UpdateCore", "Simulator",
-                "TestSupport",
+                "TestSupport", subprocess, system,
             ],
             swiftSettings: strict),
         .testTarget(

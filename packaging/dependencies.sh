@@ -10,7 +10,7 @@ release="libcurl4-openssl-dev libssl-dev libsystemd-dev patchelf binutils"
 deb="$release debhelper lintian"
 # nginx ends TLS, curl asks the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
 test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
-    libnss-wrapper tzdata mmdebstrap man-db"
+    libnss-wrapper tzdata mmdebstrap man-db e2fsprogs rauc swupdate squashfs-tools cpio"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -73,5 +73,13 @@ if [ "${1:-build}" = test ]; then
         (cd "$cache/download" && apt-get download -qq mender-client)
         dpkg -x "$cache"/download/mender-client_*.deb "$cache"
         rm -rf "$cache/download"
+    fi
+    # A clean Debian, for the test that installs the package there.
+    debian=$(dirname "$0")/../.cache/debian
+    if [ "$(id -u)" = 0 ] && [ ! -e "$debian/bookworm.tar" ]; then
+        say "Making a clean Debian 12 with mmdebstrap (200 MB, below .cache)"
+        mkdir -p "$debian"
+        mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus bookworm "$debian/new.tar"
+        mv "$debian/new.tar" "$debian/bookworm.tar"
     fi
 fi

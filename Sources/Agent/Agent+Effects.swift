@@ -104,13 +104,20 @@ extension Agent {
         let door = InstallerDoor(installation.installer, timeLimit: settings.installTimeLimit)
         phase = nil
         Task(priority: .medium) {
+            var state = ""
             let result = await door.run(request) { report in
                 switch report {
                 case .state(let name):
+                    state = name
                     phase = name
                     refresh()
                 case .output(let text):
-                    logger.info("\(text)", metadata: ["UPGRADELINK_MODULE_STATE": "\(phase ?? "")"])
+                    logger.info("\(text)", metadata: ["UPGRADELINK_MODULE_STATE": "\(state)"])
+                    // RAUC tells its progress so, and other modules may.
+                    if let percentage = text.leadingPercentage {
+                        phase = "\(state), \(percentage) %"
+                        refresh()
+                    }
                 case .finished: break
                 }
             }

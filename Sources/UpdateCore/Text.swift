@@ -56,3 +56,13 @@ public struct WebURL: Hashable, Sendable {
         self.path = path.isEmpty ? "/" : String(path)
     }
 }
+
+extension String {
+    /// The number of a line that begins with a percentage: ` 90% Copying`, `90 %`.
+    public var leadingPercentage: Int? {
+        let rest = drop { $0 == " " }
+        let digits = rest.prefix { $0.isASCII && $0.isNumber }
+        guard let number = Int(digits), number <= 100 else { return nil }
+        return rest.dropFirst(digits.count).drop { $0 == " " }.first == "%" ? number : nil
+    }
+}

@@ -21,6 +21,9 @@ struct Demo: AsyncParsableCommand {
     @ArgumentParser.Option(help: "Seconds after which the demonstration has failed.")
     var timeLimit = 50
 
+    @ArgumentParser.Option(help: ArgumentHelp("Draw what was shown as an SVG picture.", valueName: "file"))
+    var picture: String?
+
     func run() async throws {
         // Whoever pipes it into head shall not leave an agent behind.
         ProcessGuard.ignoreBrokenPipes()
@@ -33,7 +36,7 @@ struct Demo: AsyncParsableCommand {
                 "\(folder.path)/files/v\(version).tar", urlKey: folder.urlKey, versionCode: version,
                 ballast: megabytes << 20)
         }
-        let story = Story()
+        let story = Story(isRecorded: picture != nil)
         try await PrivateBus.run(folder: folder.path, policies: [try folder.writeBusPolicy()]) { bus in
             try await SimulatedServer.run(folder.serverConfiguration, log: { story.serverSaid($0) }) { server in
                 try folder.writeAgentConfiguration(server: server.url, key: publisher.publicKey)
@@ -41,6 +44,10 @@ struct Demo: AsyncParsableCommand {
             }
         }
         story.tell("The box is up to date. Nothing of this is left behind.")
+        if let picture {
+            let drawing = TerminalPicture(story.transcript, title: "make demo")
+            try Files.replace(picture, with: Array(drawing.svg.utf8), mode: 0o644)
+        }
     }
 
     private func play(

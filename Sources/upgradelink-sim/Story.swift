@@ -9,6 +9,7 @@ final class Story: Sendable {
         var barIsOpen = false
         var lastQuarter = -1
         var status = ""
+        var transcript = ""
     }
 
     private static let steps: [(name: String, mark: String)] = [
@@ -25,7 +26,13 @@ final class Story: Sendable {
     ]
 
     private let state = Mutex(State())
-    private let isTerminal = isatty(STDOUT_FILENO) == 1
+    private let isTerminal: Bool
+
+    /// - Parameter isRecorded: for a picture: bars stay where they are drawn.
+    init(isRecorded: Bool = false) { isTerminal = isatty(STDOUT_FILENO) == 1 && !isRecorded }
+
+    /// Everything that was told.
+    var transcript: String { state.withLock { $0.transcript } }
 
     func tell(_ line: String) { show("\n\(line)") }
 
@@ -85,6 +92,7 @@ final class Story: Sendable {
     }
 
     private func emit(_ text: String) {
+        state.withLock { $0.transcript += text }
         _ = Array(text.utf8).withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
     }
 

@@ -11,71 +11,33 @@ import Verification
 
 /// Restarts of the whole box, which a test plays by giving the installer another boot id.
 @Suite struct RestartTests {
-    private struct Boots {
+    /// A box whose module writes its states down.
+    private struct Recorded {
         let recorder: RecorderBox
+        private let boots: Boots
         var scratch: Scratch { recorder.box.scratch }
 
         init(fails: String? = nil) async throws {
             recorder = try await RecorderBox(
                 .init(name: "", reboot: "Automatic", fails: fails, chain: "", result: .committed))
+            boots = Boots(
+                recorder.box.scratch, recorder.box.publisher, module: "recorder",
+                folder: "\(recorder.box.scratch.path)/modules", fileName: "payload",
+                versionFile: "\(recorder.box.scratch.path)/version")
         }
 
-        func boot(
-            _ id: String, _ request: InstallRequest, reboot: String? = nil, health: HealthCheck = HealthCheck()
-        ) async throws -> InstallResult {
-            let (message, artifact) = try open(request)
-            return try await installer(id, reboot, health).handle(message, artifact: artifact)
+        private func command(_ line: String?) -> [String] {
+            ["/bin/sh", "-c", line ?? "echo SystemReboot >>\(scratch.path)/control/log"]
         }
 
-        /// What the box does by itself when it starts.
+        func boot(_ id: String, _ request: InstallRequest, reboot: String? = nil) async throws -> InstallResult {
+            try await boots.boot(id, request, reboot: command(reboot))
+        }
+
         func start(
             _ id: String, reboot: String? = nil, health: HealthCheck = HealthCheck()
-        ) async throws
-            -> InstallResult?
-        {
-            try await installer(id, reboot, health).resumePending()
-        }
-
-        private func open(_ request: InstallRequest) throws -> (InstallMessage, OpenFile?) {
-            switch request {
-            case .resume(let id): return (.resume(id), nil)
-            case .restart(let id): return (.restart(id), nil)
-            case .install(let order):
-                let sidecar = try order.artifact.sidecarPath.map {
-                    String(decoding: try Files.read($0, limit: 4096), as: UTF8.self)
-                }
-                return (
-                    .install(InstallJob(id: order.id, offer: order.offer, sidecar: sidecar)),
-                    try OpenFile(order.artifact.path, O_RDONLY)
-                )
-            }
-        }
-
-        private func installer(_ id: String, _ reboot: String?, _ health: HealthCheck) throws -> Installer {
-            let scratch = scratch
-            let key = recorder.box.publisher.publicKey
-            let settings = InstallSettings(
-                module: "recorder", moduleFolders: ["\(scratch.path)/modules"], fileName: "payload", files: [:],
-                metaData: "{}",
-                timeout: 20, timeouts: [:],
-                rebootCommand: ["/bin/sh", "-c", reboot ?? "echo SystemReboot >>\(scratch.path)/control/log"],
-                urlKey: InstallerBox.urlKey, devModelKey: nil, health: health)
-            return try Installer(
-                folder: "\(scratch.path)/state/installer", bootID: id,
-                .init(
-                    settings: { settings },
-                    installedVersion: {
-                        let text = (try? scratch.read("version")) ?? ""
-                        return .known(versionCode: text.contains("2") ? 2 : 1, versionName: nil)
-                    },
-                    verify: { file, job, destination in
-                        let policy = VerificationPolicy(
-                            mode: .minisign, keys: [key], sidecarURL: "{url}.minisig", requireVersionCode: true)
-                        return try ArtifactVerifier(policy).copy(
-                            file, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer, devModelKey: nil,
-                            sizeLimit: .max, to: destination)
-                    },
-                    report: { _ in }))
+        ) async throws -> InstallResult? {
+            try await boots.start(id, reboot: command(reboot), health: health)
         }
 
         var chain: String {
@@ -87,7 +49,7 @@ import Verification
     }
 
     @Test func anAutomaticRestartGoesOnInTheNextBoot() async throws {
-        let boots = try await Boots()
+        let boots = try await Recorded()
         let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
         // The agent restarts within the same boot: nothing has changed, and the box restarts only when it is told to.
@@ -103,7 +65,7 @@ import Verification
     }
 
     @Test func aRestartThatIsRefusedIsToldWithItsReason() async throws {
-        let boots = try await Boots()
+        let boots = try await Recorded()
         let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
         let refused = try await boots.boot("a", .restart(1), reboot: "echo 'inhibited by TV' >&2; echo more; exit 1")
@@ -116,7 +78,7 @@ import Verification
 
     /// Somebody pulled the plug, which is a restart too.
     @Test func aRestartThatNobodyOrderedWillDo() async throws {
-        let boots = try await Boots()
+        let boots = try await Recorded()
         let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
         #expect(try await boots.boot("b", .restart(1)) == .committed)
@@ -124,7 +86,7 @@ import Verification
     }
 
     @Test func aFailureAfterTheRestartRestartsIntoTheOldVersion() async throws {
-        let boots = try await Boots(fails: "ArtifactVerifyReboot")
+        let boots = try await Recorded(fails: "ArtifactVerifyReboot")
         let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
         #expect(try await boots.boot("b", .resume(1)) == .needsRestart(isRollback: true))
@@ -140,7 +102,7 @@ import Verification
     }
 
     @Test func aFailureBeforeTheRestartNeedsNone() async throws {
-        let boots = try await Boots(fails: "ArtifactInstall")
+        let boots = try await Recorded(fails: "ArtifactInstall")
         let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
         guard case .rolledBack = try await boots.boot("a", .install(order)) else {
             Issue.record("not rolled back")
@@ -153,7 +115,7 @@ import Verification
 
     /// After a restart nobody need ask: the box commits what is healthy.
     @Test func aRestartedBoxCommitsByItself() async throws {
-        let boots = try await Boots()
+        let boots = try await Recorded()
         let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.start("a") == nil, "there is nothing to go on with")
         #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
@@ -169,7 +131,7 @@ import Verification
 
     /// A box that is not healthy goes back, and restarts for it, with nobody there to ask for either.
     @Test func aRestartedBoxThatIsNotHealthyGoesBackByItself() async throws {
-        let boots = try await Boots()
+        let boots = try await Recorded()
         let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
         let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
@@ -202,7 +164,7 @@ import Verification
 
     /// The artifact went with the agent: nothing was begun, and whoever has it orders anew.
     @Test func anInstallationThatStoppedBeforeItBeganIsForgotten() async throws {
-        let boots = try await Boots()
+        let boots = try await Recorded()
         let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
         let record = InstallRecord(job: InstallJob(id: 1, offer: order.offer, sidecar: nil), bootID: "a")
         try boots.scratch.write(

@@ -13,21 +13,28 @@ struct Container: Sendable {
         case memory
         /// An ext4 file system whose power can be cut: nothing reaches it by itself for five minutes.
         case ext4
+        /// Memory, and nothing below: a clean Debian, without the package.
+        case cleanDebian
     }
 
     private let scratch: Scratch
     private let disk: Disk
+    /// Folders of this machine that are seen inside too.
+    private let binds: [String]
     private var folder: String { "\(scratch.path)/machine" }
     /// Its root, as seen from here.
     var root: String { "\(scratch.path)/root" }
 
     /// Root, and a systemd-nspawn to boot with.
     static var isPossible: Bool { getuid() == 0 && Files.exists("/usr/bin/systemd-nspawn") }
+    /// Made by packaging/dependencies.sh.
+    static var cleanDebian: String { "\(repositoryFolder)/.cache/debian/bookworm.tar" }
     static let requirement = "booting a container takes root and systemd-nspawn"
 
-    init(_ disk: Disk = .memory) throws {
+    init(_ disk: Disk = .memory, binds: [String] = []) throws {
         scratch = try Scratch()
         self.disk = disk
+        self.binds = binds
         for path in [scratch.path, "\(scratch.path)/machine", "\(scratch.path)/root"] {
             mkdir(path, 0o755)
             chmod(path, 0o755)
@@ -44,6 +51,8 @@ struct Container: Sendable {
         defer { unmount(CInt(MNT_DETACH)) }
         try write("etc/fstab", "")
         try write("etc/machine-id", "")
+        // systemd-shutdown waits so long for processes that are no children of its own, as those of a test are.
+        try write("etc/systemd/system.conf.d/test.conf", "[Manager]\nDefaultTimeoutStopSec=3s\n")
         // What else this machine would start is not what is looked at here.
         let wants = "\(root)/etc/systemd/system/multi-user.target.wants"
         for name in (try? Files.list(wants)) ?? [] { unlink("\(wants)/\(name)") }
@@ -56,6 +65,10 @@ struct Container: Sendable {
         case .ext4:
             try await execute("mount", ["-o", "loop,commit=300", "\(scratch.path)/disk", folder])
             try await execute("mount", ["--make-private", folder])
+        case .cleanDebian:
+            try await execute("mount", ["-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", root])
+            try await execute("tar", ["-xf", Self.cleanDebian, "-C", root])
+            return
         }
         for name in ["upper", "work"] { mkdir("\(folder)/\(name)", 0o755) }
         try await Overlay.mount(
@@ -115,10 +128,12 @@ struct Container: Sendable {
     ) async throws -> (value: Value, status: TerminationStatus) {
         let result = try await Subprocess.run(
             .path("/usr/bin/systemd-nspawn"),
-            arguments: [
-                "-q", "-D", root, "--machine=upgradelink-\(UInt32.random(in: 0...UInt32.max))", "--register=no",
-                "--keep-unit", "--boot", "--private-network", "--console=pipe",
-            ], environment: .inherit.updating(["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"]), input: .none,
+            arguments: .init(
+                [
+                    "-q", "-D", root, "--machine=upgradelink-\(UInt32.random(in: 0...UInt32.max))", "--register=no",
+                    "--keep-unit", "--boot", "--private-network", "--console=pipe",
+                ] + binds.map { "--bind-ro=\($0)" }),
+            environment: .inherit.updating(["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"]), input: .none,
             output: .discarded, error: .discarded
         ) { nspawn in
             let machine = try await Machine(nspawn: nspawn.processIdentifier.value)

@@ -30,15 +30,21 @@ struct Machine: Sendable {
         (try? Files.read(path, limit: 65_536)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
+    /// Waits until it is up, or down again: a box may restart before it has come up whole.
     func isUp() async -> Bool {
         await eventually(within: 180) {
+            if !isRunning { return true }
             let state = (try? await run("systemctl", "is-system-running"))?.output ?? ""
             return state.hasPrefix("running") || state.hasPrefix("degraded")
         }
     }
 
     /// Whether it is still there: it goes down by itself when it restarts.
-    var isRunning: Bool { kill(pid, 0) == 0 }
+    var isRunning: Bool {
+        let state = Self.text("/proc/\(pid)/stat")
+        // Ended, and not yet taken note of by its parent: not running either.
+        return !state.isEmpty && !state.contains(") Z ")
+    }
 
     @discardableResult
     func run(_ command: String...) async throws -> (isSuccess: Bool, output: String, error: String) {

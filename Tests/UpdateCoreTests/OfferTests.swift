@@ -70,6 +70,13 @@ import UpdateCore
         #expect(long.promptUpgradeContent.count == 4096)
     }
 
+    @Test func aPercentageAtTheStartOfALineIsFound() {
+        for (line, percentage) in [(" 90% Copying image", 90), ("42 % half", 42), ("100%", 100)] {
+            #expect(line.leadingPercentage == percentage)
+        }
+        for line in ["", "%", "90", "400 %", "about 90 %", "-1 %"] { #expect(line.leadingPercentage == nil) }
+    }
+
     @Test func upgradeTypesAreTheContracts() {
         #expect(
             [0, 1, 2, 3, 9].map { UpgradeType(code: $0) } == [.unknown(0), .prompt, .silent, .forced, .unknown(9)])

@@ -1,0 +1,98 @@
+import Glibc
+import Host
+import Simulator
+import TestSupport
+import UpdateCore
+import Verification
+
+@testable import Installation
+
+/// An installer within the test, whose boots the test counts itself.
+struct Boots: Sendable {
+    let scratch: Scratch
+    let publisher: Publisher
+    let settings: InstallSettings
+    /// The box's version file.
+    var versionFile: String
+
+    init(
+        _ scratch: Scratch, _ publisher: Publisher, module: String, folder: String? = nil,
+        fileName: String = "artifact",
+        files: [String: String] = [:], versionFile: String
+    ) {
+        self.scratch = scratch
+        self.publisher = publisher
+        self.versionFile = versionFile
+        settings = InstallSettings(
+            module: module, moduleFolders: [folder ?? "\(repositoryFolder)/packaging/modules"], fileName: fileName,
+            files: files, metaData: "{}", timeout: 60, timeouts: [:], rebootCommand: ["/bin/true"],
+            urlKey: InstallerBox.urlKey, devModelKey: nil, sizeLimit: .max,
+            health: HealthCheck())
+    }
+
+    /// One request in a boot of the given name.
+    func boot(
+        _ id: String, _ request: InstallRequest, reboot: [String]? = nil, health: HealthCheck = HealthCheck(),
+        report: @escaping @Sendable (InstallReport) -> Void = { _ in }
+    ) async throws -> InstallResult {
+        let (message, artifact) = try open(request)
+        return try await installer(id, reboot, health, report).handle(message, artifact: artifact)
+    }
+
+    /// What the box does by itself when it starts.
+    func start(
+        _ id: String, reboot: [String]? = nil, health: HealthCheck = HealthCheck()
+    ) async throws -> InstallResult? {
+        try await installer(id, reboot, health, { _ in }).resumePending()
+    }
+
+    /// Signs a file for a version, and orders its installation.
+    func order(_ id: InstallID, version: Int, file: String) async throws -> InstallOrder {
+        try await publisher.sign(file, comment: "urlKey=\(InstallerBox.urlKey) versionCode=\(version)")
+        return InstallOrder(
+            id: id, offer: try InstallerBox.offer(version),
+            artifact: Artifact(path: file, sidecarPath: "\(file).minisig", size: 0))
+    }
+
+    private func open(_ request: InstallRequest) throws -> (InstallMessage, OpenFile?) {
+        switch request {
+        case .resume(let id): return (.resume(id), nil)
+        case .restart(let id): return (.restart(id), nil)
+        case .install(let order):
+            let sidecar = try order.artifact.sidecarPath.map {
+                String(decoding: try Files.read($0, limit: 4096), as: UTF8.self)
+            }
+            return (
+                .install(InstallJob(id: order.id, offer: order.offer, sidecar: sidecar)),
+                try OpenFile(order.artifact.path, O_RDONLY)
+            )
+        }
+    }
+
+    private func installer(
+        _ id: String, _ reboot: [String]?, _ health: HealthCheck, _ report: @escaping @Sendable (InstallReport) -> Void
+    ) throws -> Installer {
+        var settings = settings
+        settings.health = health
+        if let reboot { settings.rebootCommand = reboot }
+        let (key, path, chosen) = (publisher.publicKey, versionFile, settings)
+        return try Installer(
+            folder: "\(scratch.path)/state/installer", bootID: id,
+            .init(
+                settings: { chosen },
+                installedVersion: {
+                    let bytes = (try? Files.read(path, limit: 4 << 20)) ?? []
+                    let code = String(decoding: bytes, as: UTF8.self).firstMatch(of: /VERSION_CODE=(\d+)/)
+                    return code.flatMap { Int($0.1) }.map { .known(versionCode: $0, versionName: nil) }
+                        ?? .unknown("no version")
+                },
+                verify: { file, job, destination in
+                    let policy = VerificationPolicy(
+                        mode: .minisign, keys: [key], sidecarURL: "{url}.minisig", requireVersionCode: true)
+                    return try ArtifactVerifier(policy).copy(
+                        file, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer, devModelKey: nil,
+                        sizeLimit: .max, to: destination)
+                },
+                report: report))
+    }
+}

@@ -1,0 +1,98 @@
+import Glibc
+import Host
+import Simulator
+import TestSupport
+import Testing
+import UpdateCore
+
+@testable import Installation
+
+/// The module "swupdate" with SWUpdate's daemon and images that it believes, or does not.
+@Suite struct SWUpdateTests {
+    private let scratch: Scratch
+    private let publisher: Publisher
+
+    init() async throws {
+        scratch = try Scratch()
+        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+    }
+
+    private func image(_ version: Int, signer: String = "cert.pem") async throws -> String {
+        try scratch.write("version-\(version)", "VERSION_CODE=\(version)\n")
+        let line = """
+            sum=$(sha256sum version-\(version) | cut -d' ' -f1)
+            cat >sw-description <<END
+            software = {
+              version = "\(version)";
+              hardware-compatibility = [ "1.0" ];
+              files: ( { filename = "version-\(version)"; path = "\(scratch.path)/live-version"; sha256 = "$sum"; } );
+            }
+            END
+            openssl cms -sign -in sw-description -out sw-description.sig -signer \(signer) -inkey key.pem \
+                -outform DER -nosmimecap -binary
+            printf 'sw-description\\nsw-description.sig\\nversion-\(version)\\n' | cpio -o -H crc >v\(version).swu
+            """
+        try await execute("sh", ["-euc", line], in: scratch.path)
+        return "\(scratch.path)/v\(version).swu"
+    }
+
+    @Test func anImageIsHandedToSWUpdate() async throws {
+        let certificate = [
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj",
+            "/CN=test", "-days", "2", "-addext", "extendedKeyUsage=emailProtection", "-addext",
+            "keyUsage=digitalSignature",
+        ]
+        try await execute("openssl", certificate, in: scratch.path)
+        try Files.createFolder("\(scratch.path)/run")
+        try scratch.write("live-version", "VERSION_CODE=1\n")
+        try scratch.write(
+            "modules/swupdate",
+            """
+            #!/bin/sh
+            export TMPDIR='\(scratch.path)/run'
+            exec \(repositoryFolder)/packaging/modules/swupdate "$@"
+            """, mode: 0o755)
+        let hooks = [
+            "verify": "echo verify >>\(scratch.path)/hooks", "commit": "echo commit >>\(scratch.path)/hooks",
+            "rollback": "echo rollback >>\(scratch.path)/hooks; echo VERSION_CODE=1 >\(scratch.path)/live-version",
+        ]
+        let boots = Boots(
+            scratch, publisher, module: "swupdate", folder: "\(scratch.path)/modules", files: hooks,
+            versionFile: "\(scratch.path)/live-version")
+        let file = try await image(2)
+        try await RunningService.run(
+            ["swupdate", "-l", "5", "-H", "box:1.0", "-k", "\(scratch.path)/cert.pem"],
+            environment: ["TMPDIR": "\(scratch.path)/run"], log: "\(scratch.path)/swupdate.log"
+        ) {
+            #expect(
+                await eventually { ((try? scratch.read("swupdate.log")) ?? "").contains("Main loop daemon") },
+                "it takes images from here on")
+            #expect(await eventually { scratch.exists("run/sockinstctrl") })
+            let output = Collected()
+            let order = try await boots.order(1, version: 2, file: file)
+            #expect(try await boots.boot("a", .install(order)) { output.add($0) } == .needsRestart(isRollback: false))
+            #expect(output.lines.contains { $0.contains("SWUPDATE successful") }, "\(output.lines)")
+            #expect(try await boots.start("b") == .committed)
+            #expect(try scratch.read("hooks") == "verify\ncommit\n")
+            // A version that is not healthy: the operator's own way back.
+            let next = try await boots.order(2, version: 3, file: try await image(3))
+            #expect(try await boots.boot("b", .install(next)) == .needsRestart(isRollback: false))
+            let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
+            #expect(try await boots.start("c", health: sick) == .restarting)
+            #expect(try scratch.read("live-version") == "VERSION_CODE=1\n")
+            // SWUpdate does not believe everything that we do.
+            try await execute(
+                "sh", ["-c", "cp v3.swu v4.swu; printf x | dd of=v4.swu bs=1 seek=200 conv=notrunc"], in: scratch.path)
+            guard case .rolledBack? = try await boots.start("d") else {
+                Issue.record("not rolled back")
+                return
+            }
+            let forged = try await boots.order(3, version: 4, file: "\(scratch.path)/v4.swu")
+            guard case .rolledBack(let reason) = try await boots.boot("d", .install(forged)) else {
+                Issue.record("not rolled back")
+                return
+            }
+            #expect(reason == "swupdate failed in ArtifactInstall: exit status 1")
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import Glibc
+import Host
+import Simulator
+import TestSupport
+import Testing
+
+extension SystemTests {
+    /// The package on a clean Debian 12, as a newcomer has it.
+    @Suite struct PackageTests {
+        /// The Swift runtime of this machine, which the simulated server needs; the package has its own.
+        private static func runtimeFolder() throws -> String {
+            let maps = String(decoding: try Files.read("/proc/self/maps", limit: 16 << 20), as: UTF8.self)
+            let line = try #require(maps.split(separator: "\n").first { $0.hasSuffix("/libswiftCore.so") })
+            return Files.folder(of: String(line.split(separator: " ").last ?? ""))
+        }
+
+        @Test func itIsInstalledUpgradedRemovedAndPurged() async throws {
+            let runtime = try Self.runtimeFolder()
+            try await Container(.cleanDebian, binds: [runtime]).run { container async throws in
+                try await install(container)
+                let furniture = try await Furniture(container, versions: [(2, 2), (3, 2)])
+                try furniture.offer([(2, 2)])
+                let newer = try await newerPackage(container)
+                try await container.boot { machine async throws in
+                    // Not configured by whoever installed it, it is not started.
+                    #expect(await machine.property("ActiveState") == "inactive")
+                    try await machine.run("systemctl", "start", "sim")
+                    let start = try await machine.run("systemctl", "enable", "--now", "upgradelinkd")
+                    #expect(start.isSuccess, "\(start.error)")
+                    #expect(await machine.status(says: "Up to date (v2, code 2)"))
+
+                    // An upgrade keeps what the box knows, and restarts the service.
+                    let pid = await machine.property("MainPID")
+                    let upgrade = try await machine.run("dpkg", "-i", newer)
+                    #expect(upgrade.isSuccess, "\(upgrade.output) \(upgrade.error)")
+                    #expect(await machine.property("ActiveState") == "active")
+                    #expect(await machine.property("MainPID") != pid)
+                    #expect(await machine.shell("upgradelinkctl history").contains("installed  v2 (code 2), silent"))
+                    try furniture.offer([(3, 2)])
+                    try await machine.run("systemctl", "restart", "sim")
+                    try await machine.run("upgradelinkctl", "check")
+                    #expect(await machine.status(says: "Up to date (v3, code 3)"))
+
+                    // Removed, it is gone but for its configuration and what it knows.
+                    #expect(try await machine.run("apt-get", "remove", "-y", "upgradelinkd").isSuccess)
+                    #expect(
+                        await machine.shell(
+                            "pgrep -l 'upgradelinkd|upgradelink-fet|upgradelink-ins'; ls /usr/sbin/upgradelinkd 2>/dev/null"
+                        ).isEmpty)
+                    #expect(
+                        await machine.shell("ls /etc/upgradelinkd/upgradelinkd.toml /var/lib/upgradelinkd").contains(
+                            "state.json"))
+
+                    // Purged, there is nothing left.
+                    #expect(try await machine.run("apt-get", "purge", "-y", "upgradelinkd").isSuccess)
+                    let left =
+                        "find / -xdev \\( -iname '*upgradelink*' -o -user upgradelinkd -o -nouser \\) "
+                        + "! -path '/proc/*' ! -path '/etc/credstore/*' ! -path '/opt/*' ! -path '/run/systemd/*' "
+                        + "! -path '/usr/local/*' ! -path '/srv/*' ! -path '/sys/*' 2>/dev/null"
+                    #expect(await machine.shell(left) == "")
+                    #expect(await machine.shell("grep upgradelink /etc/passwd /etc/group") == "")
+                }
+            }
+        }
+
+        /// As "apt install ./upgradelinkd_*.deb" does it, with what it depends on from Debian.
+        private func install(_ container: Container) async throws {
+            for mount in ["proc", "sys", "dev"] {
+                try await execute("mount", ["--rbind", "/\(mount)", "\(container.root)/\(mount)"])
+                try await execute("mount", ["--make-rslave", "\(container.root)/\(mount)"])
+            }
+            defer { for mount in ["proc", "sys", "dev"] { umount2("\(container.root)/\(mount)", CInt(MNT_DETACH)) } }
+            try await execute("cp", [try PackageLayer.package, "\(container.root)/root/upgradelinkd.deb"])
+            for file in ["/etc/resolv.conf", "/etc/hosts"] {
+                try await execute("cp", ["-L", file, "\(container.root)\(file)"])
+            }
+            try await execute("chroot", [container.root, "apt-get", "update", "-qq"])
+            try await execute(
+                "chroot",
+                [
+                    container.root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
+                    "--no-install-recommends", "/root/upgradelinkd.deb", "procps",
+                ])
+            try await execute(
+                "cp", ["\(programsFolder)/upgradelink-sim", "\(container.root)/usr/local/bin/upgradelink-sim"])
+        }
+
+        /// The same package with a higher version, below /srv.
+        private func newerPackage(_ container: Container) async throws -> String {
+            let line = """
+                dpkg-deb -R /root/upgradelinkd.deb /srv/package
+                sed -i 's/^Version: .*/Version: 99.0/' /srv/package/DEBIAN/control
+                dpkg-deb --root-owner-group -b /srv/package /srv/newer.deb
+                rm -r /srv/package
+                """
+            try await execute("chroot", [container.root, "sh", "-ec", line])
+            return "/srv/newer.deb"
+        }
+    }
+}

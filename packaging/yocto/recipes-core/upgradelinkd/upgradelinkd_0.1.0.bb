@@ -1,0 +1,68 @@
+SUMMARY = "Update agent for set-top boxes on UpgradeLink"
+DESCRIPTION = "Asks the UpgradeLink API which version a box should run, downloads it, proves it genuine, installs it by \
+policy with an update module, and rolls back what does not work."
+HOMEPAGE = "https://api.upgrade.toolsetlink.com"
+SECTION = "admin"
+LICENSE = "Apache-2.0"
+LIC_FILES_CHKSUM = "file://LICENSE;md5=3b83ef96387f14655fc854ddc3c6bd57"
+
+# The address and the revision are the integrator's: a mirror of this repository.
+UPGRADELINKD_GIT ?= "git://git.example.com/upgradelinkd.git;protocol=https;branch=main"
+SRC_URI = "${UPGRADELINKD_GIT}"
+SRCREV ?= "${AUTOREV}"
+PV = "0.1.0+git"
+S = "${WORKDIR}/git"
+
+# The Swift toolchain and its package manager's network access come from meta-swift.
+inherit swift systemd useradd pkgconfig
+
+DEPENDS = "curl openssl systemd"
+RDEPENDS:${PN} = "dbus"
+RRECOMMENDS:${PN} = "ca-certificates"
+
+EXTRA_SWIFTFLAGS = "-Xswiftc -Osize"
+
+SYSTEMD_SERVICE:${PN} = "upgradelinkd.service upgradelink-installer.socket upgradelink-installer-resume.service"
+# Whoever has configured the agent enables it.
+SYSTEMD_AUTO_ENABLE = "disable"
+
+USERADD_PACKAGES = "${PN}"
+GROUPADD_PARAM:${PN} = "--system upgradelink"
+USERADD_PARAM:${PN} = "--system --user-group --no-create-home --home-dir /var/lib/upgradelinkd \
+    --shell /sbin/nologin upgradelinkd"
+
+UPGRADELINKD_MODULES ?= "file directory rauc swupdate"
+
+do_install() {
+    install -d ${D}${sbindir} ${D}${bindir} ${D}${nonarch_libdir}/upgradelinkd/modules ${D}${systemd_system_unitdir} \
+        ${D}${sysconfdir}/upgradelinkd/upgradelinkd.toml.d ${D}${sysconfdir}/upgradelinkd/keys.d \
+        ${D}${datadir}/dbus-1/system.d ${D}${datadir}/dbus-1/interfaces ${D}${datadir}/polkit-1/actions \
+        ${D}${nonarch_libdir}/systemd/catalog ${D}${nonarch_libdir}/tmpfiles.d ${D}${datadir}/upgradelinkd
+
+    install -m 0755 ${B}/release/upgradelinkd ${D}${sbindir}/
+    install -m 0755 ${B}/release/upgradelinkctl ${D}${bindir}/
+    install -m 0755 ${B}/release/upgradelink-fetch ${B}/release/upgradelink-installer ${D}${nonarch_libdir}/upgradelinkd/
+    for module in ${UPGRADELINKD_MODULES}; do
+        install -m 0755 ${S}/packaging/modules/$module ${D}${nonarch_libdir}/upgradelinkd/modules/
+    done
+
+    for unit in upgradelinkd.service upgradelink-installer@.service upgradelink-installer-resume.service; do
+        sed -e 's|@SBINDIR@|${sbindir}|' -e 's|@LIBDIR@|${nonarch_libdir}/upgradelinkd|' \
+            ${S}/packaging/systemd/$unit.in >${D}${systemd_system_unitdir}/$unit
+    done
+    install -m 0644 ${S}/packaging/systemd/upgradelink-installer.socket ${D}${systemd_system_unitdir}/
+
+    install -m 0644 ${S}/config/vendor.toml ${D}${nonarch_libdir}/upgradelinkd/upgradelinkd.toml
+    install -m 0644 ${S}/config/upgradelinkd.toml ${D}${datadir}/upgradelinkd/
+    install -m 0640 ${S}/config/upgradelinkd.toml ${D}${sysconfdir}/upgradelinkd/
+    chgrp upgradelinkd ${D}${sysconfdir}/upgradelinkd/upgradelinkd.toml
+    install -m 0644 ${S}/packaging/tmpfiles/upgradelinkd.conf ${D}${nonarch_libdir}/tmpfiles.d/
+    install -m 0644 ${S}/packaging/catalog/upgradelinkd.catalog ${D}${nonarch_libdir}/systemd/catalog/
+    install -m 0644 ${S}/packaging/dbus/org.upgradelink.Agent1.conf ${D}${datadir}/dbus-1/system.d/
+    install -m 0644 ${S}/packaging/dbus/org.upgradelink.Agent1.xml ${D}${datadir}/dbus-1/interfaces/
+    install -m 0644 ${S}/packaging/polkit/org.upgradelink.policy ${D}${datadir}/polkit-1/actions/
+}
+
+CONFFILES:${PN} = "${sysconfdir}/upgradelinkd/upgradelinkd.toml"
+FILES:${PN} += "${nonarch_libdir}/upgradelinkd ${nonarch_libdir}/systemd/catalog ${nonarch_libdir}/tmpfiles.d \
+    ${datadir}/dbus-1 ${datadir}/polkit-1 ${datadir}/upgradelinkd ${systemd_system_unitdir}"
