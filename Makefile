@@ -27,15 +27,17 @@ STAGE = .build-release/stage
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
-.PHONY: help deps build demo picture test lint release install uninstall deb clean
+.PHONY: help deps build demo picture test explore lint release sizes install uninstall deb clean
 
 help:
 	@echo "make demo      build, and show a box being updated (nothing is installed, nothing is left behind)"
 	@echo "make test      install what is missing, and run every test"
+	@echo "make explore   explore every state of the update machine"
 	@echo "make install   build for use, and install below DESTDIR with PREFIX ($(PREFIX)); then:"
 	@echo "               edit $(CONFDIR)/upgradelinkd.toml; systemctl enable --now upgradelinkd"
 	@echo "make picture   run the demonstration, and draw it as docs/demo.svg"
 	@echo "make deb       build a Debian package, below .cache/deb"
+	@echo "make sizes     compare two forms of the installed programs"
 	@echo "make build     build for development"
 	@echo "make lint      check the format"
 	@echo "make clean     remove what was built"
@@ -64,10 +66,21 @@ test:
 	@$(SWIFT) build --build-tests
 	@$(SWIFT) test --skip-build
 
+# The state machine's whole state space, in a world with second tries; prints how many states there are.
+explore: build
+	@UPGRADELINKD_EXPLORE=1 $(SWIFT) test --scratch-path .build-explore -c release -Xswiftc -enable-testing \
+	    --filter ExplorationTests
+
 release:
 	@packaging/dependencies.sh release
 	@for program in $(PROGRAMS); do $(SWIFT) build $(RELEASE) --product $$program || exit 1; done
 	@packaging/stage.sh .build-release/release $(STAGE)
+
+# The measurement behind the form in which the Swift runtime is installed.
+sizes: release
+	@for program in $(PROGRAMS); do \
+	    $(SWIFT) build --quiet $(subst .build-release,.build-static,$(RELEASE)) --static-swift-stdlib --product $$program || exit 1; done
+	@packaging/sizes.sh $(STAGE) .build-static/release
 
 # What is installed, and where: also what packages are made of.
 install: release
@@ -121,4 +134,4 @@ deb: release
 	@packaging/deb.sh "$(CURDIR)/.cache/deb"
 
 clean:
-	rm -rf .build .build-release .cache
+	rm -rf .build .build-release .build-static .build-explore .cache

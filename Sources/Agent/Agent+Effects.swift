@@ -18,7 +18,7 @@ extension Agent {
         case .restart(let id): install(id, .restart(id))
         case .announce(let announcement): announce(announcement)
         case .send(let id, let report): send(id, report)
-        case .emptyInbox: store.emptyInbox()
+        case .emptyInbox(let versionCode): store.inbox.empty(upTo: versionCode)
         case .cleanStaging(let keep): cleanStaging(keep: keep)
         case .log(let notice): log(notice)
         }
@@ -28,11 +28,11 @@ extension Agent {
 
     private func ask(_ question: Question) {
         // A worker that outlived an earlier agent may have stored an offer after that one was gone.
-        if let offer = store.inbox() {
+        if let offer = store.inbox.read() {
             handle(.asked(AskReport(answer: .offer(offer))))
             return
         }
-        let job = settings.askJob(question, credentials, state.serverClock, inbox: store.inboxPath)
+        let job = settings.askJob(question, credentials, state.serverClock, inbox: store.inbox.path)
         Task(priority: .medium) {
             var answer: AskReport?
             let end = await FetchWorker(installation).run(.ask(job), timeLimit: settings.requestTimeLimit) { report in
@@ -43,7 +43,7 @@ extension Agent {
                 }
             }
             // A worker may have died between storing an offer and saying so.
-            let stored = store.inbox().map { AskReport(answer: .offer($0)) }
+            let stored = store.inbox.read().map { AskReport(answer: .offer($0)) }
             handle(.asked(answer ?? stored ?? AskReport(answer: .trouble(.worker("\(end)")))))
         }
     }

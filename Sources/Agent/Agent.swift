@@ -146,7 +146,7 @@ public final class Agent {
         }
         shownStatus = statusLine()
         ServiceManager.ready(status: shownStatus)
-        handle(.started(found: store.inbox()))
+        handle(.started(found: store.inbox.read()))
         logger.info("\(shownStatus)")
         let bus = BusService(self)
         self.bus = bus

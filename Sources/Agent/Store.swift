@@ -11,7 +11,7 @@ struct Store {
 
     private var statePath: String { "\(folder)/state.json" }
     /// Where a worker leaves a granted offer before it speaks of it.
-    var inboxPath: String { "\(folder)/offer.json" }
+    var inbox: Inbox { Inbox("\(folder)/offer.json") }
 
     /// What an earlier run knew. A file that makes no sense is set aside, never a reason not to start.
     ///
@@ -37,14 +37,6 @@ struct Store {
         try Files.replace(statePath, with: bytes)
         stored = bytes
     }
-
-    /// The offer a worker stored and nobody has taken up. One that makes no sense is dropped.
-    func inbox() -> Offer? {
-        guard let bytes = try? read(inboxPath) else { return nil }
-        return try? JSONDecoder().decode(Offer.self, from: Data(bytes))
-    }
-
-    func emptyInbox() { try? Files.remove(inboxPath) }
 
     private func read(_ path: String) throws(SystemError) -> [UInt8]? {
         do throws(SystemError) {

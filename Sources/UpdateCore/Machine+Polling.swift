@@ -94,18 +94,24 @@ extension Machine {
     mutating func takeUp(_ offer: Offer) {
         if let refusal = offerRefusal(of: offer) {
             log(.offerRefused(refusal))
-            effects.append(.emptyInbox)
+            effects.append(.emptyInbox(upTo: offer.versionCode))
             return
         }
         if let work = state.work {
-            guard work.isWaiting, offer.versionCode >= work.offer.versionCode else {
-                log(.ignored("an offer of \(offer.title): \(work.offer.title) is being worked on"))
-                effects.append(.emptyInbox)
+            let isNewer = offer.versionCode > work.offer.versionCode
+            guard work.isWaiting || !isNewer else {
+                // It came while somebody consented to another. It stays where it is, and is taken up in place of the next
+                // question: its counter on the server is spent.
+                log(.ignored("an offer of \(offer.title), for now: \(work.offer.title) is being worked on"))
                 return
             }
-            if offer.versionCode == work.offer.versionCode {
-                refresh(work, with: offer)
-                effects.append(.emptyInbox)
+            guard isNewer else {
+                if work.isWaiting, offer.versionCode == work.offer.versionCode {
+                    refresh(work, with: offer)
+                } else {
+                    log(.ignored("an offer of \(offer.title): \(work.offer.title) is being worked on"))
+                }
+                effects.append(.emptyInbox(upTo: offer.versionCode))
                 return
             }
             log(.offerReplaced(work.offer, by: offer))
@@ -113,7 +119,7 @@ extension Machine {
         }
         log(.offered(offer))
         if case .unknown = offer.upgradeType { log(.unknownUpgradeType(offer)) }
-        effects += [.emptyInbox, .cleanStaging(keep: offer.versionCode)]
+        effects += [.emptyInbox(upTo: offer.versionCode), .cleanStaging(keep: offer.versionCode)]
         begin(
             Work(
                 offer: offer, step: .downloading, hasConsent: !offer.upgradeType.needsConsent, started: reportTime,

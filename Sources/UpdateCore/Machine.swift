@@ -116,8 +116,8 @@ public enum Effect: Codable, Hashable, Sendable {
     /// Restart the box for an installation that wants it.
     case restart(InstallID)
     case send(id: Int, Report)
-    /// The stored state holds the offer now: the inbox may be emptied.
-    case emptyInbox
+    /// The stored state holds this version now, or a newer one: the inbox may be emptied, unless it has a newer one still.
+    case emptyInbox(upTo: Int)
     /// Staging holds nothing that is needed but the named version.
     case cleanStaging(keep: Int?)
     case announce(Announcement)

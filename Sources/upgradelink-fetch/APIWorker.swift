@@ -27,8 +27,8 @@ struct APIWorker {
                 clock = ServerClock(bootID: bootID, atBoot: serverTime.unixSeconds - Clock.bootTime.seconds)
                 (reply, _) = try exchange()
             }
-            let answer = ReplyDecoder(now: Clock.wallTime).answer(reply, to: job.question)
-            if case .offer(let offer) = answer { keep(offer, in: job.inbox) }
+            var answer = ReplyDecoder(now: Clock.wallTime).answer(reply, to: job.question)
+            if case .offer(let offer) = answer { answer = .offer(keep(offer, in: Inbox(job.inbox))) }
             return AskReport(answer: answer, serverClock: clock == job.serverClock ? nil : clock)
         } catch {
             return AskReport(answer: .trouble(error))
@@ -36,11 +36,12 @@ struct APIWorker {
     }
 
     /// An offer that cannot be stored is still handed on: the agent keeps it until it can be.
-    private func keep(_ offer: Offer, in inbox: String) {
+    private func keep(_ offer: Offer, in inbox: Inbox) -> Offer {
         do {
-            try Files.replace(inbox, with: try JSONLine.encode(offer))
+            return try inbox.store(offer)
         } catch {
             JSONLine.send(FetchReport.note("The offer of \(offer.title) cannot be stored yet: \(error)"))
+            return offer
         }
     }
 

@@ -142,33 +142,50 @@ struct Checkup {
             ? .well("update module", path) : .ill("update module", "\(path) is not executable", "chmod +x it")
     }
 
-    /// What systemd says of the unit.
-    var unit: Finding {
-        let name = "upgradelinkd.service"
-        let manager = "org.freedesktop.systemd1"
+    /// What systemd says of the agent's unit, and of the installer's socket.
+    var units: [Finding] {
+        let agent = "upgradelinkd.service"
+        let door = "upgradelink-installer.socket"
         do throws(BusError) {
             let bus = try Bus()
-            let unit = try bus.callAndWait(
-                manager, "/org/freedesktop/systemd1", "\(manager).Manager", "LoadUnit", [.string(name)])
-            let fields = try bus.callAndWait(
-                manager, unit.first?.text ?? "/", "org.freedesktop.DBus.Properties", "GetAll",
-                [.string("\(manager).Unit")]
-            ).first?.fields
-            let active = fields?["ActiveState"]?.text ?? "unknown"
-            let file = fields?["UnitFileState"]?.text ?? ""
-            guard active == "active" else {
-                return .ill(
-                    "unit", "\(name) is \(active)", "systemctl enable --now upgradelinkd; systemctl status upgradelinkd"
-                )
+            var findings: [Finding] = []
+            let (isActive, state, file) = try Self.unit(agent, bus)
+            if !isActive {
+                findings.append(
+                    .ill(
+                        "unit", "\(agent) is \(state)",
+                        "systemctl enable --now upgradelinkd; systemctl status upgradelinkd"))
+            } else if file != "enabled" {
+                findings.append(
+                    .ill("unit", "\(agent) runs, and is not started by the next boot", "systemctl enable upgradelinkd"))
+            } else {
+                findings.append(.well("unit", "\(agent) is active and enabled"))
             }
-            guard file == "enabled" else {
-                return .ill(
-                    "unit", "\(name) runs, and is not started by the next boot", "systemctl enable upgradelinkd")
-            }
-            return .well("unit", "\(name) is active and enabled")
+            let socket = try Self.unit(door, bus)
+            findings.append(
+                socket.isActive
+                    ? .well("installer", "\(door) is \(socket.state)")
+                    : .ill(
+                        "installer", "\(door) is \(socket.state), so nothing can be installed",
+                        "systemctl start \(door)"))
+            return findings
         } catch {
-            return .well("unit", "there is no systemd on this bus to ask")
+            return [.well("unit", "there is no systemd on this bus to ask")]
         }
+    }
+
+    private static func unit(
+        _ name: String, _ bus: Bus
+    ) throws(BusError) -> (isActive: Bool, state: String, file: String) {
+        let manager = "org.freedesktop.systemd1"
+        let unit = try bus.callAndWait(
+            manager, "/org/freedesktop/systemd1", "\(manager).Manager", "LoadUnit", [.string(name)])
+        let fields = try bus.callAndWait(
+            manager, unit.first?.text ?? "/", "org.freedesktop.DBus.Properties", "GetAll",
+            [.string("\(manager).Unit")]
+        ).first?.fields
+        let state = fields?["ActiveState"]?.text ?? "unknown"
+        return (state == "active", state, fields?["UnitFileState"]?.text ?? "")
     }
 
     var agent: Finding {

@@ -43,7 +43,7 @@ struct Doctor: AsyncParsableCommand {
         for finding in await checkup.server() { tell(finding) }
         tell(checkup.space)
         tell(checkup.module)
-        tell(checkup.unit)
+        for finding in checkup.units { tell(finding) }
         tell(checkup.agent)
         if findings.contains(where: { !$0.isWell }) { throw ExitCode(1) }
     }

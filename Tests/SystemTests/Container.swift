@@ -111,6 +111,14 @@ struct Container: Sendable {
         chmod(path, mode)
     }
 
+    /// As an editor writes a file that is there: in place.
+    func edit(_ name: String, _ text: String) throws {
+        let path = "\(root)/\(name)"
+        guard Files.exists(path) else { return try write(name, text) }
+        let file = try OpenFile(path, O_WRONLY | O_TRUNC)
+        try file.write(Array(text.utf8))
+    }
+
     func read(_ name: String) -> String {
         (try? Files.read("\(root)/\(name)", limit: 16 << 20)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }

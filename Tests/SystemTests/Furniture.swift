@@ -62,7 +62,7 @@ struct Furniture: Sendable {
     }
 
     func configure(module: String = "directory", install: String = "", more: String = "") throws {
-        try container.write(
+        try container.edit(
             "etc/upgradelinkd/upgradelinkd.toml",
             """
             verification.keys = ["\(publisher.publicKey)"]
@@ -83,6 +83,12 @@ struct Furniture: Sendable {
             \(install)
             \(more)
             """)
+    }
+
+    /// Everything in the one file in /etc, the keys too, as an editor leaves it: with its owner and its mode.
+    func editOneFile() throws {
+        for name in ["accessKey", "secretKey"] { container.remove("etc/credstore/upgradelinkd.\(name)") }
+        try configure(more: "[credentials]\naccessKey = \"ak\"\nsecretKey = \"sk\"\n")
     }
 
     /// A module that does as `directory` does and wants a restart of the box; it writes its states down, and stops for ever

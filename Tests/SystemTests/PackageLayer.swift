@@ -38,7 +38,7 @@ enum PackageLayer {
         try await Overlay.mount(lower: ["/"], upper: "\(path)/upper", work: "\(path)/work", at: "\(path)/root")
         try await execute("mount", ["-t", "proc", "proc", "\(path)/root/proc"])
         try await execute("cp", [package, "\(path)/root/tmp/upgradelinkd.deb"])
-        try await execute("chroot", ["\(path)/root", "dpkg", "-i", "/tmp/upgradelinkd.deb"])
+        try await execute("chroot", ["\(path)/root", "env", "-u", "TMPDIR", "dpkg", "-i", "/tmp/upgradelinkd.deb"])
         for (from, to) in [("\(programsFolder)/upgradelink-sim", "usr/local/bin/upgradelink-sim")] {
             try await execute("cp", [from, "\(path)/root/\(to)"])
             chmod("\(path)/root/\(to)", 0o755)

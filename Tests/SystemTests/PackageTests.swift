@@ -18,13 +18,19 @@ extension SystemTests {
             let runtime = try Self.runtimeFolder()
             try await Container(.cleanDebian, binds: [runtime]).run { container async throws in
                 try await install(container)
+                let installed = container.read("etc/upgradelinkd/upgradelinkd.toml")
+                #expect(installed.contains("# urlKey = "), "the annotated configuration is there")
                 let furniture = try await Furniture(container, versions: [(2, 2), (3, 2)])
                 try furniture.offer([(2, 2)])
+                try furniture.editOneFile()
                 let newer = try await newerPackage(container)
                 try await container.boot { machine async throws in
                     // Not configured by whoever installed it, it is not started.
                     #expect(await machine.property("ActiveState") == "inactive")
                     try await machine.run("systemctl", "start", "sim")
+                    #expect(
+                        await machine.shell("stat -c '%U:%G %a' /etc/upgradelinkd/upgradelinkd.toml")
+                            == "root:upgradelinkd 640")
                     let start = try await machine.run("systemctl", "enable", "--now", "upgradelinkd")
                     #expect(start.isSuccess, "\(start.error)")
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
@@ -74,11 +80,12 @@ extension SystemTests {
             for file in ["/etc/resolv.conf", "/etc/hosts"] {
                 try await execute("cp", ["-L", file, "\(container.root)\(file)"])
             }
-            try await execute("chroot", [container.root, "apt-get", "update", "-qq"])
+            try await execute("chroot", [container.root, "env", "-u", "TMPDIR", "apt-get", "update", "-qq"])
             try await execute(
                 "chroot",
                 [
-                    container.root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
+                    container.root, "env", "-u", "TMPDIR", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y",
+                    "-qq",
                     "--no-install-recommends", "/root/upgradelinkd.deb", "procps",
                 ])
             try await execute(
@@ -93,7 +100,7 @@ extension SystemTests {
                 dpkg-deb --root-owner-group -b /srv/package /srv/newer.deb
                 rm -r /srv/package
                 """
-            try await execute("chroot", [container.root, "sh", "-ec", line])
+            try await execute("chroot", [container.root, "env", "-u", "TMPDIR", "sh", "-ec", line])
             return "/srv/newer.deb"
         }
     }

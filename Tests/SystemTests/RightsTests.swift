@@ -1,5 +1,6 @@
 import Glibc
 import Host
+import Simulator
 import TestSupport
 import Testing
 
@@ -88,6 +89,32 @@ extension SystemTests {
                         await eventually {
                             await machine.shell("systemctl list-units --no-legend 'upgradelink-installer@*'").isEmpty
                         })
+                }
+            }
+        }
+
+        /// A stick that only root can read: the file is handed over open, from hand to hand, down to the module.
+        @Test func aFileThatTheAgentCannotReadIsHandedOver() async throws {
+            try await Container().run { container async throws in
+                _ = try await Furniture(container, versions: [(2, 2)])
+                try container.write("root/stick/README", "", mode: 0o600)
+                for name in ["v2", "v2.minisig"] {
+                    try await execute("mv", ["\(container.root)/srv/\(name)", "\(container.root)/root/stick/"])
+                    chmod("\(container.root)/root/stick/\(name)", 0o600)
+                }
+                chmod("\(container.root)/root/stick", 0o700)
+                try await container.boot { machine async throws in
+                    try await machine.run("systemctl", "start", "upgradelinkd")
+                    #expect(await machine.status(says: "Started (v1, code 1)"))
+                    let byName =
+                        "busctl call org.upgradelink.Agent1 /org/upgradelink/Agent1 org.upgradelink.Agent1 "
+                        + "InstallFile s /root/stick/v2 2>&1"
+                    #expect(
+                        await machine.shell(byName).contains("No such file or directory"), "its /root is another one")
+                    let given = await machine.shell("upgradelinkctl install /root/stick/v2 2>&1")
+                    #expect(given.hasPrefix("Version 2 is genuine"), "\(given)")
+                    #expect(
+                        await eventually { await machine.shell("cat /opt/player/version").contains("VERSION_CODE=2") })
                 }
             }
         }
