@@ -137,6 +137,18 @@ let package = Package(
                 "upgradelinkctl", "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Host", "Simulator",
                 "TestSupport", "UpdateCore", subprocess, system,
             ], swiftSettings: strict),
+        // What the fuzzer drives, the program for it, and its seeds as a test.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Agent", "Configuration", "Host", "Installation", "Systemd", "UpdateCore", "UpgradeLinkAPI",
+                "Verification",
+            ], path: "Tests/FuzzTargets", swiftSettings: strict),
+        .executableTarget(
+            name: "upgradelink-fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", swiftSettings: strict),
+        .testTarget(
+            name: "FuzzTargetTests", dependencies: ["FuzzTargets", "Host", "TestSupport", "UpdateCore"],
+            swiftSettings: strict),
         .testTarget(
             name: "SystemTests",
             dependencies: [

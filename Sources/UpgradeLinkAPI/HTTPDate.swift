@@ -21,15 +21,18 @@ public enum HTTPDate {
         }
     }
 
+    private static let longestWait: Seconds = 1e9
+
     /// `Retry-After` in seconds from now: a number of seconds, or a date (RFC 9110, section 10.2.3).
     public static func parseRetryAfter(_ text: String, now: WallTime) -> Seconds? {
         let text = text.filter { $0 != "\t" }
         let digits = text.filter { $0 != " " }
         if !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
-            // A number too long for Int is still a wish for patience; the core bounds it.
-            return Seconds(digits)
+            // A number too long for Int is still a wish for patience, and stays one that JSON has a form for; the core bounds
+            // it further.
+            return Seconds(digits).map { min($0, longestWait) }
         }
-        return parse(text).map { max(0, $0 - now) }
+        return parse(text).map { min(max(0, $0 - now), longestWait) }
     }
 
     private static let months = [

@@ -220,7 +220,10 @@ import UpgradeLinkAPI
     }
 
     @Test func hugeRetryAfter() {
-        #expect(HTTPDate.parseRetryAfter(String(repeating: "9", count: 50), now: WallTime(unixSeconds: 0)) == 1e50)
+        for count in [50, 400] {
+            #expect(
+                HTTPDate.parseRetryAfter(String(repeating: "9", count: count), now: WallTime(unixSeconds: 0)) == 1e9)
+        }
         #expect(HTTPDate.parseRetryAfter("-5", now: WallTime(unixSeconds: 0)) == nil)
     }
 }

@@ -1,0 +1,137 @@
+import FoundationEssentials
+import Host
+import UpdateCore
+import UpgradeLinkAPI
+import Verification
+
+@testable import Agent
+@testable import Configuration
+@testable import Installation
+@testable import Systemd
+
+/// What reads bytes that come from elsewhere. Whatever they are, reading them ends, and ends well.
+public enum FuzzTarget: String, CaseIterable, Sendable {
+    case reply
+    case signature
+    case date
+    case configuration
+    case state
+    case installMessage
+    case fetchReport
+    case busCall
+    case text
+
+    @MainActor public func run(_ bytes: [UInt8]) {
+        let text = String(decoding: bytes, as: UTF8.self)
+        switch self {
+        case .reply: reply(bytes)
+        case .signature:
+            if let signature = try? MinisignSignature(bytes) { keep(signature.trustedComment.count) }
+            if let verifier = try? ArtifactVerifier(Self.policy) {
+                keep((try? verifier.claimedVersion(bytes)) ?? 0)
+                let offer = Offer(file: "/f", urlKey: "k", versionCode: 1)
+                keep((try? verifier.expectation(sidecar: bytes, offer: offer, devModelKey: nil)) == nil ? 0 : 1)
+            }
+            keep(MinisignKey(text) == nil ? 0 : 1)
+        case .date:
+            let now = WallTime(unixSeconds: 1_800_000_000)
+            if let wait = HTTPDate.parseRetryAfter(text, now: now) { precondition(wait.isFinite && wait >= 0) }
+            keep(HTTPDate.parse(text) == nil ? 0 : 1)
+            keep(MaintenanceWindow(text) == nil ? 0 : 1)
+            if let seconds = Amount.seconds(text) { precondition(seconds >= 0) }
+            if let bytes = Amount.bytes(text) { precondition(bytes >= 0) }
+        case .configuration:
+            guard let fragment = try? Fragment(file: "/f", text: text) else { return }
+            let merged = MergedConfiguration([fragment], mainFile: "/f")
+            keep((try? Settings(merged, [:])) == nil ? 0 : 1)
+        case .state: state(bytes)
+        case .installMessage: installMessage(bytes)
+        case .fetchReport:
+            if let report = try? JSONLine.decode(FetchReport.self, from: bytes) { keep("\(report)".count) }
+            if let job = try? JSONLine.decode(FetchJob.self, from: bytes) { keep("\(job)".count) }
+        case .busCall: busCall(text)
+        case .text:
+            let shown = text.forPeople(limit: 50)
+            precondition(shown.count <= 50)
+            precondition(!shown.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) })
+            keep(WebURL(text) == nil ? 0 : 1)
+            keep(text.leadingPercentage ?? 0)
+        }
+    }
+
+    private static let policy = VerificationPolicy(
+        mode: .minisign, keys: ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"],
+        sidecarURL: "{url}.minisig",
+        requireVersionCode: true)
+
+    /// The first byte chooses the status, the rest is the body.
+    private func reply(_ bytes: [UInt8]) {
+        let statuses = [200, 400, 401, 404, 429, 500, 502, 204, 301]
+        guard let first = bytes.first else { return }
+        let body = Array(bytes.dropFirst())
+        let header = String(decoding: body.prefix(40), as: UTF8.self)
+        let reply = HTTPReply(
+            status: statuses[Int(first) % statuses.count], headers: ["retry-after": header, "date": header], body: body)
+        let question = Question(urlKey: "k", versionCode: 1)
+        let decoder = ReplyDecoder(now: WallTime(unixSeconds: 1_800_000_000))
+        if case .offer(let offer) = decoder.answer(reply, to: question) {
+            precondition(offer.versionCode > 1 && offer.urlKey == "k" && WebURL(offer.urlPath) != nil)
+        }
+        keep("\(decoder.delivery(reply))".count)
+        keep(clockCorrection(reply, signedAt: WallTime(unixSeconds: 1_700_000_000)) == nil ? 0 : 1)
+    }
+
+    /// Whatever a state file says, the agent starts from it, tells its status, and goes to sleep.
+    @MainActor private func state(_ bytes: [UInt8]) {
+        guard let state = try? JSONDecoder().decode(AgentState.self, from: Data(bytes)) else { return }
+        let context = Context(
+            now: BootInstant(100), bootID: "b", wallClock: WallTime(unixSeconds: 1_800_000_000),
+            buildTime: WallTime(unixSeconds: 1_700_000_000), installed: .known(versionCode: 1, versionName: nil),
+            policy: Policy(
+                schedule: PollSchedule(interval: 21_600, splay: 1800, backOffBase: 60, backOffCap: 3600), urlKey: "k"),
+            seed: 1)
+        let (started, _) = reduce(state, .started(found: nil), context)
+        let (later, _) = reduce(started, .tick, context)
+        keep(statusText(later, context).count)
+        keep(nextWakeUp(later, context).map { Int($0.seconds.isFinite ? 1 : 0) } ?? 0)
+        keep(
+            BusProperties(
+                later, context, status: "", hasError: false, progress: nil, speedLimit: 0
+            ).values.count)
+    }
+
+    private func installMessage(_ bytes: [UInt8]) {
+        if let record = try? JSONDecoder().decode(InstallRecord.self, from: Data(bytes)) {
+            var record = record
+            record.resume(bootID: "b")
+            keep(record.step.name.count)
+        }
+        guard case .install(let job)? = try? JSONLine.decode(InstallMessage.self, from: bytes) else { return }
+        let settings = InstallSettings(
+            module: "m", moduleFolders: [], fileName: "f", files: [:], metaData: "{}", timeout: 1, timeouts: [:],
+            rebootCommand: [], urlKey: "k", devModelKey: nil)
+        if job.refusal(settings, installed: .known(versionCode: 5, versionName: nil)) == nil {
+            precondition(job.offer.urlKey == "k" && job.offer.versionCode > 5)
+        }
+    }
+
+    /// Words: the method, then arguments, of which numbers are numbers.
+    @MainActor private func busCall(_ text: String) {
+        let words = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        let arguments = words.dropFirst().map { word in UInt64(word).map { BusValue.uint64($0) } ?? .string(word) }
+        guard let action = BusAction(words[0], Array(arguments)) else {
+            return keep(BusAction.complaint(words[0]).description.count)
+        }
+        guard case .command(let command) = action else { return }
+        let context = Context(
+            now: BootInstant(100), bootID: "b", wallClock: WallTime(unixSeconds: 0),
+            buildTime: WallTime(unixSeconds: 0),
+            installed: .unknown(""),
+            policy: Policy(
+                schedule: PollSchedule(interval: 1, splay: 0, backOffBase: 1, backOffCap: 1), urlKey: "k"), seed: 1)
+        keep(reduce(AgentState(), .command(command), context).effects.count)
+    }
+}
+
+/// Keeps the optimizer from leaving out what has no use.
+@inline(never) private func keep(_ value: Int) { precondition(value > Int.min) }
