@@ -106,6 +106,24 @@ public enum Files {
         return stat(path, &status) == 0 && status.st_mode & 0o004 != 0
     }
 
+    /// The first folder on the way to `path`, itself included, as far as they are there, in which somebody but root could put
+    /// something else in place of what follows; nil where there is none.
+    public static func firstUnsafeFolder(onTheWayTo path: String) -> String? {
+        var folder = ""
+        for name in [Substring("")] + path.split(separator: "/") {
+            if !name.isEmpty { folder += "/\(name)" }
+            let place = folder.isEmpty ? "/" : folder
+            var status = stat()
+            guard lstat(place, &status) == 0 else { return nil }
+            // A link of root's own leads where root wants.
+            if status.st_uid == 0, status.st_mode & S_IFMT == S_IFLNK, stat(place, &status) != 0 { return place }
+            // In a sticky folder others cannot rename what is not theirs.
+            let isShared = status.st_mode & 0o022 != 0 && status.st_mode & mode_t(S_ISVTX) == 0
+            if status.st_uid != 0 || isShared || status.st_mode & S_IFMT != S_IFDIR { return place }
+        }
+        return nil
+    }
+
     /// Bytes that an unprivileged process may still write on the file system.
     public static func freeSpace(at path: String) throws(SystemError) -> Int {
         var status = statvfs()

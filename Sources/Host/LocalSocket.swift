@@ -44,6 +44,9 @@ public final class LocalSocket: Sendable {
         return descriptor
     }
 
+    /// Another descriptor of the same socket, which no child inherits by accident; whoever asks closes it.
+    func duplicate() -> CInt { fcntl(descriptor, F_DUPFD_CLOEXEC, 3) }
+
     /// Two ends that are connected to each other.
     public static func pair() throws(SystemError) -> (LocalSocket, LocalSocket) {
         var ends: [CInt] = [-1, -1]

@@ -13,8 +13,8 @@ struct SocketWorker: Sendable {
     func start() throws(SystemError) -> (socket: LocalSocket, end: Task<ProcessEnd, Never>) {
         let (mine, theirs) = try LocalSocket.pair()
         // The process gets copies, which are closed here once it runs; the original goes with this function.
-        let input = dup(theirs.descriptor)
-        let output = dup(theirs.descriptor)
+        let input = theirs.duplicate()
+        let output = theirs.duplicate()
         return (mine, Task(priority: .medium) { await run(input, output) })
     }
 
@@ -73,7 +73,7 @@ extension LocalSocket {
         }
         let (lines, continuation) = AsyncStream<String>.makeStream()
         let reader = LineReader(
-            descriptor: dup(descriptor), limit: maximumLineLength, onEnd: { continuation.finish() }
+            descriptor: duplicate(), limit: maximumLineLength, onEnd: { continuation.finish() }
         ) { continuation.yield($0) }
         let timer = Task(priority: .medium) {
             try await Task.sleep(for: timeLimit)

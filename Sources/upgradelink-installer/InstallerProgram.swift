@@ -1,4 +1,5 @@
 import Configuration
+import Glibc
 import Host
 import Installation
 import UpdateCore
@@ -16,6 +17,13 @@ struct InstallerProgram {
             try Settings.load(root: root, environment: Environment.current)
         }
         let folder = try settings().installerFolder
+        // What is found there is believed: a root that shares it with the agent would give its rights away.
+        if geteuid() == 0, let place = Files.firstUnsafeFolder(onTheWayTo: folder) {
+            throw ConfigurationError(
+                file: "the configuration", key: "state.installerFolder",
+                problem:
+                    "found \"\(folder)\", and others than root can write to \(place); set it to a folder of root's own")
+        }
         try Files.createFolder(folder)
         // Another installer may still be at work: its result is this one's too.
         lock = try FolderLock(folder, waits: true)

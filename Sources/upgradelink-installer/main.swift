@@ -76,8 +76,13 @@ func answer(root: String) async throws {
         // Nobody may be listening any more, and the work goes on.
         if let bytes = try? JSONLine.encode(report) { try? socket.send(bytes) }
     }
-    let result = try await InstallerProgram(root: root, report: report).run(message, file)
-    report(.finished(result))
+    do {
+        report(.finished(try await InstallerProgram(root: root, report: report).run(message, file)))
+    } catch {
+        // Whoever asked shows it to the operator.
+        report(.finished(.lost("\(error)")))
+        throw error
+    }
 }
 
 /// What a restart interrupted, without anybody's asking; standard error is the journal.

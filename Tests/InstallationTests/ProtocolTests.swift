@@ -269,6 +269,26 @@ import UpdateCore
         #expect(!Door.admits(65_534))
     }
 
+    /// A root that believed what the agent can replace would give its rights away.
+    @Test(.enabled(if: getuid() == 0, "only root has something to give away"))
+    func theInstallersFolderIsRootsOwn() async throws {
+        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed)).box
+        let order = try await box.order(1, version: 2, artifact: "artifact-file")
+        try Files.createFolder("\(box.scratch.path)/state")
+        for (owner, mode) in [(uid_t(65_534), mode_t(0o700)), (0, 0o777)] {
+            chown("\(box.scratch.path)/state", owner, 0)
+            chmod("\(box.scratch.path)/state", mode)
+            guard case .lost(let reason) = await box.run(.install(order)).result else {
+                Issue.record("not refused")
+                return
+            }
+            #expect(
+                reason.contains(
+                    "others than root can write to \(box.scratch.path)/state; set it to a folder of root's own"))
+        }
+        #expect(!box.scratch.exists("control/log"), "no module ran")
+    }
+
     @Test func aMissingModuleIsNamed() async throws {
         let box = try await InstallerBox(install: "module = \"absent\"\nmoduleFolders = [\"@BOX@/modules\"]")
         try box.scratch.write("artifact-file", "x")
