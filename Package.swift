@@ -27,6 +27,8 @@ let package = Package(
         .executable(name: "upgradelink-sim", targets: ["upgradelink-sim"]),
         // Preloaded by tests that turn a process's clock.
         .library(name: "fakeclock", type: .dynamic, targets: ["FakeClock"]),
+        // Preloaded by tests whose disk fails.
+        .library(name: "faultydisk", type: .dynamic, targets: ["FaultyDisk"]),
     ],
     dependencies: [
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
@@ -101,6 +103,7 @@ let package = Package(
 
         // Tests: one folder for each target.
         .target(name: "FakeClock", path: "Tests/FakeClock"),
+        .target(name: "FaultyDisk", path: "Tests/FaultyDisk"),
         .testTarget(
             name: "UpdateCoreTests", dependencies: ["UpdateCore", "Host", "TestSupport"], swiftSettings: strict),
         .testTarget(

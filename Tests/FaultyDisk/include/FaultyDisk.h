@@ -1,0 +1,3 @@
+#pragma once
+
+/* What it does is in FaultyDisk.c; nothing is called by name. */
