@@ -30,12 +30,13 @@ STAGE = .build-release/stage
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
-.PHONY: help deps build demo picture test explore fuzz lint release sizes install uninstall deb clean
+.PHONY: help deps build demo picture test explore soak fuzz lint release sizes install uninstall deb clean
 
 help:
 	@echo "make demo      build, and show a box being updated (nothing is installed, nothing is left behind)"
 	@echo "make test      install what is missing, and run every test"
 	@echo "make explore   explore every state of the update machine"
+	@echo "make soak      power cuts at thirty random moments (SEED=…)"
 	@echo "make fuzz      fuzz everything that reads foreign bytes (FUZZ_SECONDS=$(FUZZ_SECONDS) for each target)"
 	@echo "make install   build for use, and install below DESTDIR with PREFIX ($(PREFIX)); then:"
 	@echo "               edit $(CONFDIR)/upgradelinkd.toml; systemctl enable --now upgradelinkd"
@@ -74,6 +75,15 @@ test:
 explore: build
 	@UPGRADELINKD_EXPLORE=1 $(SWIFT) test $(DEFINES) --scratch-path .build-explore -c release -Xswiftc -enable-testing \
 	    --filter ExplorationTests
+
+# The long part, bounded: thirty power cuts at random moments, of which the seed is printed; root.
+SEED ?= $(shell date +%s)
+soak:
+	@packaging/dependencies.sh test
+	@$(MAKE) --no-print-directory deb
+	@echo "SEED=$(SEED)"
+	@$(SWIFT) build --build-tests $(DEFINES)
+	@UPGRADELINKD_SOAK=$(SEED) $(SWIFT) test --skip-build $(DEFINES) --filter PowerLossTests
 
 # Each target for so many seconds, from the seeds in the repository; what is found is left in .cache/fuzz.
 FUZZ_SECONDS ?= 60

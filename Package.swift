@@ -156,7 +156,7 @@ let package = Package(
             name: "SystemTests",
             dependencies: [
                 "upgradelinkd", "upgradelinkctl", "upgradelink-fetch", "upgradelink-installer", "upgradelink-sim",
-                "Host",
+                "Host", "UpdateCore",
                 "Simulator", "TestSupport", subprocess, system,
             ], swiftSettings: strict),
         .testTarget(

@@ -71,7 +71,7 @@ extension SystemTests {
             }
         }
 
-        private func furnish(_ container: Container, _ moment: Moment) async throws -> Furniture {
+        func furnish(_ container: Container, _ moment: Moment) async throws -> Furniture {
             let furniture = try await Furniture(container, versions: [(2, 2)], ballast: 2_000_000)
             try furniture.writeRestartingModule()
             try furniture.configure(
@@ -87,7 +87,7 @@ extension SystemTests {
             return furniture
         }
 
-        private func start(_ machine: Machine, _ moment: Moment) async throws {
+        func start(_ machine: Machine, _ moment: Moment) async throws {
             if let what = moment.inhibit {
                 try await machine.run("systemctl", "start", "upgradelinkd")
                 try await machine.run(
@@ -101,7 +101,7 @@ extension SystemTests {
 
         /// Boots the box until it is up to date and the server knows: a version that was rolled back is tried again, with the
         /// restarts it wants.
-        private func runToTheEnd(_ container: Container, _ furniture: Furniture) async throws {
+        func runToTheEnd(_ container: Container, _ furniture: Furniture) async throws {
             for _ in 0..<6 {
                 let isDone = try await container.boot { machine async throws in
                     await eventually(within: 90) {

@@ -93,6 +93,33 @@ extension SystemTests {
             }
         }
 
+        @Test func aModuleHasNoNetworkUnlessItDeclaresThatItNeedsOne() async throws {
+            try await Container().run { container async throws in
+                let furniture = try await Furniture(container, versions: [(2, 2), (3, 2)])
+                try furniture.offer([(2, 2)])
+                try furniture.configure(module: "looking")
+                try container.write(
+                    "usr/lib/upgradelinkd/modules/looking",
+                    """
+                    #!/bin/sh
+                    [ "$1" != ArtifactInstall ] || readlink /proc/self/ns/net >>/srv/networks
+                    exec /usr/lib/upgradelinkd/modules/directory "$@"
+                    """, mode: 0o755)
+                try await container.boot { machine async throws in
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(await machine.status(says: "Up to date (v2, code 2)"))
+                    try container.write("usr/lib/upgradelinkd/modules/looking.network", "")
+                    try furniture.offer([(3, 2)])
+                    try await machine.run("systemctl", "restart", "sim")
+                    try await machine.run("upgradelinkctl", "check")
+                    #expect(await machine.status(says: "Up to date (v3, code 3)"))
+                    let box = await machine.shell("readlink /proc/1/ns/net")
+                    let seen = container.read("srv/networks").split(separator: "\n").map(String.init)
+                    #expect(seen.count == 2 && seen.first != box && seen.last == box, "\(seen), and the box has \(box)")
+                }
+            }
+        }
+
         /// A stick that only root can read: the file is handed over open, from hand to hand, down to the module.
         @Test func aFileThatTheAgentCannotReadIsHandedOver() async throws {
             try await Container().run { container async throws in

@@ -1,0 +1,57 @@
+import Glibc
+import Host
+import TestSupport
+import Testing
+import UpdateCore
+
+extension SystemTests.PowerLossTests {
+    /// The seed of the moments; set by `make soak`, which prints it.
+    static let soakSeed = getenv("UPGRADELINKD_SOAK").flatMap { UInt64(String(cString: $0)) }
+
+    /// Thirty moments of an update that takes some ten seconds.
+    static let randomMoments: [Double] = {
+        var chance = Chance(seed: soakSeed ?? 0)
+        return (0..<30).map { _ in Double.random(in: 0.1...11, using: &chance) }
+    }()
+
+    @Test(.enabled(if: soakSeed != nil, "thirty random moments take ten minutes: make soak"), arguments: randomMoments)
+    func thePowerGoes(after seconds: Double) async throws {
+        let moment = Moment(name: "after \(seconds) s", reached: { _ in true })
+        try await Container(.ext4).run { container async throws in
+            let furniture = try await furnish(container, moment)
+            var left = seconds
+            var isFirst = true
+            var wasOffered = false
+            while left > 0 {
+                let isFirstBoot = isFirst
+                let wait = left
+                let (used, offered) = try await container.boot { machine async throws in
+                    if isFirstBoot {
+                        try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
+                        sync()
+                        try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    }
+                    let start = Clock.bootTime
+                    while Clock.bootTime - start < wait, machine.isRunning { usleep(2000) }
+                    guard machine.isRunning else { return (Clock.bootTime - start, false) }
+                    let state = container.read("var/lib/upgradelinkd/state.json")
+                    let isOffered =
+                        Files.exists("\(container.root)/var/lib/upgradelinkd/offer.json") || state.contains("\"work\"")
+                        || state.contains("\"versionCode\":2")
+                    try container.cutPower(machine)
+                    return (wait, isOffered)
+                }.value
+                left -= used
+                isFirst = false
+                wasOffered = wasOffered || offered
+                // It may have restarted by itself, and been so for longer than was left.
+                if left < 0.05 { break }
+            }
+            try await container.restorePower()
+            // What was offered before the power went is not offered again.
+            if wasOffered { try furniture.offer([]) }
+            try await runToTheEnd(container, furniture)
+            #expect(furniture.states.contains("ArtifactCommit Cleanup"), "\(furniture.states)")
+        }
+    }
+}
