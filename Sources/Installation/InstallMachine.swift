@@ -23,7 +23,7 @@ public enum InstallStep: Codable, Hashable, Sendable {
 public enum StepOutcome: Hashable, Sendable {
     case succeeded
     case failed(String)
-    /// There is no room for the artifact.
+    /// The disk has no room for the artifact, or does not take it.
     case noSpace(String)
     case needsReboot(RebootNeed)
     case supportsRollback(Bool)

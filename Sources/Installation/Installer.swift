@@ -153,7 +153,8 @@ public struct Installer: Sendable {
             try tree.create(for: job.offer, settings, installed: surroundings.installedVersion())
             _ = try surroundings.verify(artifact, job, tree.artifactPath(settings))
             return .succeeded
-        } catch let error as SystemError where error.isNoSpace {
+        } catch let error as SystemError {
+            // A disk that is full, or fails, is no fault of the version.
             try? tree.remove()
             return .noSpace("\(error)")
         }

@@ -34,10 +34,13 @@ public struct Poll: Codable, Hashable, Sendable {
     public var awaitsClock = false
     /// When the server last answered.
     public var lastAnswer: WallTime?
+    /// Questions in a row of which nobody heard what came of them: an agent that does not survive the answer must not ask
+    /// again with each restart, at once and for ever.
+    public var unheard = 0
     /// A worker is asking. Not stored: a restart asks again.
     public var isRunning = false
 
-    private enum CodingKeys: String, CodingKey { case next, mood, awaitsClock, lastAnswer }
+    private enum CodingKeys: String, CodingKey { case next, mood, awaitsClock, lastAnswer, unheard }
 
     var failures: Int {
         switch mood {

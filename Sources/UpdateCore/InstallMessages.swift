@@ -56,7 +56,7 @@ public enum InstallResult: Codable, Hashable, Sendable {
     case failed(String)
     /// Nothing was begun: the artifact or the configuration does not allow it.
     case refused(String)
-    /// Nothing was begun: there is no room for the artifact.
+    /// Nothing was begun: the disk has no room for the artifact, or does not take it.
     case noSpace(String)
     /// The box must restart to go on, or to get back to the version before; the agent says when.
     case needsRestart(isRollback: Bool)

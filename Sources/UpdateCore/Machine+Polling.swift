@@ -18,6 +18,9 @@ extension Machine {
             return
         }
         state.poll.isRunning = true
+        state.poll.unheard = min(state.poll.unheard, 30) + 1
+        // Until something is heard, this is what holds.
+        state.poll.next = now + policy.schedule.backOffDelay(failures: state.poll.unheard, retryAfter: nil, &chance)
         effects.append(
             .ask(
                 Question(
@@ -28,6 +31,7 @@ extension Machine {
 
     mutating func asked(_ report: AskReport) {
         state.poll.isRunning = false
+        state.poll.unheard = 0
         if let clock = report.serverClock {
             if state.serverClock == nil { log(.clockWrong(server: clock.time(at: now, bootID: context.bootID))) }
             state.serverClock = clock

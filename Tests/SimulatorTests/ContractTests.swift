@@ -76,7 +76,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [(290.0, 200), (-290, 200), (310, 401_001), (-310, 401_001)])
+    /// Time goes by until the server looks: close to the bound only where that leads away from it.
+    @Test(arguments: [(290.0, 200), (-240, 200), (360, 401_001), (-310, 401_001)])
     func aTimestampMayBeFiveMinutesOff(offset: Double, code: Int) async throws {
         try await serve([version]) { client, _ async throws in
             let time = Date().addingTimeInterval(offset)

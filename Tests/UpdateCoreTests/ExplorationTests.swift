@@ -418,6 +418,7 @@ extension AgentState {
         case .misconfigured: poll.mood = .misconfigured(failures: 1)
         case .never, .answered: break
         }
+        poll.unheard = min(poll.unheard, 1)
         guard var work else { return }
         work.obstacles = min(work.obstacles, 1)
         work.started = WallTime(unixSeconds: 0)

@@ -153,4 +153,23 @@ import Testing
         world.handle(.command(.check))
         #expect(world.asks)
     }
+
+    /// A reply that brings the agent down is not fetched again with each restart.
+    @Test func anAgentThatDiesOfTheAnswerAsksEverMoreRarely() {
+        var world = World()
+        world.start()
+        world.poll()
+        var waits: [Seconds] = []
+        for _ in 0..<40 {
+            #expect(world.asks || world.state.poll.isRunning)
+            world.handle(.started(found: nil))
+            #expect(!world.asks, "not at once")
+            waits.append(world.state.poll.next - world.now)
+            world.poll()
+        }
+        #expect(waits.allSatisfy { $0 > 0 && $0 <= world.policy.schedule.backOffCap })
+        #expect(waits.suffix(20).reduce(0, +) / 20 > 900, "in the middle half of the cap")
+        world.answer(.latest)
+        #expect(world.state.poll.unheard == 0)
+    }
 }
