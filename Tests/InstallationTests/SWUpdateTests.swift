@@ -7,7 +7,7 @@ import UpdateCore
 
 @testable import Installation
 
-/// The module "swupdate" with SWUpdate's daemon and images that it believes, or does not.
+/// The module "swupdate" with SWUpdate, and images that it believes, or does not.
 @Suite struct SWUpdateTests {
     private let scratch: Scratch
     private let publisher: Publisher
@@ -43,58 +43,36 @@ import UpdateCore
             "keyUsage=digitalSignature",
         ]
         try await execute("openssl", certificate, in: scratch.path)
-        try Files.createFolder("\(scratch.path)/run")
         try scratch.write("live-version", "VERSION_CODE=1\n")
-        try scratch.write(
-            "modules/swupdate",
-            """
-            #!/bin/sh
-            export TMPDIR='\(scratch.path)/run'
-            exec \(repositoryFolder)/packaging/modules/swupdate "$@"
-            """, mode: 0o755)
         let hooks = [
+            "options": "-k \(scratch.path)/cert.pem -H box:1.0",
             "verify": "echo verify >>\(scratch.path)/hooks", "commit": "echo commit >>\(scratch.path)/hooks",
             "rollback": "echo rollback >>\(scratch.path)/hooks; echo VERSION_CODE=1 >\(scratch.path)/live-version",
         ]
         let boots = Boots(
-            scratch, publisher, module: "swupdate", folder: "\(scratch.path)/modules", files: hooks,
-            versionFile: "\(scratch.path)/live-version")
-        let file = try await image(2)
-        try await RunningService.run(
-            ["swupdate", "-l", "5", "-H", "box:1.0", "-k", "\(scratch.path)/cert.pem"],
-            environment: ["TMPDIR": "\(scratch.path)/run"], log: "\(scratch.path)/swupdate.log"
-        ) {
-            #expect(
-                await eventually { ((try? scratch.read("swupdate.log")) ?? "").contains("Main loop daemon") },
-                "it takes images from here on")
-            #expect(await eventually { scratch.exists("run/sockinstctrl") })
-            let output = Collected()
-            let order = try await boots.order(1, version: 2, file: file)
-            let result = try await boots.boot("a", .install(order)) { output.add($0) }
-            let log = (try? scratch.read("swupdate.log")) ?? ""
-            #expect(result == .needsRestart(isRollback: false), "\(output.lines) \(log.suffix(2000))")
-            #expect(output.lines.contains { $0.contains("SWUpdate was successful") }, "\(output.lines)")
-            #expect(try await boots.start("b") == .committed)
-            #expect(try scratch.read("hooks") == "verify\ncommit\n")
-            // A version that is not healthy: the operator's own way back.
-            let next = try await boots.order(2, version: 3, file: try await image(3))
-            #expect(try await boots.boot("b", .install(next)) == .needsRestart(isRollback: false))
-            let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
-            #expect(try await boots.start("c", health: sick) == .restarting)
-            #expect(try scratch.read("live-version") == "VERSION_CODE=1\n")
-            // SWUpdate does not believe everything that we do.
-            try await execute(
-                "sh", ["-c", "cp v3.swu v4.swu; printf x | dd of=v4.swu bs=1 seek=200 conv=notrunc"], in: scratch.path)
-            guard case .rolledBack? = try await boots.start("d") else {
-                Issue.record("not rolled back")
-                return
-            }
-            let forged = try await boots.order(3, version: 4, file: "\(scratch.path)/v4.swu")
-            guard case .rolledBack(let reason) = try await boots.boot("d", .install(forged)) else {
-                Issue.record("not rolled back")
-                return
-            }
-            #expect(reason == "swupdate failed in ArtifactInstall: exit status 1")
+            scratch, publisher, module: "swupdate", files: hooks, versionFile: "\(scratch.path)/live-version")
+        let output = Collected()
+        let order = try await boots.order(1, version: 2, file: try await image(2))
+        let result = try await boots.boot("a", .install(order)) { output.add($0) }
+        #expect(result == .needsRestart(isRollback: false), "\(output.lines)")
+        #expect(output.lines.contains { $0.contains("SWUpdate was successful") }, "\(output.lines)")
+        #expect(try await boots.start("b") == .committed)
+        #expect(try scratch.read("hooks") == "verify\ncommit\n")
+        // A version that is not healthy: the operator's own way back.
+        let next = try await boots.order(2, version: 3, file: try await image(3))
+        #expect(try await boots.boot("b", .install(next)) == .needsRestart(isRollback: false))
+        let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
+        #expect(try await boots.start("c", health: sick) == .restarting)
+        #expect(try scratch.read("live-version") == "VERSION_CODE=1\n")
+        guard case .rolledBack? = try await boots.start("d") else {
+            Issue.record("not rolled back")
+            return
         }
+        // SWUpdate does not believe everything that we do.
+        try await execute(
+            "sh", ["-c", "cp v3.swu v4.swu; printf x | dd of=v4.swu bs=1 seek=200 conv=notrunc"], in: scratch.path)
+        let forged = try await boots.order(3, version: 4, file: "\(scratch.path)/v4.swu")
+        let end = try await boots.boot("d", .install(forged)) { output.add($0) }
+        #expect(end == .rolledBack("swupdate failed in ArtifactInstall: exit status 1"), "\(output.lines)")
     }
 }
