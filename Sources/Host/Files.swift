@@ -82,6 +82,14 @@ public enum Files {
         guard mkdir(path, mode) == 0 || errno == EEXIST else { throw SystemError("create", path) }
     }
 
+    /// Makes a folder of a name of its own, `PREFIX.` and something, that only this user can enter.
+    public static func createTemporaryFolder(_ prefix: String) throws(SystemError) -> String {
+        // What mkdtemp(3) fills in.
+        var template = Array((prefix + "." + String(repeating: "X", count: 6)).utf8CString)
+        guard mkdtemp(&template) != nil else { throw SystemError("make a folder like", prefix) }
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// The names in a folder, sorted, without `.` and `..`.
     public static func list(_ path: String) throws(SystemError) -> [String] {
         guard let folder = opendir(path) else { throw SystemError("list", path) }

@@ -7,7 +7,8 @@ final class LineReader: Sendable {
     private let descriptor: CInt
     private let limit: Int
     private let queue = DispatchQueue(label: "lines", qos: .default)
-    /// Dispatch sources may be used from any thread (dispatch_source_create(3)); their Swift type does not say so.
+    /// nonisolated(unsafe), since Dispatch sources may be used from any thread (dispatch_source_create(3)) and their Swift
+    /// type does not say so.
     nonisolated(unsafe) private let source: any DispatchSourceRead
     private let rest = Mutex<[UInt8]>([])
     private let onLine: @Sendable (String) -> Void

@@ -10,11 +10,7 @@ final class DemoFolder: Sendable {
     let urlKey = "demo-set-top-box"
 
     init(modules: String) throws {
-        var template = Array("/tmp/upgradelinkd-demo.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw DemoFailure("No folder can be made in /tmp: \(String(cString: strerror(errno)))")
-        }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        path = try Files.createTemporaryFolder("/tmp/upgradelinkd-demo")
         self.modules = modules.hasPrefix("/") ? modules : "\(Self.currentFolder)/\(modules)"
         for folder in ["files", "etc", "etc/upgradelinkd", "state", "staging", "box", "box/v1"] {
             mkdir("\(path)/\(folder)", 0o700)

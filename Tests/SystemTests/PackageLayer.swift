@@ -24,9 +24,7 @@ enum PackageLayer {
 
     private static func make() async throws -> String {
         let package = try package
-        var template = Array("/tmp/upgradelinkd-layer.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw SystemError("make a folder like", "/tmp/upgradelinkd-layer") }
-        let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let path = try Files.createTemporaryFolder("/tmp/upgradelinkd-layer")
         folder.withLock { $0 = path }
         atexit {
             guard let path = PackageLayer.folder.withLock({ $0 }) else { return }

@@ -8,11 +8,7 @@ public final class Scratch: Sendable {
     public let path: String
 
     public init() throws {
-        var template = Array("/tmp/upgradelinkd-test.XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw SystemError("make a folder like", "/tmp/upgradelinkd-test.XXXXXX")
-        }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        path = try Files.createTemporaryFolder("/tmp/upgradelinkd-test")
     }
 
     deinit {
