@@ -24,6 +24,7 @@ let package = Package(
         .executable(name: "upgradelinkctl", targets: ["upgradelinkctl"]),
         .executable(name: "upgradelink-fetch", targets: ["upgradelink-fetch"]),
         .executable(name: "upgradelink-installer", targets: ["upgradelink-installer"]),
+        .executable(name: "upgradelink", targets: ["upgradelink"]),
         .executable(name: "upgradelink-sim", targets: ["upgradelink-sim"]),
         // Preloaded by tests that turn a process's clock.
         .library(name: "fakeclock", type: .dynamic, targets: ["FakeClock"]),
@@ -44,8 +45,10 @@ let package = Package(
 
         // C: module maps, and shims for what Swift cannot call (variadic functions, macros).
         .target(name: "CHost"),
-        .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
-        .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
+        // Libraries that are loaded when they are needed: the agent itself needs neither.
+        .target(name: "CLibrary"),
+        .target(name: "CCurl", dependencies: ["CLibrary"]),
+        .target(name: "CCrypto", dependencies: ["CLibrary"]),
         .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
 
         // Adapters: each knows the core and Host, and no sibling. Installation also knows Verification,
@@ -68,22 +71,30 @@ let package = Package(
             dependencies: ["UpdateCore", "Host", "Configuration", "Systemd", logging],
             swiftSettings: oneQueue),
 
-        .executableTarget(
-            name: "upgradelinkd",
+        // The programs, each with one entrance.
+        .target(
+            name: "DaemonProgram",
             dependencies: ["Agent", "Configuration", "Host", "Systemd", "UpdateCore", logging, arguments],
             swiftSettings: strict),
-        .executableTarget(
-            name: "upgradelinkctl",
-            dependencies: [
-                "Configuration", "Host", "Systemd", "UpdateCore", arguments, subprocess, system,
-            ], swiftSettings: strict),
-        .executableTarget(
-            name: "upgradelink-fetch",
-            dependencies: ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore"],
+        .target(
+            name: "ControlProgram",
+            dependencies: ["Configuration", "Host", "Systemd", "UpdateCore", arguments, subprocess, system],
             swiftSettings: strict),
-        .executableTarget(
-            name: "upgradelink-installer",
+        .target(
+            name: "FetchProgram", dependencies: ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore"],
+            swiftSettings: strict),
+        .target(
+            name: "InstallerProgram",
             dependencies: ["Installation", "Verification", "Configuration", "Host", "UpdateCore"],
+            swiftSettings: strict),
+        // As they are built for tests and demonstrations, and all in one, as they are installed.
+        .executableTarget(name: "upgradelinkd", dependencies: ["DaemonProgram"], swiftSettings: strict),
+        .executableTarget(name: "upgradelinkctl", dependencies: ["ControlProgram"], swiftSettings: strict),
+        .executableTarget(name: "upgradelink-fetch", dependencies: ["FetchProgram"], swiftSettings: strict),
+        .executableTarget(name: "upgradelink-installer", dependencies: ["InstallerProgram"], swiftSettings: strict),
+        .executableTarget(
+            name: "upgradelink",
+            dependencies: ["DaemonProgram", "ControlProgram", "FetchProgram", "InstallerProgram", "Host"],
             swiftSettings: strict),
 
         // For demonstrations, tests and integrators; never on a box.
@@ -94,16 +105,21 @@ let package = Package(
                 subprocess,
                 system,
             ], swiftSettings: strict),
+        // A million boxes at virtual time, by the core alone.
+        .target(name: "Fleet", dependencies: ["UpdateCore"], swiftSettings: strict),
         .executableTarget(
             name: "upgradelink-sim",
             dependencies: [
-                "Simulator", "Host", "Systemd", "UpdateCore", arguments, subprocess, system,
+                "Fleet", "Simulator", "Host", "Systemd", "UpdateCore", arguments, subprocess, system,
             ],
             swiftSettings: strict),
 
         // Tests: one folder for each target.
-        .target(name: "FakeClock", path: "Tests/FakeClock"),
-        .target(name: "FaultyDisk", path: "Tests/FaultyDisk"),
+        // Preloaded into programs that have no sanitizer, too.
+        .target(
+            name: "FakeClock", path: "Tests/FakeClock", cSettings: [.unsafeFlags(["-fno-sanitize=all"])]),
+        .target(
+            name: "FaultyDisk", path: "Tests/FaultyDisk", cSettings: [.unsafeFlags(["-fno-sanitize=all"])]),
         .testTarget(
             name: "UpdateCoreTests", dependencies: ["UpdateCore", "Host", "TestSupport"], swiftSettings: strict),
         .testTarget(
@@ -126,13 +142,14 @@ let package = Package(
         .testTarget(
             name: "InstallationTests",
             dependencies: [
-                "upgradelink-installer", "Installation", "Verification", "Host", "UpdateCore", "Simulator",
+                "upgradelink-installer", "InstallerProgram", "Installation", "Verification", "Host", "UpdateCore",
+                "Simulator",
                 "TestSupport", subprocess, system,
             ],
             swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["upgradelink-sim", "Simulator", "Host", "TestSupport", subprocess, system],
+            dependencies: ["Fleet", "upgradelink-sim", "Simulator", "Host", "TestSupport", subprocess, system],
             swiftSettings: strict),
         .testTarget(
             name: "ControlTests",

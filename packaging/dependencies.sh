@@ -1,18 +1,21 @@
 #!/bin/sh
 # Installs what is missing for building and testing on Debian: says what it does, and does nothing where nothing is
-# missing.  Usage: dependencies.sh build|release|deb|test
+# missing.  Usage: dependencies.sh build|release|deb|test|bench
 set -eu
 
 need_swift="6.2"
 build="libcurl4-openssl-dev libssl-dev libsystemd-dev minisign dbus-daemon pkg-config"
 # Beside minisign, tar makes the demonstration's artifacts.
-release="libcurl4-openssl-dev libssl-dev libsystemd-dev patchelf binutils"
+release="libcurl4-openssl-dev libssl-dev libsystemd-dev binutils"
 deb="$release debhelper lintian"
 # nginx ends TLS, curl asks the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
 test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
     libnss-wrapper tzdata mmdebstrap e2fsprogs rauc swupdate squashfs-tools cpio"
 
 say() { printf '%s\n' "$*" >&2; }
+
+# Who it is measured against.
+bench="$release nginx-light curl minisign openssl python3 dbus-daemon systemd swupdate mender-client"
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -43,6 +46,7 @@ case "${1:-build}" in
     release) wanted=$release ;;
     deb) wanted=$deb ;;
     test) wanted=$test ;;
+    bench) wanted=$bench ;;
     *) say "usage: $0 build|release|deb|test"; exit 64 ;;
 esac
 

@@ -75,7 +75,9 @@ public final class Agent {
     var inhibitors: [HeldInhibitor] = []
     var nextInhibitor = 1
     private var bus: BusService?
-    private var pulse: (any DispatchSourceTimer)?
+    private let timer: WakeUpTimer
+    private let clockWatch: ClockWatch
+    private var wakeUps: [any DispatchSourceRead] = []
     private var watchdogFeeding: (any DispatchSourceTimer)?
     private var signals: [any DispatchSourceSignal] = []
     private var shownStatus = ""
@@ -93,6 +95,8 @@ public final class Agent {
         do throws(SystemError) {
             try Files.createFolder(folder)
             lock = try FolderLock(folder)
+            timer = try WakeUpTimer()
+            clockWatch = try ClockWatch()
             bootID = try Clock.bootID()
             store = Store(folder: folder)
             let damage: String?
@@ -136,9 +140,15 @@ public final class Agent {
             EventSources.signal(SIGTERM) { [weak self] in self?.stop() },
             EventSources.signal(SIGINT) { [weak self] in self?.stop() },
         ]
-        pulse = EventSources.timer { [weak self] in self?.beat() }
+        wakeUps = [
+            EventSources.readable(timer.descriptor, onCancel: {}) { [weak self] in self?.wake() },
+            EventSources.readable(clockWatch.descriptor, onCancel: {}) { [weak self] in
+                self?.clockWatch.acknowledge()
+                // Windows, and what waits for a clock that is right, go by it.
+                self?.beat()
+            },
+        ]
         if let interval = ServiceManager.watchdogInterval {
-            // A timer of its own: the pulse is put off by every event, and may be so for ever.
             let feeding = EventSources.timer { ServiceManager.alive() }
             let leeway = DispatchTimeInterval.milliseconds(Int(min(interval * 100, 5000)))
             feeding.schedule(deadline: .now() + interval / 2, repeating: interval / 2, leeway: leeway)
@@ -195,9 +205,12 @@ public final class Agent {
 
     // MARK: time
 
-    /// The longest sleep: CLOCK_MONOTONIC, on which Dispatch waits, stands still in standby.
-    private static let longestSleep: Seconds = 600
     private static let storageRetry: Seconds = 10
+
+    private func wake() {
+        timer.acknowledge()
+        beat()
+    }
 
     private func beat() {
         if waiting.isEmpty { handle(.tick) } else { retryWaiting() }
@@ -211,14 +224,14 @@ public final class Agent {
         rest.forEach { handle($0) }
     }
 
-    private func armPulse() {
-        let now = Clock.bootTime
-        var sleep = Self.longestSleep
-        if let wake = nextWakeUp(state, context()) { sleep = min(sleep, wake - now) }
-        if storageTrouble != nil { sleep = min(sleep, Self.storageRetry) }
-        sleep = max(sleep, 0.01)
-        let leeway = DispatchTimeInterval.milliseconds(Int(min(sleep * 50, 5000)))
-        pulse?.schedule(deadline: .now() + sleep, leeway: leeway)
+    /// Without a moment to wait for there is only what others bring.
+    private func armTimer() {
+        var moments: [BootInstant] = []
+        if let wake = nextWakeUp(state, context()) { moments.append(wake) }
+        if storageTrouble != nil { moments.append(Clock.bootTime + Self.storageRetry) }
+        guard let next = moments.min() else { return }
+        // What makes no progress must not spin.
+        timer.arm(at: max(next, Clock.bootTime + 0.01))
     }
 
     // MARK: status
@@ -234,7 +247,7 @@ public final class Agent {
 
     func refresh() {
         guard !isStopping else { return }
-        armPulse()
+        armTimer()
         bus?.publish()
         let line = statusLine()
         guard line != shownStatus else { return }

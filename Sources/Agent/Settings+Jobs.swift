@@ -32,7 +32,8 @@ extension Settings {
         DownloadJob(
             offer: offer, devModelKey: device.devModelKey, connection: server, folder: download.folder,
             speedLimit: speedLimit ?? download.speedLimit, sizeLimit: download.sizeLimit, keepFree: download.keepFree,
-            lowSpeed: download.lowSpeed, lowSpeedTime: download.lowSpeedTime, verification: verification)
+            lowSpeed: download.lowSpeed, lowSpeedTime: download.lowSpeedTime, verification: verification,
+            courtesy: download.courtesy)
     }
 
     func adoptJob(_ name: String, signature: String) -> AdoptJob {

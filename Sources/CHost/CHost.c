@@ -4,11 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
+#include <linux/ioprio.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 int upgradelink_permanent_address(const char *interface_name, uint8_t address[6]) {
@@ -85,4 +89,33 @@ int upgradelink_peer_user(int socket, uint32_t *user) {
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return -1;
     *user = peer.uid;
     return 0;
+}
+
+int upgradelink_set_io_priority(int io_class, int level) {
+    return (int)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(io_class, level));
+}
+
+int upgradelink_begin_write_out(int descriptor, int64_t offset, int64_t length) {
+    return sync_file_range(descriptor, offset, length, SYNC_FILE_RANGE_WRITE);
+}
+
+int upgradelink_finish_write_out(int descriptor, int64_t offset, int64_t length) {
+    return sync_file_range(
+        descriptor, offset, length,
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
+int upgradelink_boottime_timer(void) { return timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC); }
+
+int upgradelink_clock_watch(void) { return timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC); }
+
+int upgradelink_arm_timer(int timer, int64_t nanoseconds) {
+    struct itimerspec when = {.it_value = {nanoseconds / 1000000000, nanoseconds % 1000000000}};
+    return timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+int upgradelink_arm_clock_watch(int watch) {
+    /* Far away: only the setting of the clock ends it. */
+    struct itimerspec when = {.it_value = {INT64_MAX / 1000000000, 0}};
+    return timerfd_settime(watch, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
 }

@@ -146,7 +146,7 @@ enum Schema {
 
         Option("poll.interval", .duration(1...(90 * day)), .string("6h")),
         Option("poll.splay", .duration(0...(7 * day)), .string("30min")),
-        Option("poll.backOffBase", .duration(0.1...day), .string("1min")),
+        Option("poll.backOffBase", .duration(0.1...day), .string("5min")),
         Option("poll.backOffCap", .duration(1...(7 * day)), .string("1h")),
 
         Option("download.folder", .path),
@@ -157,6 +157,11 @@ enum Schema {
         Option("download.lowSpeedTime", .duration(1...3600), .string("60s")),
         Option("download.timeout", .duration(60...(30 * day)), .string("1d")),
         Option("download.beforeConsent", .flag, .bool(true)),
+        Option(
+            "download.ioClass", .choice(DownloadCourtesy.IOClass.allCases.map(\.rawValue)), .string("idle")),
+        Option("download.nice", .integer(0...19), .integer(10)),
+        Option("download.flushEvery", .size(0...(1 << 30)), .string("4M")),
+        Option("download.keepCache", .flag, .bool(false)),
 
         Option("verification.mode", .choice(VerificationPolicy.Mode.allCases.map(\.rawValue)), .string("minisign")),
         Option("verification.keys", .texts),

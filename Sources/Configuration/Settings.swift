@@ -44,6 +44,7 @@ public struct DownloadSettings: Hashable, Sendable {
     /// A download worker is stopped after this time; the next one goes on from there.
     public var timeout: Seconds
     public var beforeConsent: Bool
+    public var courtesy: DownloadCourtesy
 }
 
 /// What the operator says about the update module.
@@ -199,7 +200,12 @@ public struct Settings: Hashable, Sendable {
             lowSpeed: merged.require(bytes: "download.lowSpeed"),
             lowSpeedTime: merged.require(seconds: "download.lowSpeedTime"),
             timeout: merged.require(seconds: "download.timeout"),
-            beforeConsent: merged.flag("download.beforeConsent") ?? true)
+            beforeConsent: merged.flag("download.beforeConsent") ?? true,
+            courtesy: DownloadCourtesy(
+                ioClass: merged.text("download.ioClass").flatMap(DownloadCourtesy.IOClass.init) ?? .idle,
+                nice: merged.integer("download.nice") ?? 10,
+                flushEvery: merged.require(bytes: "download.flushEvery"),
+                keepCache: merged.flag("download.keepCache") ?? false))
     }
 
     private static func verification(_ merged: MergedConfiguration) throws(ConfigurationError) -> VerificationPolicy {

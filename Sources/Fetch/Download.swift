@@ -52,6 +52,7 @@ public struct Download {
             throw error
         }
         try disk { () throws(SystemError) in try part.synchronize() }
+        part.file.finishWriteOut(from: 0, count: part.size, keepCache: job.courtesy.keepCache)
         return (part.size, resumed)
     }
 
@@ -129,7 +130,7 @@ public struct Download {
                 throw .trouble(trouble(error, tooLong: ""))
             }
             switch verdict {
-            case .takeBody: throw .trouble(.network("the transfer stopped"))
+            case .takeBody: throw .trouble(.unreadable("the head of the reply does not end"))
             case .fail(let failure): throw failure
             case .follow: try trail.follow(head)
             case .startOver(let why):
@@ -218,6 +219,7 @@ public struct Download {
         guard part.size + bytes.byteCount <= job.sizeLimit else { return tooLarge(part.size + bytes.byteCount) }
         do throws(SystemError) {
             try part.append(bytes)
+            part.writeOut(job.courtesy)
             if part.unsynced >= Self.syncEvery {
                 try part.synchronize()
                 if part.origin.total == nil, try Files.freeSpace(at: Files.folder(of: path)) < job.keepFree {

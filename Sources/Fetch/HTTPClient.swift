@@ -1,6 +1,14 @@
 import CCurl
 public import UpdateCore
 
+/// libcurl, which is loaded when it is needed.
+public enum HTTPLibrary {
+    /// What keeps it from being used, in a line for the operator.
+    public static var problem: String? {
+        upgradelink_load_curl().map { "\(String(cString: $0)); install libcurl 4 (Debian's package libcurl4)" }
+    }
+}
+
 /// Small requests: API calls, signatures and digests.
 public struct HTTPClient {
     private let connection: ServerConnection

@@ -26,6 +26,9 @@ final class PartialFile {
     private let bootID: String
     private var note: Note
     private(set) var size: Int
+    /// The bytes that are on their way to the disk, or there.
+    private var begun = 0
+    private var finished = 0
 
     /// Opens what an earlier run left, as far as it can be trusted.
     init(_ path: String, url: String) throws(SystemError) {
@@ -45,6 +48,8 @@ final class PartialFile {
         }
         if try file.size != size { try file.truncate(to: size) }
         try file.seek(to: size)
+        begun = size
+        finished = size
     }
 
     var origin: Origin { note.origin }
@@ -55,6 +60,8 @@ final class PartialFile {
         try file.truncate(to: 0)
         try file.seek(to: 0)
         size = 0
+        begun = 0
+        finished = 0
         note = Note(origin: Origin(url: note.origin.url), synced: 0, bootID: bootID)
         try? Files.remove(notePath)
     }
@@ -73,6 +80,18 @@ final class PartialFile {
     func append(_ bytes: RawSpan) throws(SystemError) {
         try file.write(bytes)
         size += bytes.byteCount
+    }
+
+    /// Writes what came to the disk in steps, so that it does not all wait in memory and then hold everybody up: begins one,
+    /// and sees the one before to its end.
+    func writeOut(_ courtesy: DownloadCourtesy) {
+        guard courtesy.flushEvery > 0, size - begun >= courtesy.flushEvery else { return }
+        file.beginWriteOut(from: begun, count: size - begun)
+        if begun > finished {
+            file.finishWriteOut(from: finished, count: begun - finished, keepCache: courtesy.keepCache)
+            finished = begun
+        }
+        begun = size
     }
 
     /// Makes what was received last through a power cut.

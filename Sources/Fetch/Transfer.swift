@@ -52,7 +52,9 @@ struct Transfer {
         _ url: String, headers: [(name: String, value: String)] = [], post body: [UInt8]? = nil,
         onHead: (HTTPReply) -> Bool, onBody: (RawSpan) -> Bool
     ) throws(Failure) -> HTTPReply {
-        guard let handle = curl_easy_init() else { throw .curl(CURLE_FAILED_INIT, "libcurl cannot start") }
+        guard let handle = curl_easy_init() else {
+            throw .curl(CURLE_FAILED_INIT, HTTPLibrary.problem ?? "libcurl cannot start")
+        }
         defer { curl_easy_cleanup(handle) }
 
         var list: UnsafeMutablePointer<curl_slist>?
@@ -101,14 +103,15 @@ struct Transfer {
         upgradelink_set_pointer(handle, CURLOPT_HEADERDATA, context)
         upgradelink_set_pointer(handle, CURLOPT_XFERINFODATA, context)
         upgradelink_set_data_callback(handle, CURLOPT_HEADERFUNCTION) { bytes, size, count, context in
-            Receiver.at(context)?.header(UnsafeRawBufferPointer(start: bytes, count: size * count))
-            return size * count
+            let wanted =
+                Receiver.at(context)?.header(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? false
+            return wanted ? size * count : 0
         }
         upgradelink_set_data_callback(handle, CURLOPT_WRITEFUNCTION) { bytes, size, count, context in
             let wanted = Receiver.at(context)?.body(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? false
             return wanted ? size * count : 0
         }
-        upgradelink_set_progress_callback(handle) { context, _, _, _, _ in
+        upgradelink_set_progress_callback(handle, CURLOPT_XFERINFOFUNCTION) { context, _, _, _, _ in
             Receiver.at(context)?.goOn() == true ? 0 : 1
         }
         upgradelink_set_long(handle, CURLOPT_NOPROGRESS, 0)
@@ -129,6 +132,9 @@ struct Transfer {
             let detail = String(cString: Array(message))
             throw .curl(code, detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail)
         }
+        guard receiver.hasWholeHead else {
+            throw .curl(CURLE_GOT_NOTHING, "the connection ended within the reply's head")
+        }
         receiver.finishHead()
         if receiver.wantsNoMore { throw .stopped }
         return receiver.head
@@ -136,6 +142,8 @@ struct Transfer {
 
     private func configure(_ handle: UnsafeMutableRawPointer, _ url: String) {
         upgradelink_set_string(handle, CURLOPT_URL, url)
+        // A signature and its file, or a request that is sent anew, go over one connection.
+        upgradelink_set_pointer(handle, CURLOPT_SHARE, upgradelink_share())
         upgradelink_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
         upgradelink_set_string(handle, CURLOPT_USERAGENT, "upgradelinkd")
         upgradelink_set_long(handle, CURLOPT_NOSIGNAL, 1)
@@ -170,7 +178,11 @@ private final class Receiver {
     private(set) var head = HTTPReply(status: 0)
     private(set) var wantsNoMore = false
     private var headIsDone = false
+    /// The empty line that ends it came. Where a connection ends before, libcurl makes do with the headers it has, the last
+    /// of which may be cut off: a length, for example.
+    private(set) var hasWholeHead = false
     private var headBytes = 0
+    private static let headLimit = 300 * 1024
     private let onHead: (HTTPReply) -> Bool
     private let onBody: (RawSpan) -> Bool
     /// Called every now and then; false ends the transfer.
@@ -187,20 +199,30 @@ private final class Receiver {
         context.map { Unmanaged<Receiver>.fromOpaque($0).takeUnretainedValue() }
     }
 
-    func header(_ bytes: UnsafeRawBufferPointer) {
+    /// - Returns: whether more is wanted.
+    func header(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        // libcurl refuses single headers above 100 KiB, but not endless small ones (before 8.3), nor endless interim replies.
+        headBytes += bytes.count
+        guard headBytes < Self.headLimit else {
+            wantsNoMore = true
+            return false
+        }
         let line = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first ?? ""
         if line.hasPrefix("HTTP/") {
             // An interim reply (1xx) or a proxy's may come before the one that counts.
             let words = line.split(separator: " ")
             head = HTTPReply(status: words.count > 1 ? Int(words[1]) ?? 0 : 0)
-            headBytes = 0
-            return
+            hasWholeHead = false
+            return true
         }
-        // libcurl refuses single headers above 100 KiB, but not endless small ones (before 8.3).
-        headBytes += bytes.count
-        guard headBytes < 300 * 1024, let colon = line.firstIndex(of: ":") else { return }
+        if line.isEmpty {
+            hasWholeHead = true
+            return true
+        }
+        guard let colon = line.firstIndex(of: ":") else { return true }
         let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
         head.headers[line[..<colon].lowercased()] = String(value)
+        return true
     }
 
     func finishHead() {

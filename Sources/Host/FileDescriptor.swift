@@ -84,6 +84,18 @@ public final class OpenFile: Sendable {
         guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw SystemError("seek in", path) }
     }
 
+    /// Begins to write bytes to the disk, without waiting. A file system that cannot do so is no error.
+    public func beginWriteOut(from offset: Int, count: Int) {
+        _ = upgradelink_begin_write_out(descriptor, Int64(offset), Int64(count))
+    }
+
+    /// Waits until bytes are written, and gives back the memory that they take in the page cache: others may want it. That
+    /// they outlast a power cut only ``synchronize()`` makes sure of.
+    public func finishWriteOut(from offset: Int, count: Int, keepCache: Bool) {
+        _ = upgradelink_finish_write_out(descriptor, Int64(offset), Int64(count))
+        if !keepCache { posix_fadvise(descriptor, off_t(offset), off_t(count), CInt(POSIX_FADV_DONTNEED)) }
+    }
+
     /// Claims disk space for `count` bytes from `offset` on without changing the file's length. A file system that
     /// cannot do so is no error.
     public func reserve(from offset: Int, count: Int) throws(SystemError) {

@@ -7,9 +7,7 @@ final class LineReader: Sendable {
     private let descriptor: CInt
     private let limit: Int
     private let queue = DispatchQueue(label: "lines", qos: .default)
-    /// nonisolated(unsafe), since Dispatch sources may be used from any thread (dispatch_source_create(3)) and their Swift
-    /// type does not say so.
-    nonisolated(unsafe) private let source: any DispatchSourceRead
+    private let source: Mutex<any DispatchSourceRead>
     private let rest = Mutex<[UInt8]>([])
     private let onLine: @Sendable (String) -> Void
 
@@ -24,17 +22,20 @@ final class LineReader: Sendable {
         self.descriptor = descriptor
         self.limit = limit
         self.onLine = onLine
-        let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
-        self.source = source
-        source.setCancelHandler {
-            close(descriptor)
-            onEnd()
+        source = Mutex(DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue))
+        source.withLock { source in
+            source.setCancelHandler {
+                close(descriptor)
+                onEnd()
+            }
+            source.setEventHandler { [weak self] in
+                if self?.drain() == false { self?.cancel() }
+            }
+            source.activate()
         }
-        source.setEventHandler { [weak self] in
-            if self?.drain() == false { source.cancel() }
-        }
-        source.activate()
     }
+
+    private func cancel() { source.withLock { $0.cancel() } }
 
     /// Reads a pipe whose other end is for somebody else, who closes it.
     static func pipe(
@@ -47,13 +48,13 @@ final class LineReader: Sendable {
     /// Takes what is there without waiting for the end.
     func finish() {
         queue.sync {
-            if !source.isCancelled { _ = drain() }
+            if !source.withLock({ $0.isCancelled }) { _ = drain() }
             let last = rest.withLock { rest in
                 defer { rest = [] }
                 return rest
             }
             if !last.isEmpty { onLine(String(decoding: last, as: UTF8.self)) }
-            source.cancel()
+            cancel()
         }
     }
 

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import Subprocess
 import SystemPackage
@@ -66,19 +67,19 @@ extension LocalSocket {
         _ request: [UInt8], passing file: OpenFile?, timeLimit: Duration,
         isolation: isolated (any Actor)? = #isolation, onLine: (String) -> Void
     ) async {
-        do throws(SystemError) {
-            try send(request, passing: file)
-        } catch {
-            // The other end is gone: whatever it said before is still to be heard.
+        // A long request waits for its reader, whose process needs one of the few threads that tasks have.
+        await withCheckedContinuation { continuation in
+            DispatchQueue(label: "send").async { [self] in
+                // Where the other end is gone, whatever it said before is still to be heard.
+                try? send(request, passing: file)
+                continuation.resume()
+            }
         }
         let (lines, continuation) = AsyncStream<String>.makeStream()
         let reader = LineReader(
             descriptor: duplicate(), limit: maximumLineLength, onEnd: { continuation.finish() }
         ) { continuation.yield($0) }
-        let timer = Task(priority: .medium) {
-            try await Task.sleep(for: timeLimit)
-            continuation.finish()
-        }
+        let timer = Alarm(after: timeLimit) { continuation.finish() }
         defer {
             timer.cancel()
             reader.finish()

@@ -29,6 +29,11 @@ actor Backend {
 
     func record(_ record: RequestRecord) { records.append(record) }
 
+    func forgetRecords() {
+        records = []
+        nonces = []
+    }
+
     func nextETag() -> Int {
         etagCounter += 1
         return etagCounter

@@ -173,5 +173,8 @@ public struct RunningServer: Sendable {
     }
 
     /// Publishes a version, adds a fault, turns the clock.
+    /// Forgets what was asked so far.
+    public func forgetRecords() async { await backend.forgetRecords() }
+
     public func change(_ body: @Sendable (inout SimulatorConfiguration) -> Void) async { await backend.change(body) }
 }

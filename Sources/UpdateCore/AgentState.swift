@@ -52,14 +52,7 @@ public struct Poll: Codable, Hashable, Sendable {
 
 /// The offer being worked on.
 public struct Work: Codable, Hashable, Sendable {
-    /// What is being done about the offer. Legal successors:
-    /// - downloading → consent, ready, installing, later, (ended)
-    /// - consent → downloading, ready, installing, (ended)
-    /// - ready → consent, downloading, installing, later, (ended)
-    /// - installing → restartReady, later, (ended)
-    /// - restartReady → restarting, installing (after a boot)
-    /// - restarting → installing (after the boot), later
-    /// - later → downloading, consent, ready, installing
+    /// What is being done about the offer; docs/states.md has which follows which.
     public enum Step: Codable, Hashable, Sendable {
         case downloading
         case consent

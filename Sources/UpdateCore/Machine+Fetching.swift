@@ -81,7 +81,7 @@ extension Machine {
         case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
         case .trouble(let trouble):
             work.obstacles += 1
-            let delay = policy.schedule.backOffDelay(
+            let delay = policy.schedule.downloadDelay(
                 failures: work.obstacles, retryAfter: trouble.retryAfter, &chance)
             postpone(work, by: delay, .trouble(trouble))
         }

@@ -48,7 +48,7 @@ extension Machine {
         }
     }
 
-    private mutating func committed(_ work: Work) {
+    mutating func committed(_ work: Work) {
         let code = work.offer.versionCode
         guard context.installed.versionCode == code else {
             let reason = "installed, but the box reports \(context.installed.title)"

@@ -84,6 +84,8 @@ extension Machine {
         var delay = policy.schedule.backOffDelay(failures: failures, retryAfter: trouble.retryAfter, &chance)
         if state.work != nil { delay = max(delay, policy.schedule.regularDelay(&chance, every: waitingInterval)) }
         state.poll.next = now + delay
+        // A server that has no room for a question has none for reports either.
+        state.reports.notBefore = max(state.reports.notBefore, state.poll.next)
         if case .tls = trouble, context.wallClock < context.buildTime {
             state.poll.awaitsClock = true
             state.lastError = "the clock of this box is not set (\(trouble.line))"

@@ -284,7 +284,12 @@ struct Machine {
     }
 
     private mutating func takeUpWhatIsDue() {
-        if let work = state.work, work.isWaiting, let refusal = offerRefusal(of: work.offer) {
+        if let work = state.work, work.isWaiting, let before = work.installedBefore,
+            before != work.offer.versionCode, context.installed.versionCode == work.offer.versionCode
+        {
+            // Interrupted so late that it was taken for a failure, by a module that cannot go back.
+            committed(work)
+        } else if let work = state.work, work.isWaiting, let refusal = offerRefusal(of: work.offer) {
             // Meanwhile the box came to this version, or the operator's wishes changed.
             log(.offerDropped(work.offer, refusal))
             state.lastError = nil

@@ -13,6 +13,9 @@ public struct PollSchedule: Codable, Hashable, Sendable {
     public static let retryAfterLimit: Seconds = 24 * 3600
     /// While an offer waits for consent, or for its download to become possible.
     public static let waitingInterval: Seconds = 24 * 3600
+    /// Upper bound of the first back-off of a download, where ``backOffBase`` is not less: files come from elsewhere than
+    /// answers, and a line that drops is taken up again soon.
+    public static let downloadBackOffBase: Seconds = 60
     /// A misconfigured box asks this many times at an hour's distance, then daily.
     public static let hourlyRetries = 24
 
@@ -42,6 +45,12 @@ public struct PollSchedule: Codable, Hashable, Sendable {
         let bound = min(backOffCap, backOffBase * doublings)
         let asked = min(max(retryAfter ?? 0, 0), Self.retryAfterLimit)
         return asked + max(chance.uniform(0, bound), min(1, bound))
+    }
+
+    func downloadDelay(failures: Int, retryAfter: Seconds?, _ chance: inout Chance) -> Seconds {
+        var schedule = self
+        schedule.backOffBase = min(backOffBase, Self.downloadBackOffBase)
+        return schedule.backOffDelay(failures: failures, retryAfter: retryAfter, &chance)
     }
 
     /// What only the operator can mend is retried hourly for a day, then daily.

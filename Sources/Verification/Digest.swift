@@ -1,5 +1,14 @@
 import CCrypto
 
+/// libcrypto, which is loaded when it is needed. Without it no digest is equal to another, and no signature is right: who
+/// would take that for a fault of the file must ask before.
+public enum CryptoLibrary {
+    /// What keeps it from being used, in a line for the operator.
+    public static var problem: String? {
+        upgradelink_load_crypto().map { "\(String(cString: $0)); install OpenSSL 3 (Debian's package libssl3)" }
+    }
+}
+
 public enum DigestAlgorithm: Sendable {
     /// Only for the API's signature, which is made with it.
     case md5

@@ -8,7 +8,7 @@ struct SimulatorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upgradelink-sim",
         abstract: "A server that behaves as UpgradeLink's does, for demonstrations, tests and integrators.",
-        subcommands: [Serve.self, Demo.self], defaultSubcommand: Serve.self)
+        subcommands: [Serve.self, Demo.self, FleetCommand.self], defaultSubcommand: Serve.self)
 }
 
 struct Serve: AsyncParsableCommand {

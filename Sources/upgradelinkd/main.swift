@@ -1,8 +1,3 @@
-import ArgumentParser
-import Glibc
-import Host
+import DaemonProgram
 
-ProcessGuard.ignoreBrokenPipes()
-umask(0o077)
-let command = Command.parseOrExit()
-Service.run(command)
+DaemonProgram.main()

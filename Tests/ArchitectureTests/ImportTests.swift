@@ -21,15 +21,25 @@ import Testing
         "Agent": [
             "UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "Dispatch", "Logging", "FoundationEssentials",
         ],
-        "upgradelinkd": [
+        "DaemonProgram": [
             "Agent", "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Dispatch", "Logging", "ArgumentParser",
         ],
-        "upgradelinkctl": [
-            "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "FoundationEssentials", "ArgumentParser",
-            "Subprocess", "SystemPackage",
+        "ControlProgram": [
+            "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Dispatch", "FoundationEssentials",
+            "ArgumentParser", "Subprocess", "SystemPackage",
         ],
-        "upgradelink-fetch": ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore", "Glibc"],
-        "upgradelink-installer": ["Installation", "Verification", "Configuration", "Host", "UpdateCore", "Glibc"],
+        "FetchProgram": ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore", "Glibc"],
+        "InstallerProgram": [
+            "Installation", "Verification", "Configuration", "Host", "UpdateCore", "Glibc", "Dispatch",
+        ],
+        "upgradelinkd": ["DaemonProgram"],
+        "upgradelinkctl": ["ControlProgram"],
+        "upgradelink-fetch": ["FetchProgram"],
+        "upgradelink-installer": ["InstallerProgram"],
+        "upgradelink": [
+            "DaemonProgram", "ControlProgram", "FetchProgram", "InstallerProgram", "Host", "Glibc",
+        ],
+        "Fleet": ["UpdateCore"],
     ]
 
     private func imports(of target: String) throws -> [(file: String, module: String)] {
@@ -56,7 +66,7 @@ import Testing
     }
 
     @Test func everyTargetHasItsArrows() throws {
-        let others: Set = ["CHost", "CCurl", "CCrypto", "CSystemd", "Simulator", "upgradelink-sim"]
+        let others: Set = ["CHost", "CLibrary", "CCurl", "CCrypto", "CSystemd", "Simulator", "upgradelink-sim"]
         #expect(Set(try Files.list("\(repositoryFolder)/Sources")) == others.union(Self.allowed.keys))
     }
 

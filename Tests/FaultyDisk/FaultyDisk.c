@@ -1,10 +1,7 @@
 /*
- * A disk that fails: preloaded into a process (LD_PRELOAD), it lets one call fail of those that touch files below a folder.
- *   FAULT_PROGRAM  the name of the program that is meant; others go on as ever
- *   FAULT_FOLDER   the folder
- *   FAULT_AT       the number of the call, from 1
- *   FAULT_ERRNO    with which error it fails
- *   FAULT_TRACE    a file that is made when it does
+ * The disk of a process that is tested: preloaded into it (LD_PRELOAD), it stands between the C library and the kernel.
+ * What fails, where the process dies, and what is not yet on the disk are said in the environment:
+ * see Faults.c and CrashPoints.c.
  */
 #define _GNU_SOURCE
 #include "FaultyDisk.h"
@@ -12,32 +9,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static int fails(const char *path) {
-    static atomic_int calls;
-    const char *program = getenv("FAULT_PROGRAM");
-    const char *folder = getenv("FAULT_FOLDER");
-    const char *at = getenv("FAULT_AT");
-    if (!program || !folder || !at || strcmp(program, program_invocation_short_name) != 0) return 0;
-    if (strncmp(path, folder, strlen(folder)) != 0 || atomic_fetch_add(&calls, 1) + 1 != atoi(at)) return 0;
-    const char *trace = getenv("FAULT_TRACE");
-    if (trace) syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, trace, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    errno = atoi(getenv("FAULT_ERRNO"));
-    return 1;
-}
-
-static int fails_at(int descriptor) {
+/* The path of an open file; empty for what has none. */
+static const char *path_of(int descriptor, char path[4096]) {
     char link[64];
-    char path[4096] = {0};
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
-    return syscall(SYS_readlinkat, AT_FDCWD, link, path, sizeof path - 1) > 0 && fails(path);
+    ssize_t count = syscall(SYS_readlinkat, AT_FDCWD, link, path, 4095);
+    path[count > 0 ? count : 0] = 0;
+    return path;
 }
 
 int open(const char *path, int flags, ...) {
@@ -45,29 +31,84 @@ int open(const char *path, int flags, ...) {
     va_start(rest, flags);
     mode_t mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
     va_end(rest);
-    return fails(path) ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    const char *boot = getenv("FAULT_BOOT_ID");
+    if (boot && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0) path = boot;
+    if (fault_at(path)) return -1;
+    if (flags & (O_WRONLY | O_RDWR)) {
+        crash_point();
+        if (syscall(SYS_faccessat, AT_FDCWD, path, F_OK) != 0) {
+            if (flags & O_CREAT) crash_note("create", path, NULL);
+        } else if (flags & O_TRUNC) {
+            crash_note("truncate", path, NULL);
+        }
+    }
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 ssize_t write(int descriptor, const void *bytes, size_t count) {
-    return fails_at(descriptor) ? -1 : syscall(SYS_write, descriptor, bytes, count);
+    char path[4096];
+    if (fault_at(path_of(descriptor, path))) return -1;
+    crash_point();
+    crash_note("write", path, NULL);
+    return syscall(SYS_write, descriptor, bytes, count);
 }
 
-int fsync(int descriptor) { return fails_at(descriptor) ? -1 : (int)syscall(SYS_fsync, descriptor); }
+int fsync(int descriptor) {
+    char path[4096];
+    if (fault_at(path_of(descriptor, path))) return -1;
+    crash_point();
+    int result = (int)syscall(SYS_fsync, descriptor);
+    if (result == 0) crash_note("sync", path, NULL);
+    return result;
+}
 
 int ftruncate(int descriptor, off_t size) {
-    return fails_at(descriptor) ? -1 : (int)syscall(SYS_ftruncate, descriptor, size);
+    char path[4096];
+    if (fault_at(path_of(descriptor, path))) return -1;
+    crash_point();
+    crash_note("truncate", path, NULL);
+    return (int)syscall(SYS_ftruncate, descriptor, size);
 }
 
 int fallocate(int descriptor, int mode, off_t offset, off_t length) {
-    return fails_at(descriptor) ? -1 : (int)syscall(SYS_fallocate, descriptor, mode, offset, length);
+    char path[4096];
+    if (fault_at(path_of(descriptor, path))) return -1;
+    return (int)syscall(SYS_fallocate, descriptor, mode, offset, length);
 }
 
 int rename(const char *from, const char *to) {
-    return fails(to) ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+    if (fault_at(to)) return -1;
+    crash_point();
+    crash_note("rename", to, from);
+    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
-int unlink(const char *path) { return fails(path) ? -1 : (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0); }
+int unlink(const char *path) {
+    if (fault_at(path)) return -1;
+    crash_point();
+    crash_note("remove", path, NULL);
+    return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
 
 int mkdir(const char *path, mode_t mode) {
-    return fails(path) ? -1 : (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+    if (fault_at(path)) return -1;
+    crash_point();
+    return (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
+/* Not of the disk: around what is said to other processes, and before one is started. */
+
+ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags) {
+    crash_point();
+    return syscall(SYS_sendmsg, descriptor, message, flags);
+}
+
+int pipe2(int ends[2], int flags) {
+    crash_point();
+    return (int)syscall(SYS_pipe2, ends, flags);
+}
+
+int socketpair(int domain, int type, int protocol, int ends[2]) {
+    crash_point();
+    return (int)syscall(SYS_socketpair, domain, type, protocol, ends);
 }

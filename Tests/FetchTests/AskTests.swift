@@ -185,6 +185,29 @@ import UpdateCore
         }
     }
 
+    // MARK: a box that lacks something
+
+    /// A library that is not one: said with its remedy, and neither the server's fault nor the version's.
+    @Test(arguments: [("libcurl.so.4", "libcurl4"), ("libcrypto.so.3", "libssl3")])
+    func aLibraryThatCannotBeLoadedIsNamed(library: String, package: String) async throws {
+        try rig.scratch.write("libraries/\(library)", "")
+        let libraries = "\(rig.scratch.path)/libraries"
+        try await SimulatedServer.run(rig.configuration()) { server async throws in
+            let jobs: [FetchJob] = [.ask(rig.askJob(server.url)), .download(try rig.job(server.url))]
+            for job in jobs {
+                let trouble: Trouble? =
+                    switch try await fetch.run(job, libraries: libraries).reports.last {
+                    case .asked(let report)?: if case .trouble(let trouble) = report.answer { trouble } else { nil }
+                    case .downloaded(.trouble(let trouble))?: trouble
+                    default: nil
+                    }
+                let line = try #require(trouble).line
+                #expect(line.contains(library) && line.contains("install") && line.contains(package), "\(line)")
+            }
+            #expect(await server.records.isEmpty)
+        }
+    }
+
     // MARK: TLS
 
     @Test func httpsWithTheOperatorsAuthority() async throws {
@@ -200,6 +223,33 @@ import UpdateCore
                     Issue.record("\(String(describing: untrusted))")
                     return
                 }
+            }
+        }
+    }
+
+    /// Over one connection, with one handshake: the signature and the file, or a question that is asked again.
+    @Test func aConnectionIsUsedAgain() async throws {
+        var configuration = rig.configuration()
+        configuration.clockOffset = 7200
+        try await SimulatedServer.run(configuration) { server async throws in
+            let locations = "location /status { stub_status; }"
+            try await TLSFront.run(of: server.port, locations: locations) { front async throws in
+                func connections() async throws -> Int {
+                    try await execute(
+                        "sh",
+                        ["-c", "curl -s --cacert \(front.caBundle) \(front.url)/status >\(rig.scratch.path)/status"])
+                    let text = try rig.scratch.read("status")
+                    return text.split(separator: "\n").dropFirst(2).first.flatMap { Int($0.split(separator: " ")[0]) }
+                        ?? 0
+                }
+                let before = try await connections()
+                let report = try await fetch.ask(rig.askJob(front.url) { $0.server.caBundle = front.caBundle })
+                #expect(report?.serverClock != nil, "it asked twice")
+                // One of the two is the counting one.
+                #expect(try await connections() == before + 2)
+                let result = try await fetch.download(rig.job(front.url) { $0.connection.caBundle = front.caBundle })
+                #expect(try rig.arrivedWhole(result))
+                #expect(try await connections() == before + 4)
             }
         }
     }

@@ -46,7 +46,8 @@ struct Rig: Sendable {
             speedLimit: 0,
             sizeLimit: 1 << 30, keepFree: 0, lowSpeed: 100, lowSpeedTime: 30,
             verification: VerificationPolicy(
-                mode: .minisign, keys: [publisher.publicKey], sidecarURL: "{url}.minisig", requireVersionCode: true))
+                mode: .minisign, keys: [publisher.publicKey], sidecarURL: "{url}.minisig", requireVersionCode: true),
+            courtesy: DownloadCourtesy(ioClass: .idle, nice: 10, flushEvery: 1 << 20, keepCache: false))
         change(&job)
         return job
     }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import UpdateCore
 
-@testable import upgradelink_installer
+@testable import InstallerProgram
 
 /// The states a module goes through, read off a module that writes them down: each row is one of Mender's own state
 /// machine tests, with the chain of states that their protocol has for it.
@@ -309,6 +309,22 @@ import UpdateCore
             "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path], timeLimit: .seconds(20)
         ).run(Array("\(text)\n".utf8), passing: try OpenFile("/dev/null", O_RDONLY)) { _ in }
         #expect(end == .exited(64))
+    }
+
+    /// Without libcrypto no signature is right: that is not the version's fault.
+    @Test func anInstallerWithoutLibcryptoSaysSo() async throws {
+        let box = try await InstallerBox(install: "")
+        try box.scratch.write("libraries/libcrypto.so.3", "")
+        let program = try box.scratch.write(
+            "installer",
+            "#!/bin/sh\nLD_LIBRARY_PATH=\(box.scratch.path)/libraries exec \(programsFolder)/upgradelink-installer \"$@\"\n",
+            mode: 0o755)
+        let door = InstallerDoor(.program(program, arguments: ["--root", box.scratch.path]), timeLimit: .seconds(20))
+        guard case .lost(let reason) = await door.run(.resume(1), onReport: { _ in }) else {
+            Issue.record("not said")
+            return
+        }
+        #expect(reason.contains("libcrypto.so.3") && reason.contains("libssl3"), "\(reason)")
     }
 
     @Test func aDamagedRecordIsSetAside() async throws {

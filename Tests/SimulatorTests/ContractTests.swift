@@ -76,12 +76,18 @@ import Testing
         }
     }
 
-    /// Time goes by until the server looks: close to the bound only where that leads away from it.
-    @Test(arguments: [(290.0, 200), (-240, 200), (360, 401_001), (-310, 401_001)])
+    @Test(arguments: [(290.0, 200), (-290, 200), (310, 401_001), (-310, 401_001)])
     func aTimestampMayBeFiveMinutesOff(offset: Double, code: Int) async throws {
         try await serve([version]) { client, _ async throws in
-            let time = Date().addingTimeInterval(offset)
-            #expect(try await client.post(ask, #"{"urlKey":"k","versionCode":1}"#, at: time).code == code)
+            var answered = 0
+            var start: Date
+            repeat {
+                start = Date()
+                let time = start.addingTimeInterval(offset)
+                answered = try await client.post(ask, #"{"urlKey":"k","versionCode":1}"#, at: time).code
+                // Whoever was so long on the way was at another distance from the bound when the server looked.
+            } while Date().timeIntervalSince(start) > 8
+            #expect(answered == code)
         }
     }
 

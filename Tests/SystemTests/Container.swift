@@ -25,6 +25,9 @@ struct Container: Sendable {
     /// Its root, as seen from here.
     var root: String { "\(scratch.path)/root" }
 
+    /// A folder of this machine, /srv/outside within: it keeps its content when the power goes, as a server elsewhere does.
+    private var outside: String { "\(scratch.path)/outside" }
+
     /// Root, and a systemd-nspawn to boot with.
     static var isPossible: Bool { getuid() == 0 && Files.exists("/usr/bin/systemd-nspawn") }
     /// Made by packaging/dependencies.sh.
@@ -35,7 +38,7 @@ struct Container: Sendable {
         scratch = try Scratch()
         self.disk = disk
         self.binds = binds
-        for path in [scratch.path, "\(scratch.path)/machine", "\(scratch.path)/root"] {
+        for path in [scratch.path, folder, root, outside] {
             mkdir(path, 0o755)
             chmod(path, 0o755)
         }
@@ -123,6 +126,11 @@ struct Container: Sendable {
         (try? Files.read("\(root)/\(name)", limit: 16 << 20)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
+    /// A file of /srv/outside.
+    func readOutside(_ name: String) -> String {
+        (try? Files.read("\(outside)/\(name)", limit: 16 << 20)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
+
     func remove(_ name: String) { unlink("\(root)/\(name)") }
 
     // MARK: booting
@@ -140,6 +148,7 @@ struct Container: Sendable {
                 [
                     "-q", "-D", root, "--machine=upgradelink-\(UInt32.random(in: 0...UInt32.max))", "--register=no",
                     "--keep-unit", "--boot", "--private-network", "--console=pipe",
+                    "--bind=\(outside):/srv/outside",
                 ] + binds.map { "--bind-ro=\($0)" }),
             environment: .inherit.updating(["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"]), input: .none,
             output: .discarded, error: .discarded

@@ -24,7 +24,7 @@ struct Furniture: Sendable {
             """
             [Service]
             ExecStart=/usr/local/bin/upgradelink-sim serve /srv/sim.toml
-            StandardOutput=append:/srv/sim.log
+            StandardOutput=append:/srv/outside/sim.log
             [Install]
             WantedBy=multi-user.target
             """)
@@ -113,7 +113,7 @@ struct Furniture: Sendable {
 
     /// The results of upgrades to this version that were reported to the server, in order.
     func reports(of version: Int) -> [Int] {
-        container.read("srv/sim.log").matches(of: /app_upgrade_upgrade of (\d+): (\d+)/).compactMap { match in
+        container.readOutside("sim.log").matches(of: /app_upgrade_upgrade of (\d+): (\d+)/).compactMap { match in
             Int(match.1) == version ? Int(match.2) : nil
         }
     }

@@ -109,7 +109,7 @@ extension SystemTests {
                     #expect(await eventually(within: 60) { await machine.property("NRestarts") == "1" })
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
                     #expect(await machine.property("MainPID") != pid)
-                    let log = container.read("srv/sim.log")
+                    let log = container.readOutside("sim.log")
                     #expect(log.matches(of: #/GET /files/v2 bytes=\d{4,}-/#).count >= 2, "\(log)")
                     #expect(log.matches(of: #/POST /v1/url/upgrade.*runs 1 /#).count == 1, "asked once: \(log)")
                 }

@@ -106,6 +106,14 @@ public final class AgentProcess: Sendable {
         await eventually(within: seconds) { self.statuses.contains { $0.contains(text) } }
     }
 
+    /// Whether the box comes to a version, and the server hears of it.
+    public func updates(to code: Int, _ server: RunningServer) async -> Bool {
+        guard await says("Up to date (v\(code), code \(code))", within: 40) else { return false }
+        return await eventually {
+            await server.reports("app_upgrade_upgrade").contains { $0.contains("\"code\":0,") }
+        }
+    }
+
     public func logs(_ text: String, within seconds: Double = 30) async -> Bool {
         await eventually(within: seconds) { self.log.contains { $0.contains(text) } }
     }
@@ -119,8 +127,18 @@ public struct AgentBox: Sendable {
     public static let secret = "top-secret-4711"
 
     public init() async throws {
-        scratch = try Scratch()
-        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+        let scratch = try Scratch()
+        try self.init(scratch, try await Publisher(folder: "\(scratch.path)/publisher"))
+    }
+
+    /// Another box of the same publisher.
+    public init(like box: AgentBox) throws {
+        try self.init(try Scratch(), box.publisher)
+    }
+
+    private init(_ scratch: Scratch, _ publisher: Publisher) throws {
+        self.scratch = scratch
+        self.publisher = publisher
         try scratch.write("live.versions/initial/version", "VERSION=v1\nVERSION_CODE=1\n")
         symlink("\(scratch.path)/live.versions/initial", "\(scratch.path)/live")
         try scratch.write("files/none", "")
@@ -129,7 +147,7 @@ public struct AgentBox: Sendable {
     /// Writes the agent's configuration.
     ///
     /// - Parameter changes: lines for the drop-in that wins over everything else.
-    public func configure(server: String, changes: String = "") throws {
+    public func configure(server: String, device: String = "001122aabbcc", changes: String = "") throws {
         let text = """
             [server]
             url = "\(server)"
@@ -139,7 +157,7 @@ public struct AgentBox: Sendable {
             secretKey = "\(Self.secret)"
             [device]
             urlKey = "\(Self.urlKey)"
-            devKey = "001122aabbcc"
+            devKey = "@DEVICE@"
             versionFile = "@BOX@/live/version"
             [poll]
             interval = "2s"
@@ -162,7 +180,9 @@ public struct AgentBox: Sendable {
             folder = "@BOX@/state"
 
             """
-        try scratch.write("etc/upgradelinkd/upgradelinkd.toml", text.replacing("@BOX@", with: scratch.path))
+        try scratch.write(
+            "etc/upgradelinkd/upgradelinkd.toml",
+            text.replacing("@BOX@", with: scratch.path).replacing("@DEVICE@", with: device))
         try scratch.write(
             "etc/upgradelinkd/upgradelinkd.toml.d/test.toml", changes.replacing("@BOX@", with: scratch.path))
     }
@@ -196,7 +216,24 @@ extension RunningServer {
             .map(\.body)
     }
 
+    /// Whether a client's end of a connection is closed and the server has not yet noticed (CLOSE_WAIT, proc_net(5)): a
+    /// request of its may still be in it.
+    public var hearsFromTheDead: Bool {
+        let bytes = (try? Files.read("/proc/net/tcp", limit: 16 << 20)) ?? []
+        let local = ":" + String(port, radix: 16, uppercase: true).leftPadded(to: 4)
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains { line in
+            let fields = line.split(separator: " ")
+            return fields.count > 3 && fields[1].hasSuffix(local) && fields[3] == "08"
+        }
+    }
+
     public var polls: Int {
         get async { await records.count { $0.path == "/v1/url/upgrade" } }
+    }
+}
+
+extension String {
+    fileprivate func leftPadded(to length: Int) -> String {
+        String(repeating: "0", count: max(0, length - count)) + self
     }
 }

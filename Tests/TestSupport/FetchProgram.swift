@@ -7,14 +7,24 @@ public import UpdateCore
 public struct FetchProgram: Sendable {
     public init() { ProcessGuard.ignoreBrokenPipes() }
 
+    /// - Parameters:
+    ///   - memory: KiB that it may have of its own (RLIMIT_DATA, setrlimit(2)).
+    ///   - libraries: a folder in which its libraries are looked for first.
     /// - Returns: all reports, the last of which says what became of the job.
     public func run(
-        _ job: FetchJob, timeLimit: Duration = .seconds(60)
+        _ job: FetchJob, timeLimit: Duration = .seconds(60), memory: Int? = nil, libraries: String? = nil
     ) async throws -> (reports: [FetchReport], end: ProcessEnd) {
         var reports: [FetchReport] = []
-        let end = await Worker("\(programsFolder)/upgradelink-fetch", timeLimit: timeLimit).run(
-            try JSONLine.encode(job)
-        ) { line in
+        let program = "\(programsFolder)/upgradelink-fetch"
+        // A sanitizer needs memory of its own.
+        let limit = hasSanitizer ? nil : memory
+        let preparations =
+            [limit.map { "ulimit -d \($0)" }, libraries.map { "export LD_LIBRARY_PATH=\($0)" }].compactMap(\.self)
+        let command =
+            preparations.isEmpty
+            ? [program] : ["/bin/sh", "-c", (preparations + ["exec \"$0\""]).joined(separator: "; "), program]
+        let worker = Worker(command[0], Array(command.dropFirst()), timeLimit: timeLimit)
+        let end = await worker.run(try JSONLine.encode(job)) { line in
             if let report = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) { reports.append(report) }
         }
         return (reports, end)

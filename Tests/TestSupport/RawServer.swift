@@ -1,4 +1,3 @@
-import Dispatch
 import Glibc
 import Host
 import Synchronization
@@ -15,21 +14,10 @@ public final class RawServer: Sendable {
 
     /// - Parameter answer: the pieces to send to the nth connection, with a pause after each.
     public init(_ answer: @escaping @Sendable (Int) -> [(bytes: [UInt8], pause: Double)]) throws {
-        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && listen(descriptor, 16) == 0
-                    && getsockname(descriptor, $0, &length) == 0
-            }
-        }
-        guard bound else { throw SystemError("listen on", "127.0.0.1") }
+        let (descriptor, port) = try Loopback.listen("127.0.0.1", backlog: 16)
         self.descriptor = descriptor
-        port = UInt16(bigEndian: address.sin_port)
-        DispatchQueue(label: "raw", attributes: .concurrent).async { [heard] in
+        self.port = port
+        OwnThread.start { [heard] in
             var count = 0
             while true {
                 let connection = accept(descriptor, nil, nil)

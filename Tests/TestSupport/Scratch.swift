@@ -53,6 +53,9 @@ public final class Scratch: Sendable {
 /// Where this package's programs were built.
 public var programsFolder: String { Files.folder(of: Environment.executablePath) }
 
+/// The programs were built with a sanitizer (make test-asan, make test-tsan), which needs memory of its own.
+public let hasSanitizer = getenv("UPGRADELINKD_SANITIZER") != nil
+
 /// The checkout's folder.
 public var repositoryFolder: String {
     // Tests/TestSupport/Scratch.swift is three levels down.

@@ -6,10 +6,11 @@ import SystemPackage
 
 /// nginx in front of a server, for https: with a certificate of its own making.
 public struct TLSFront: Sendable {
-    private let address = Loopback.address()
+    public let address = Loopback.address()
     private let scratch: Scratch
 
-    public var url: String { "https://\(address):8443" }
+    public static let port: UInt16 = 8443
+    public var url: String { "https://\(address):\(Self.port)" }
     public var caBundle: String { "\(scratch.path)/ca.crt" }
     public var clientCertificate: String { "\(scratch.path)/client.crt" }
     public var clientKey: String { "\(scratch.path)/client.key" }
@@ -86,24 +87,16 @@ public struct TLSFront: Sendable {
                     ssl_certificate \(folder)/server.crt; ssl_certificate_key \(folder)/server.key;
                     \(needsClient ? "ssl_client_certificate \(folder)/ca.crt; ssl_verify_client on;" : "")
                     \(locations)
-                    location / { proxy_pass http://127.0.0.1:\(backend); proxy_set_header Host $http_host; proxy_max_temp_file_size 0; }
+                    location / { proxy_pass http://127.0.0.1:\(backend); proxy_set_header Host $http_host; proxy_pass_header Date; proxy_max_temp_file_size 0; }
                 }
             }
             """)
     }
 
     private var answers: Bool {
-        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var target = sockaddr_in()
-        target.sin_family = sa_family_t(AF_INET)
-        target.sin_port = UInt16(8443).bigEndian
-        inet_pton(AF_INET, address, &target.sin_addr)
-        return withUnsafePointer(to: &target) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
+        guard let descriptor = try? Loopback.connect(address, Self.port) else { return false }
+        close(descriptor)
+        return true
     }
 }
 

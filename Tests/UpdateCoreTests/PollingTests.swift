@@ -172,4 +172,21 @@ import Testing
         world.answer(.latest)
         #expect(world.state.poll.unheard == 0)
     }
+
+    /// Polls that were missed are not made up for.
+    @Test(arguments: [3600.0, 36_000, 864_000, 315_360_000])
+    func aLongStandbyCostsOnePoll(standby: Seconds) {
+        var world = World()
+        world.start()
+        world.poll()
+        world.answer(.latest)
+        world.now = world.now + 21_600 * 1.1 + standby
+        world.handle(.tick)
+        #expect(world.asks)
+        world.answer(.latest)
+        world.handle(.tick)
+        #expect(!world.asks)
+        let next = nextWakeUp(world.state, world.context).map { $0 - world.now } ?? 0
+        #expect(next >= 21_600 * 0.9)
+    }
 }

@@ -5,41 +5,27 @@ import Testing
 
 /// Random events in random order: whatever happens, some things must not.
 @Suite struct PropertyTests {
+    /// For each of eight seeds: a million together.
+    private static let steps = 130_000
+
     @Test(arguments: [UInt64](1...8))
-    func invariantsHoldUnderAnyEvents(seed: UInt64) {
-        var chance = Chance(seed: seed)
-        var world = World()
-        world.policy.gracePeriod = 300
-        world.policy.windows = [MaintenanceWindow("Mon-Fri 02:00-05:00")].compactMap { $0 }
-        world.start()
+    func invariantsHoldUnderAnyEvents(seed: UInt64) async {
         var verified: Set<Int> = []
-        for step in 0..<20_000 {
-            let before = world.state
-            world.now = world.now + Double.random(in: 0...5000, using: &chance)
-            world.wallClock = world.wallClock + Double.random(in: 0...5000, using: &chance)
-            world.inhibitors =
-                Int.random(in: 0..<3, using: &chance) > 0
-                ? []
-                : [
-                    Inhibitor(
-                        what: [Inhibitor.What.allCases.randomElement(using: &chance) ?? .install], who: "tv", why: "")
-                ]
-            world.policy.reboot = RebootPolicy.allCases.randomElement(using: &chance) ?? .immediate
-            let event = randomEvent(world, &chance)
-            if case .downloaded(let code, .verified) = event, before.work?.offer.versionCode == code {
+        await RandomWorld(seed: seed).run(steps: Self.steps) { step in
+            let (world, number) = (step.after, step.number)
+            if case .downloaded(let code, .verified) = step.event, step.before.state.work?.offer.versionCode == code {
                 verified.insert(code)
             }
-            world.handle(event)
             for effect in world.effects {
                 switch effect {
                 case .install(let order):
-                    #expect(verified.contains(order.offer.versionCode), "step \(step): an unverified installation")
-                    #expect(order.offer.versionCode > (world.installed.versionCode ?? 0))
-                    #expect(world.state.work?.hasConsent == true, "step \(step): nobody consented")
+                    check(verified.contains(order.offer.versionCode), "step \(number): an unverified installation")
+                    check(order.offer.versionCode > (world.installed.versionCode ?? 0), "step \(number): not newer")
+                    check(world.state.work?.hasConsent == true, "step \(number): nobody consented")
                 case .ask:
-                    #expect(world.state.work?.isWaiting ?? true, "step \(step): asked while an offer was worked on")
+                    check(world.state.work?.isWaiting ?? true, "step \(number): asked while an offer was worked on")
                 case .download(let offer):
-                    #expect(world.state.work?.offer == offer)
+                    check(world.state.work?.offer == offer, "step \(number): another download")
                 case .stopDownload, .resumeInstall, .restart, .announce, .send, .emptyInbox, .cleanStaging, .log: break
                 }
             }
@@ -48,75 +34,39 @@ import Testing
                 !world.inhibitors.isEmpty
                 || world.state.work.map { world.context.hold($0, world.state) } == .some(.restartConsent)
             let hasWorker = isHeld || world.state.poll.isRunning || !(world.state.work?.isWaiting ?? true)
-            #expect(hasWorker || nextWakeUp(world.state, world.context) != nil, "step \(step): stuck")
-            #expect(world.state.reports.entries.count <= ReportQueue.capacity)
-            #expect(world.state.trials.count <= Trial.remembered)
+            check(hasWorker || nextWakeUp(world.state, world.context) != nil, "step \(number): stuck")
+            check(world.state.reports.entries.count <= ReportQueue.capacity, "step \(number): too many reports")
+            check(world.state.trials.count <= Trial.remembered, "step \(number): too many trials")
+            check(world.state.history.count <= Attempt.remembered, "step \(number): too long a history")
         }
+        print("properties: seed \(seed), \(Self.steps) steps")
+    }
+
+    /// An expectation costs more than a step: only one that fails is recorded.
+    private func check(_ condition: Bool, _ what: @autoclosure () -> String) {
+        if !condition { Issue.record(Comment(rawValue: what())) }
     }
 
     /// What is stored is all there is after a restart: a field that is not encoded would be lost with the power.
-    @Test func everyStateSurvivesItsEncoding() throws {
-        var chance = Chance(seed: 4711)
-        var world = World()
-        world.policy.gracePeriod = 300
-        world.policy.windows = [MaintenanceWindow("Mon-Fri 02:00-05:00")].compactMap { $0 }
-        world.start()
+    @Test func everyStateSurvivesItsEncoding() async throws {
         var steps: Set<String> = []
-        for _ in 0..<3000 {
-            world.now = world.now + Double.random(in: 0...5000, using: &chance)
-            world.wallClock = world.wallClock + Double.random(in: 0...5000, using: &chance)
-            world.inhibitors =
-                Int.random(in: 0..<3, using: &chance) > 0
-                ? []
-                : [
-                    Inhibitor(
-                        what: [Inhibitor.What.allCases.randomElement(using: &chance) ?? .install], who: "tv", why: "")
-                ]
-            world.policy.reboot = RebootPolicy.allCases.randomElement(using: &chance) ?? .immediate
-            world.handle(randomEvent(world, &chance))
-            var expected = world.state
+        var failure: (any Error)?
+        await RandomWorld(seed: 4711).run(steps: 3000) { step in
+            var expected = step.after.state
             // The workers of before are gone then.
             expected.poll.isRunning = false
             expected.reports.forgetWorker()
-            let stored = try JSONEncoder().encode(world.state)
-            #expect(try JSONDecoder().decode(AgentState.self, from: stored) == expected)
-            if let step = world.state.work?.step {
+            do {
+                let stored = try JSONEncoder().encode(step.after.state)
+                #expect(try JSONDecoder().decode(AgentState.self, from: stored) == expected)
+            } catch {
+                failure = error
+            }
+            if let step = step.after.state.work?.step {
                 steps.insert(String("\(step)".prefix { $0.isLetter }))
             }
         }
+        if let failure { throw failure }
         #expect(steps == ["downloading", "consent", "ready", "installing", "restartReady", "restarting", "later"])
-    }
-
-    private func randomEvent(_ world: World, _ chance: inout Chance) -> Event {
-        let code = Int.random(in: 1...6, using: &chance)
-        let id = Bool.random(using: &chance) ? world.installID ?? 1 : 7
-        let current = world.state.work?.offer.versionCode ?? code
-        switch Int.random(in: 0..<14, using: &chance) {
-        case 0: return .started(found: nil)
-        case 1: return .started(found: World.offer(code, Int.random(in: 0...3, using: &chance)))
-        case 2, 3, 4: return .tick
-        case 5: return .asked(AskReport(answer: .offer(World.offer(code, Int.random(in: 0...3, using: &chance)))))
-        case 6: return .asked(AskReport(answer: .trouble(.network("down"))))
-        case 7: return .asked(AskReport(answer: .latest))
-        case 8: return .downloaded(versionCode: current, .verified(World.artifact))
-        case 9:
-            let results: [DownloadResult] = [.refused("no"), .gone("no"), .noSpace("no"), .trouble(.network("no"))]
-            return .downloaded(versionCode: current, results[code % 4])
-        case 10:
-            let results: [InstallResult] = [
-                .rolledBack("no"), .failed("no"), .needsRestart(isRollback: code % 2 == 0), .restarting, .unknown,
-                .lost("no"),
-            ]
-            return .installed(id, results[code - 1])
-        case 11:
-            let commands: [Command] = [
-                .accept(versionCode: current, .now), .accept(versionCode: current, .window),
-                .postpone(versionCode: current, 3600), .reject(versionCode: current), .cancel,
-                .accept(versionCode: current, .now),
-            ]
-            return .command(commands[code - 1])
-        case 12: return code < 3 ? .command(.retry(versionCode: code)) : .configurationChanged
-        default: return .command(.check)
-        }
     }
 }

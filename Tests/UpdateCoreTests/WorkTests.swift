@@ -269,6 +269,22 @@ import Testing
         #expect(kinds(world).contains(.upgrade(running: 1, version: 2, code: 0)))
     }
 
+    /// A module that cannot go back was interrupted when it was done but for saying so.
+    @Test func aVersionThatTheBoxReportsAfterAllIsInstalled() {
+        var world = offered(2)
+        world.download()
+        world.finishInstall(.failed("it was interrupted during ArtifactInstall"))
+        world.installed = .known(versionCode: 2, versionName: "v2")
+        world.handle(.tick)
+        #expect(world.state.work == nil)
+        #expect(world.state.lastCommitted == 2 && world.state.lastError == nil)
+        #expect(world.state.history.last?.result == .installed)
+        let codes = world.state.reports.entries.compactMap {
+            if case .upgrade(_, 2, let code) = $0.report.kind { code } else { nil }
+        }
+        #expect(codes == [Report.Code.failed, Report.Code.success])
+    }
+
     @Test func anAppointedVersionIsNotInstalledOverItselfForEver() {
         var world = offered(2, 2) { $0.policy.appointVersionCode = 2 }
         world.download()

@@ -22,3 +22,23 @@ int64_t upgradelink_receive(int socket, void *bytes, int64_t count, int *descrip
 
 /* struct ucred is declared only under the macro _GNU_SOURCE. The user at the other end of a unix socket, or -1 with errno. */
 int upgradelink_peer_user(int socket, uint32_t *user);
+
+/* ioprio_set(2), which the C library has no function for: the class of this process (IOPRIO_CLASS_…) and its level in it.
+   Returns 0, or -1 with errno. */
+int upgradelink_set_io_priority(int io_class, int level);
+
+/* sync_file_range(2) is declared only under the macro _GNU_SOURCE. Begins to write these bytes to the disk, or waits until
+   they are there. Returns 0, or -1 with errno. */
+int upgradelink_begin_write_out(int descriptor, int64_t offset, int64_t length);
+int upgradelink_finish_write_out(int descriptor, int64_t offset, int64_t length);
+
+/* timerfd_create(2) is not in Swift's module of the C library. Each returns a descriptor that does not block, or -1 with
+   errno: a timer on CLOCK_BOOTTIME, which goes on in standby; and one that becomes readable when somebody sets the clock. */
+int upgradelink_boottime_timer(void);
+int upgradelink_clock_watch(void);
+
+/* Lets the timer expire once, at this time of CLOCK_BOOTTIME in nanoseconds. Returns 0, or -1 with errno. */
+int upgradelink_arm_timer(int timer, int64_t nanoseconds);
+
+/* Watches for the next time that the clock is set. Returns 0, or -1 with errno. */
+int upgradelink_arm_clock_watch(int watch);

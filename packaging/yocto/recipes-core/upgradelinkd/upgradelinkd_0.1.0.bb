@@ -17,7 +17,8 @@ S = "${WORKDIR}/git"
 inherit swift systemd useradd pkgconfig
 
 DEPENDS = "curl openssl systemd"
-RDEPENDS:${PN} = "dbus"
+# The libraries are loaded when they are needed, which no tool sees.
+RDEPENDS:${PN} = "dbus libcurl libcrypto"
 RRECOMMENDS:${PN} = "ca-certificates"
 
 # TOMLKit's parser has assertions where it also has errors: see the Makefile.
@@ -40,9 +41,12 @@ do_install() {
         ${D}${datadir}/dbus-1/system.d ${D}${datadir}/dbus-1/interfaces ${D}${datadir}/polkit-1/actions \
         ${D}${nonarch_libdir}/systemd/catalog ${D}${nonarch_libdir}/tmpfiles.d ${D}${datadir}/upgradelinkd
 
-    install -m 0755 ${B}/release/upgradelinkd ${D}${sbindir}/
-    install -m 0755 ${B}/release/upgradelinkctl ${D}${bindir}/
-    install -m 0755 ${B}/release/upgradelink-fetch ${B}/release/upgradelink-installer ${D}${nonarch_libdir}/upgradelinkd/
+    install -m 0755 ${B}/release/upgradelink ${D}${nonarch_libdir}/upgradelinkd/
+    ln -sr ${D}${nonarch_libdir}/upgradelinkd/upgradelink ${D}${sbindir}/upgradelinkd
+    ln -sr ${D}${nonarch_libdir}/upgradelinkd/upgradelink ${D}${bindir}/upgradelinkctl
+    for name in upgradelink-fetch upgradelink-installer; do
+        ln -s upgradelink ${D}${nonarch_libdir}/upgradelinkd/$name
+    done
     for module in ${UPGRADELINKD_MODULES}; do
         install -m 0755 ${S}/packaging/modules/$module ${D}${nonarch_libdir}/upgradelinkd/modules/
     done

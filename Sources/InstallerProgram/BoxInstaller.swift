@@ -7,12 +7,13 @@ import Verification
 
 /// Wires the installer to this box: its configuration, its keys and its version come from the operator's files, not from
 /// the request.
-struct InstallerProgram {
+struct BoxInstaller {
     private let installer: Installer
     private let lock: FolderLock
 
     /// - Parameter report: hears how it goes.
     init(root: String, report: @escaping @Sendable (InstallReport) -> Void) throws {
+        if let problem = CryptoLibrary.problem { throw MissingLibrary(description: problem) }
         let settings = { @Sendable () throws(ConfigurationError) in
             try Settings.load(root: root, environment: Environment.current)
         }
@@ -47,6 +48,8 @@ struct InstallerProgram {
                 },
                 report: report))
     }
+
+    struct MissingLibrary: Error, CustomStringConvertible { let description: String }
 
     func run(_ message: InstallMessage, _ artifact: OpenFile?) async throws -> InstallResult {
         try await installer.handle(message, artifact: artifact)

@@ -1,8 +1,20 @@
 import ArgumentParser
+import Dispatch
+import Glibc
 import Systemd
 import UpdateCore
 
-@main
+/// `upgradelinkctl`, the operator's hand on the agent.
+public enum ControlProgram {
+    public static func main() -> Never {
+        Task { @MainActor in
+            await Command.main()
+            exit(0)
+        }
+        dispatchMain()
+    }
+}
+
 struct Command: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upgradelinkctl",

@@ -1,0 +1,224 @@
+"""A server that all three agents believe, and the agents, each polling it."""
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+
+class Stub:
+    """Says "nothing new" in the words of UpgradeLink, hawkBit and Mender, and counts how often it was asked."""
+
+    def __init__(self):
+        self.polls = 0
+        self.sleep = "01:00:00"
+        stub = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self):
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                status, body = 200, b'{"code":0,"data":null}'
+                if self.path.startswith("/v1/url/upgrade"):
+                    stub.polls += 1
+                elif "/controller/" in self.path:
+                    stub.polls += 1
+                    body = json.dumps({"config": {"polling": {"sleep": stub.sleep}}, "_links": {}}).encode()
+                elif "/deployments/next" in self.path:
+                    stub.polls += 1
+                    status, body = 204, b""
+                elif self.path.endswith("/auth_requests"):
+                    body = b"token"
+                self.send_response(status)
+                if status != 204:
+                    self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_PUT = do_PATCH = answer
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def wait_for_poll(self, before=0, limit=30):
+        end = time.monotonic() + limit
+        while self.polls <= before:
+            if time.monotonic() > end:
+                raise RuntimeError("no poll came")
+            time.sleep(0.002)
+
+
+class Daemon:
+    """A process that is started and measured."""
+
+    def __init__(self, command, environment=None, log=os.devnull):
+        self.started = time.monotonic()
+        with open(log, "wb") as errors:
+            self.process = subprocess.Popen(
+                command, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=errors,
+                stderr=errors, start_new_session=True)
+
+    def pids(self):
+        parents = {}
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{name}/stat") as file:
+                    parents[int(name)] = int(file.read().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                pass
+        tree = {self.process.pid}
+        while True:
+            more = {pid for pid, parent in parents.items() if parent in tree} - tree
+            if not more:
+                return sorted(tree)
+            tree |= more
+
+    def memory(self):
+        """PSS and private dirty memory in kB, and threads, of the process and those it started."""
+        pss = dirty = threads = 0
+        for pid in self.pids():
+            try:
+                with open(f"/proc/{pid}/smaps_rollup") as file:
+                    for line in file:
+                        if line.startswith("Pss:"):
+                            pss += int(line.split()[1])
+                        if line.startswith("Private_Dirty:"):
+                            dirty += int(line.split()[1])
+                threads += len(os.listdir(f"/proc/{pid}/task"))
+            except OSError:
+                pass
+        return pss, dirty, threads
+
+    def wake_ups(self):
+        """How often each thread has waited for something so far."""
+        found = {}
+        for pid in self.pids():
+            try:
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    with open(f"/proc/{pid}/task/{task}/status") as file:
+                        found[task] = sum(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt"))
+            except OSError:
+                pass
+        return found
+
+    def stop(self):
+        """Ends it, and returns the processor time in seconds of it and of what it waited for."""
+        self.process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            pid, _, usage = os.wait4(self.process.pid, os.WNOHANG)
+            if pid:
+                break
+            time.sleep(0.01)
+        else:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            _, _, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = 0
+        return usage.ru_utime + usage.ru_stime
+
+
+class Upgradelinkd:
+    name = "upgradelinkd"
+
+    def __init__(self, programs, folder, stub):
+        self.programs, self.folder, self.stub = programs, f"{folder}/ours", stub
+
+    def configure(self, interval, splay=0):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(f"{self.folder}/etc/upgradelinkd")
+        path = f"{self.folder}/etc/upgradelinkd/upgradelinkd.toml"
+        with open(path, "w") as file:
+            file.write(f'''[server]
+url = "http://127.0.0.1:{self.stub.port}"
+[credentials]
+accessKey = "a"
+secretKey = "b"
+[device]
+urlKey = "k"
+devKey = "d"
+versionCode = 1
+[poll]
+interval = "{interval}s"
+splay = "{splay}s"
+[download]
+folder = "{self.folder}/staging"
+[verification]
+keysFolder = "{self.folder}"
+[state]
+folder = "{self.folder}/state"
+''')
+        os.chmod(path, 0o600)
+
+    def start(self, interval, environment=None):
+        self.configure(interval)
+        return Daemon(
+            [f"{self.programs}/upgradelinkd", "--root", self.folder],
+            {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent", **(environment or {})}, f"{self.folder}/log")
+
+
+class SWUpdate:
+    name = "swupdate"
+
+    def __init__(self, folder, stub):
+        self.folder, self.stub = f"{folder}/swupdate", stub
+        os.makedirs(self.folder, exist_ok=True)
+        # It is built to want a publisher's certificate.
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=bench", "-out",
+             f"{self.folder}/cert.pem"], check=True, stderr=subprocess.DEVNULL)
+
+    def start(self, interval):
+        self.stub.sleep = f"{interval // 3600:02}:{interval % 3600 // 60:02}:{interval % 60:02}"
+        return Daemon(
+            ["swupdate", "-k", f"{self.folder}/cert.pem", "-H", "box:1.0", "-u",
+             f"-t default -u http://127.0.0.1:{self.stub.port} -i box -p {interval}"],
+            {"TMPDIR": self.folder}, f"{self.folder}/log")
+
+
+class Mender:
+    name = "mender-client"
+
+    def __init__(self, folder, stub):
+        self.folder, self.stub = f"{folder}/mender", stub
+        os.makedirs(self.folder, exist_ok=True)
+        with open(f"{self.folder}/device_type", "w") as file:
+            file.write("device_type=box\n")
+        # It needs to be told who the box is; Debian's package has that as an example.
+        identity = "/usr/share/mender/identity/mender-device-identity"
+        if not os.path.exists(identity):
+            with open(identity, "w") as file:
+                file.write("#!/bin/sh\necho mac=00:11:22:33:44:55\n")
+            os.chmod(identity, 0o755)
+        # It looks nowhere else for what is installed.
+        if not os.path.exists("/etc/mender/artifact_info"):
+            os.makedirs("/etc/mender", exist_ok=True)
+            with open("/etc/mender/artifact_info", "w") as file:
+                file.write("artifact_name=one\n")
+
+    def start(self, interval):
+        with open(f"{self.folder}/mender.conf", "w") as file:
+            json.dump({
+                "ServerURL": f"http://127.0.0.1:{self.stub.port}", "UpdatePollIntervalSeconds": interval,
+                "InventoryPollIntervalSeconds": 86400, "RetryPollIntervalSeconds": 1,
+                "DeviceTypeFile": f"{self.folder}/device_type",
+                "DBus": {"Enabled": False}}, file)
+        return Daemon(
+            ["mender", "--no-syslog", "--config", f"{self.folder}/mender.conf", "--data", self.folder, "daemon"], {},
+            f"{self.folder}/log")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,3 @@
+import ControlProgram
+
+ControlProgram.main()

@@ -1,0 +1,74 @@
+import Glibc
+import Host
+import Simulator
+import TestSupport
+import Testing
+import UpdateCore
+
+/// The agent's time is the kernel's CLOCK_BOOTTIME, whatever the clock on the wall shows.
+@Suite struct TimeTests {
+    private let box: AgentBox
+
+    init() async throws { box = try await AgentBox() }
+
+    /// A timer that stood still in standby would be hours late (timerfd_create(2), proc_pid_fdinfo(5)).
+    @Test func standbyDoesNotHoldThePollUp() async throws {
+        try await SimulatedServer.run(box.server([])) { server async throws in
+            try box.configure(server: server.url, changes: "[poll]\ninterval = \"1h\"")
+            try await AgentProcess.run(box) { agent async throws in
+                #expect(await agent.says("Up to date (v1, code 1); next check in "))
+                #expect(await eventually { timers(of: agent).contains { $0.clock == CLOCK_BOOTTIME } })
+                let polls = timers(of: agent).filter { $0.clock == CLOCK_BOOTTIME && $0.seconds > 0 }
+                // An hour, give or take a tenth.
+                #expect(polls.count == 1 && polls.allSatisfy { (3200...3960).contains($0.seconds) }, "\(polls)")
+                // The other watches the clock on the wall.
+                #expect(timers(of: agent).contains { $0.clock == CLOCK_REALTIME && $0.seconds > 1_000_000_000 })
+            }
+        }
+    }
+
+    private func timers(of agent: AgentProcess) -> [(clock: CInt, seconds: Int)] {
+        let folder = "/proc/\(agent.pid)/fdinfo"
+        return ((try? Files.list(folder)) ?? []).compactMap { name in
+            guard let bytes = try? Files.read("\(folder)/\(name)", limit: 4096) else { return nil }
+            let text = String(decoding: bytes, as: UTF8.self)
+            guard let clock = text.firstMatch(of: /clockid: (\d+)/),
+                let left = text.firstMatch(of: /it_value: \((\d+),/)
+            else { return nil }
+            return (CInt(clock.1) ?? -1, Int(left.1) ?? 0)
+        }
+    }
+
+    /// Ten years forth, and back, and to 1970, while it runs: each poll comes when it would have come.
+    @Test func aClockThatJumpsNeitherStopsThePollsNorHurriesThem() async throws {
+        let clock = try FakeClock(box.scratch, shows: time(nil))
+        let years = 10 * 365 * 86_400
+        try await SimulatedServer.run(box.server([])) { server async throws in
+            try box.configure(server: server.url, changes: "[poll]\ninterval = \"1s\"")
+            try await AgentProcess.run(box, environment: clock.environment) { agent async throws in
+                for jump in [time(nil), time(nil) + years, time(nil) - years, 100, time(nil) + 2 * years, time(nil)] {
+                    try clock.set(jump)
+                    let before = await server.answered
+                    #expect(await eventually { await server.answered >= before + 3 }, "\(jump): \(agent.statuses)")
+                }
+                // From an answer to the next question, as the agent tells: how fast the server is does not come into it.
+                let answers = agent.times { $0.hasPrefix("STATUS=Up to date") }
+                for question in agent.times(of: { $0.hasPrefix("STATUS=Asking") }).dropFirst() {
+                    let answer = try #require(answers.last { $0 <= question })
+                    #expect(question - answer > 0.7, "polls come a second apart")
+                    #expect(question - answer < 5)
+                }
+                // Each wrong clock is learnt from once.
+                let refused = await server.records.count { $0.code == 401_001 }
+                #expect((1...12).contains(refused), "\(refused)")
+            }
+        }
+    }
+}
+
+extension RunningServer {
+    /// Polls that were not refused for the box's clock.
+    fileprivate var answered: Int {
+        get async { await records.count { $0.path == "/v1/url/upgrade" && $0.code != 401_001 } }
+    }
+}

@@ -1,0 +1,76 @@
+/*
+ * The end of a process, before one of its calls, and the record that a power cut is made from.
+ *   CRASH_FOLDER  where the following are; on the file system that is recorded
+ *     count       one byte for each call so far, of all programs
+ *     hit         made by the process that ends itself, with its name
+ *     journal     a line for each change: what, path, and where it came from or what it replaced
+ *   CRASH_AT      the number of the call before which the process ends as by kill -9; 0 or absent: none does
+ *   CRASH_DISK    what is recorded: paths that begin so; absent: nothing
+ */
+#define _GNU_SOURCE
+#include "FaultyDisk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int is_ours(void) {
+    static const char *const programs[] = {"upgradelinkd", "upgradelink-fetch", "upgradelink-installer"};
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
+        if (strcmp(program_invocation_short_name, programs[i]) == 0) return 1;
+    return 0;
+}
+
+/* Appends to a file of CRASH_FOLDER. Returns the length it has then, or -1. */
+static long append(const char *folder, const char *name, const char *text) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    if (file < 0) return -1;
+    long length = -1;
+    if (syscall(SYS_write, file, text, strlen(text)) >= 0) length = syscall(SYS_lseek, file, 0, SEEK_CUR);
+    syscall(SYS_close, file);
+    return length;
+}
+
+void crash_point(void) {
+    const char *folder = getenv("CRASH_FOLDER");
+    const char *at = getenv("CRASH_AT");
+    if (!folder || !at || !is_ours()) return;
+    int saved = errno;
+    if (append(folder, "count", ".") == atol(at)) {
+        append(folder, "hit", program_invocation_short_name);
+        syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
+    }
+    errno = saved;
+}
+
+void crash_note(const char *what, const char *path, const char *from) {
+    const char *folder = getenv("CRASH_FOLDER");
+    const char *disk = getenv("CRASH_DISK");
+    if (!folder || !disk || !is_ours() || strncmp(path, disk, strlen(disk)) != 0) return;
+    int saved = errno;
+    char kept[4096] = "";
+    if (strcmp(what, "rename") == 0 || strcmp(what, "remove") == 0) {
+        /* What is replaced or removed stays at hand. */
+        snprintf(kept, sizeof kept, "%s/kept-%ld", folder, append(folder, "keeping", "."));
+        if (syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, kept, 0) != 0) kept[0] = 0;
+    }
+    long size = 0;
+    if (strcmp(what, "sync") == 0) {
+        int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+        if (file >= 0) {
+            size = syscall(SYS_lseek, file, 0, SEEK_END);
+            syscall(SYS_close, file);
+        }
+    }
+    char line[16384];
+    snprintf(line, sizeof line, "%s\t%s\t%s\t%s\t%ld\n", what, path, from ? from : "", kept, size);
+    append(folder, "journal", line);
+    errno = saved;
+}

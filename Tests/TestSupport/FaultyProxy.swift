@@ -1,0 +1,146 @@
+import Dispatch
+import Glibc
+import Host
+
+/// A TCP proxy that spoils each connection at a certain byte of what the server sends.
+public final class FaultyProxy: Sendable {
+    public enum Fault: String, CaseIterable, Sendable {
+        /// FIN, as from a server that was stopped.
+        case close
+        /// RST, as from one that crashed.
+        case reset
+        /// Nothing more, on a connection that stays open.
+        case silence
+        /// Bytes that make no sense, without an end.
+        case garbage
+        /// A byte every now and then.
+        case drip
+    }
+
+    public let port: UInt16
+    private let listener: CInt
+
+    /// - Parameters:
+    ///   - address: where it listens, and where the server does: a certificate may name it.
+    ///   - offset: bytes of the server that pass unharmed.
+    public init(address: String, server port: UInt16, fault: Fault, after offset: Int) throws {
+        let listener = try Loopback.listen(address, backlog: 16)
+        self.listener = listener.descriptor
+        self.port = listener.port
+        OwnThread.start { [descriptor = listener.descriptor] in
+            while true {
+                let client = accept(descriptor, nil, nil)
+                guard client >= 0 else { return }
+                OwnThread.start { Self.serve(client, address, port, fault, offset) }
+            }
+        }
+    }
+
+    deinit {
+        shutdown(listener, CInt(SHUT_RDWR))
+        close(listener)
+    }
+
+    private static func serve(_ client: CInt, _ address: String, _ port: UInt16, _ fault: Fault, _ offset: Int) {
+        guard let server = try? Loopback.connect(address, port) else {
+            close(client)
+            return
+        }
+        let up = DispatchGroup()
+        up.enter()
+        OwnThread.start {
+            pump(client, server)
+            shutdown(server, CInt(SHUT_WR))
+            up.leave()
+        }
+        var left = offset
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while left > 0 {
+            let count = recv(server, &buffer, min(buffer.count, left), 0)
+            guard count > 0, send(buffer, count, to: client) else { break }
+            left -= count
+        }
+        if left == 0 { spoil(client, server, fault, untilHangUp: up) }
+        // Whoever is at the other end has gone, or goes now.
+        shutdown(client, CInt(SHUT_RDWR))
+        shutdown(server, CInt(SHUT_RDWR))
+        up.wait()
+        close(client)
+        close(server)
+    }
+
+    private static func spoil(_ client: CInt, _ server: CInt, _ fault: Fault, untilHangUp up: DispatchGroup) {
+        switch fault {
+        case .close: break
+        case .reset:
+            var option = linger(l_onoff: 1, l_linger: 0)
+            setsockopt(client, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout.size(ofValue: option)))
+            // Closing what still has bytes to be read resets it as well, and so does this.
+            var disconnect = sockaddr()
+            disconnect.sa_family = sa_family_t(AF_UNSPEC)
+            _ = Glibc.connect(client, &disconnect, socklen_t(MemoryLayout.size(ofValue: disconnect)))
+        case .silence: _ = up.wait(timeout: .now() + 60)
+        case .garbage:
+            let bytes = (0..<65_536).map { UInt8(truncatingIfNeeded: $0 &* 197) }
+            for _ in 0..<4096 where send(bytes, bytes.count, to: client) {}
+        case .drip:
+            var byte = [UInt8](repeating: 0, count: 1)
+            while recv(server, &byte, 1, 0) == 1, send(byte, 1, to: client) {
+                if up.wait(timeout: .now() + 0.1) == .success { return }
+            }
+        }
+    }
+
+    private static func pump(_ from: CInt, _ to: CInt) {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = recv(from, &buffer, buffer.count, 0)
+            guard count > 0, send(buffer, count, to: to) else { return }
+        }
+    }
+
+    private static func send(_ bytes: [UInt8], _ count: Int, to descriptor: CInt) -> Bool {
+        bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, count, CInt(MSG_NOSIGNAL)) == count }
+    }
+}
+
+extension Loopback {
+    private static func name(_ address: String, _ port: UInt16) -> sockaddr_in {
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_port = port.bigEndian
+        inet_pton(AF_INET, address, &name.sin_addr)
+        return name
+    }
+
+    /// - Parameter backlog: connections that nobody has accepted yet; of one more the kernel does not even answer.
+    /// - Returns: a socket that listens on a port of the system's choice.
+    public static func listen(_ address: String, backlog: CInt) throws -> (descriptor: CInt, port: UInt16) {
+        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        var target = name(address, 0)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isListening = withUnsafeMutablePointer(to: &target) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && Glibc.listen(descriptor, backlog) == 0
+                    && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        guard isListening else { throw SystemError("listen on", address) }
+        return (descriptor, UInt16(bigEndian: target.sin_port))
+    }
+
+    public static func connect(_ address: String, _ port: UInt16) throws -> CInt {
+        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        var target = name(address, port)
+        let isConnected = withUnsafePointer(to: &target) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+        guard isConnected else {
+            close(descriptor)
+            throw SystemError("connect to", address)
+        }
+        return descriptor
+    }
+}

@@ -1,0 +1,135 @@
+import Glibc
+import Host
+public import UpdateCore
+
+/// A disk of which a power cut takes what was not synced. The preloaded library `faultydisk` keeps the journal that this
+/// reads; what POSIX leaves open is left to chance: bytes that were not synced are there, are zeros, or are missing, and the
+/// folder has lost its latest changes from some moment on.
+///
+/// It is harsher than ext4, which never forgets a file's name once the file was synced.
+public struct VolatileDisk: Sendable {
+    private let folder: String
+    /// Paths that begin so are on it.
+    private let prefix: String
+
+    public init(_ scratch: Scratch, prefix: String) throws {
+        folder = "\(scratch.path)/crash"
+        self.prefix = prefix
+        try Files.createFolder(folder)
+    }
+
+    /// - Parameter call: the number of the call before which its process ends; 0 for none.
+    public func environment(crashAt call: Int, keepsJournal: Bool) -> [String: String] {
+        var environment = [
+            "LD_PRELOAD": "\(programsFolder)/libfaultydisk.so", "CRASH_FOLDER": folder, "CRASH_AT": "\(call)",
+            "FAULT_BOOT_ID": "\(folder)/boot-id",
+        ]
+        if keepsJournal { environment["CRASH_DISK"] = prefix }
+        return environment
+    }
+
+    /// The program that ended itself.
+    public var hit: String? {
+        (try? Files.read("\(folder)/hit", limit: 100)).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Calls so far.
+    public var calls: Int { (try? Files.read("\(folder)/count", limit: 1 << 20).count) ?? 0 }
+
+    /// The box starts anew: another boot id.
+    public func newBoot() throws {
+        try Files.replace("\(folder)/boot-id", with: Array("boot-\(UInt64.random(in: 0 ... .max))\n".utf8))
+    }
+
+    /// Ends whatever was started for this disk: each process has its folder in the environment.
+    public func endProcesses() async {
+        let mark = "CRASH_FOLDER=\(folder)\0"
+        func running() -> [pid_t] {
+            ((try? Files.list("/proc")) ?? []).compactMap { pid_t($0) }.filter { pid in
+                guard let bytes = try? Files.read("/proc/\(pid)/environ", limit: 1 << 20) else { return false }
+                return String(decoding: bytes, as: UTF8.self).contains(mark)
+            }
+        }
+        _ = await eventually(within: 10) {
+            let processes = running()
+            processes.forEach { kill($0, SIGKILL) }
+            return processes.isEmpty
+        }
+    }
+
+    private struct Change {
+        var what: Substring
+        var path: String
+        var from: String
+        var kept: String
+        var size: Int
+    }
+
+    /// Whether this file was put in its place, and that was made to last.
+    public func hasStored(_ path: String) -> Bool {
+        let changes = journal()
+        guard let place = changes.lastIndex(where: { $0.what == "rename" && $0.path == path }) else { return false }
+        return changes[place...].contains { $0.what == "sync" && $0.path == Files.folder(of: path) }
+    }
+
+    private func journal() -> [Change] {
+        let bytes = (try? Files.read("\(folder)/journal", limit: 64 << 20)) ?? []
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { line in
+            let parts = line.split(separator: "\t", omittingEmptySubsequences: false)
+            return Change(
+                what: parts[0], path: String(parts[1]), from: String(parts[2]), kept: String(parts[3]),
+                size: Int(parts[4]) ?? 0)
+        }
+    }
+
+    /// The power goes: call it once every process has ended. The journal begins anew.
+    public func cutPower(_ chance: inout Chance) throws {
+        /// Bytes of each file that a cut cannot take; the others are whole.
+        var synced: [String: Int] = [:]
+        var pending: [Change] = []
+        for change in journal() {
+            switch change.what {
+            case "write": if synced[change.path] == nil { synced[change.path] = 0 }
+            case "truncate": synced[change.path] = 0
+            case "sync":
+                if synced[change.path] != nil { synced[change.path] = change.size }
+                pending.removeAll { Files.folder(of: $0.path) == change.path }
+            case "create":
+                synced[change.path] = 0
+                pending.append(change)
+            case "rename":
+                synced[change.path] = synced.removeValue(forKey: change.from)
+                pending.append(change)
+            default: pending.append(change)
+            }
+        }
+        let lasting = pending.isEmpty ? 0 : Int.random(in: 0...pending.count, using: &chance)
+        for change in pending[lasting...].reversed() {
+            switch change.what {
+            case "rename":
+                guard Files.exists(change.path) else { continue }
+                try Files.rename(change.path, to: change.from)
+                synced[change.from] = synced.removeValue(forKey: change.path)
+                if !change.kept.isEmpty { link(change.kept, change.path) }
+            case "create": unlink(change.path)
+            default: if !change.kept.isEmpty { link(change.kept, change.path) }
+            }
+        }
+        for (path, size) in synced.sorted(by: { $0.key < $1.key }) where Files.exists(path) {
+            let file = try OpenFile(path, O_RDWR)
+            let length = try file.size
+            guard length > size else { continue }
+            switch Int.random(in: 0..<3, using: &chance) {
+            case 0: try file.truncate(to: Int.random(in: size...length, using: &chance))
+            case 1:
+                // The length was on the disk, and the content was not.
+                try file.truncate(to: size)
+                try file.truncate(to: length)
+            default: break
+            }
+        }
+        for name in try Files.list(folder) where name == "journal" || name.hasPrefix("kept-") {
+            try Files.remove("\(folder)/\(name)")
+        }
+    }
+}

@@ -1,0 +1,71 @@
+import Glibc
+import Host
+import TestSupport
+import Testing
+
+@testable import UpdateCore
+
+/// The diagram in the documentation shows what the code does: every change from one step of an offer to another that
+/// random events bring about, and no other. `make diagram` writes it anew.
+@Suite struct DiagramTests {
+    private static let page = "\(repositoryFolder)/docs/states.md"
+    private static let (first, last) = ("```mermaid\n", "```\n")
+    static let writes = getenv("UPGRADELINKD_DIAGRAM") != nil
+
+    struct Edge: Hashable, Comparable {
+        var from: String
+        var to: String
+        static func < (one: Edge, other: Edge) -> Bool { (one.from, one.to) < (other.from, other.to) }
+    }
+
+    @Test func theDiagramIsTrue() async throws {
+        var edges: [Edge: Set<String>] = [:]
+        for seed in UInt64(100)..<104 {
+            await RandomWorld(seed: seed).run(steps: 60_000) { step in
+                let edge = Edge(from: name(step.before.state), to: name(step.after.state))
+                guard edge.from != edge.to else { return }
+                // What time alone would have done at that moment is not the event's doing.
+                let byTime = reduce(step.before.state, .tick, step.after.context).state
+                edges[edge, default: []].insert(name(byTime) == edge.to ? "time" : step.event.kind)
+            }
+        }
+        let diagram = draw(edges)
+        let text = String(decoding: try Files.read(Self.page, limit: 1 << 20), as: UTF8.self)
+        let start = try #require(text.firstRange(of: Self.first)).upperBound
+        let end = try #require(text[start...].firstRange(of: Self.last)).lowerBound
+        if Self.writes {
+            try Files.replace(
+                Self.page, with: Array((text[..<start] + diagram + text[end...]).utf8), mode: 0o644)
+        } else {
+            #expect(String(text[start..<end]) == diagram, "make diagram draws it anew")
+        }
+    }
+
+    private func name(_ state: AgentState) -> String {
+        guard let step = state.work?.step else { return "[*]" }
+        return String("\(step)".prefix { $0.isLetter })
+    }
+
+    private func draw(_ edges: [Edge: Set<String>]) -> String {
+        "stateDiagram-v2\n"
+            + edges.sorted { $0.key < $1.key }.map { edge, events in
+                "    \(edge.from) --> \(edge.to): \(events.sorted().joined(separator: ", "))\n"
+            }.joined()
+    }
+}
+
+extension Event {
+    fileprivate var kind: String {
+        switch self {
+        case .started: "start"
+        case .tick: "time"
+        case .command(let command): String("\(command)".prefix { $0.isLetter })
+        case .fileOffered: "file"
+        case .asked: "reply"
+        case .downloaded: "download ends"
+        case .installed: "installer ends"
+        case .reported: "report ends"
+        case .configurationChanged: "reload"
+        }
+    }
+}

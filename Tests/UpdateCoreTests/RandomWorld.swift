@@ -1,0 +1,74 @@
+@testable import UpdateCore
+
+/// Random events in random order, at random times, with people and inhibitors in the way: the same again for a seed.
+struct RandomWorld {
+    struct Step {
+        var number: Int
+        var before: World
+        var event: Event
+        var after: World
+    }
+
+    let seed: UInt64
+
+    init(seed: UInt64) { self.seed = seed }
+
+    /// Others get their turn in between: tasks have few threads, and other tests have servers that answer on them.
+    func run(steps: Int, _ body: (Step) -> Void) async {
+        var chance = Chance(seed: seed)
+        var world = World()
+        world.policy.gracePeriod = 300
+        world.policy.windows = [MaintenanceWindow("Mon-Fri 02:00-05:00")].compactMap { $0 }
+        world.start()
+        for number in 0..<steps {
+            if number % 200 == 0 { await Task.yield() }
+            world.now = world.now + Double.random(in: 0...5000, using: &chance)
+            world.wallClock = world.wallClock + Double.random(in: 0...5000, using: &chance)
+            world.inhibitors =
+                Int.random(in: 0..<3, using: &chance) > 0
+                ? []
+                : [
+                    Inhibitor(
+                        what: [Inhibitor.What.allCases.randomElement(using: &chance) ?? .install], who: "tv", why: "")
+                ]
+            world.policy.reboot = RebootPolicy.allCases.randomElement(using: &chance) ?? .immediate
+            let before = world
+            let event = event(world, &chance)
+            world.handle(event)
+            body(Step(number: number, before: before, event: event, after: world))
+        }
+    }
+
+    private func event(_ world: World, _ chance: inout Chance) -> Event {
+        let code = Int.random(in: 1...6, using: &chance)
+        let id = Bool.random(using: &chance) ? world.installID ?? 1 : 7
+        let current = world.state.work?.offer.versionCode ?? code
+        switch Int.random(in: 0..<14, using: &chance) {
+        case 0: return .started(found: nil)
+        case 1: return .started(found: World.offer(code, Int.random(in: 0...3, using: &chance)))
+        case 2, 3, 4: return .tick
+        case 5: return .asked(AskReport(answer: .offer(World.offer(code, Int.random(in: 0...3, using: &chance)))))
+        case 6: return .asked(AskReport(answer: .trouble(.network("down"))))
+        case 7: return .asked(AskReport(answer: .latest))
+        case 8: return .downloaded(versionCode: current, .verified(World.artifact))
+        case 9:
+            let results: [DownloadResult] = [.refused("no"), .gone("no"), .noSpace("no"), .trouble(.network("no"))]
+            return .downloaded(versionCode: current, results[code % 4])
+        case 10:
+            let results: [InstallResult] = [
+                .rolledBack("no"), .failed("no"), .needsRestart(isRollback: code % 2 == 0), .restarting, .unknown,
+                .lost("no"),
+            ]
+            return .installed(id, results[code - 1])
+        case 11:
+            let commands: [Command] = [
+                .accept(versionCode: current, .now), .accept(versionCode: current, .window),
+                .postpone(versionCode: current, 3600), .reject(versionCode: current), .cancel,
+                .accept(versionCode: current, .now),
+            ]
+            return .command(commands[code - 1])
+        case 12: return code < 3 ? .command(.retry(versionCode: code)) : .configurationChanged
+        default: return .command(.check)
+        }
+    }
+}
