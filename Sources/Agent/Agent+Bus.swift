@@ -1,5 +1,4 @@
 import Configuration
-import Dispatch
 import Glibc
 import Host
 import Logging
@@ -32,20 +31,17 @@ extension Agent {
         }
     }
 
-    /// Takes in a file that somebody brought. Opening it may take long, and no event waits for it meanwhile.
-    private func install(_ source: LocalFile, _ call: BusCall) {
+    /// Takes in a file that somebody brought.
+    private func install(_ file: LocalFile, _ call: BusCall) {
         if let refusal = refusal(of: .check, state, context()) { return call.fail(BusInterface.error(refusal)) }
-        logger.notice("Asked to install \(source.name)")
-        let timeLimit = Duration.seconds(settings.download.timeout)
-        Task(priority: .medium) {
-            let result: AdoptResult
-            switch await source.open() {
-            case .success(let (file, signature)):
-                let job = settings.adoptJob(source.name, signature: signature)
-                result = await FetchWorker(installation).adopt(job, file, timeLimit: timeLimit)
-            case .failure(let error): result = .refused("\(error)")
-            }
-            switch result {
+        logger.notice("Asked to install \(file.name)")
+        var result: AdoptResult?
+        FetchWorker(installation).start(
+            on: loop, .adopt(settings.adoptJob(file)), handing: file.handedOver, timeLimit: settings.download.timeout
+        ) { report in
+            if case .adopted(let value) = report { result = value }
+        } onEnd: { [self] end in
+            switch result ?? .refused("the worker failed: \(end)") {
             case .verified(let offer, let artifact):
                 if let refusal = refusal(of: offer, state, context()) {
                     call.fail(BusError("\(BusInterface.name).Error.Refused", "\(refusal)"))
@@ -54,7 +50,7 @@ extension Agent {
                 }
                 handle(.fileOffered(offer, artifact))
             case .refused(let reason):
-                logger.warning("\(source.name) is not installed: \(reason)")
+                logger.warning("\(file.name) is not installed: \(reason)")
                 call.fail(BusError("\(BusInterface.name).Error.Refused", reason))
             }
         }
@@ -74,8 +70,8 @@ extension Agent {
         let reading = ends.reading
         let id = nextInhibitor
         nextInhibitor += 1
-        let source = EventSources.readable(reading, onCancel: { close(reading) }) { [weak self] in self?.release(id) }
-        inhibitors.append(HeldInhibitor(id: id, inhibitor: inhibitor, source: source, descriptor: reading))
+        let watch = loop.watch(reading) { [weak self] in self?.release(id) }
+        inhibitors.append(HeldInhibitor(id: id, inhibitor: inhibitor, watch: watch, descriptor: reading))
         logger.info("Inhibited by \(inhibitor.line)")
         call.reply([.descriptor(ends.writing)])
         close(ends.writing)
@@ -89,7 +85,8 @@ extension Agent {
         // Bytes mean nothing; the end does.
         if read(held.descriptor, &bytes, bytes.count) > 0 { return }
         inhibitors.remove(at: index)
-        held.source.cancel()
+        held.watch.cancel()
+        close(held.descriptor)
         logger.info("No longer inhibited by \(held.inhibitor.line)")
         handle(.tick)
     }
@@ -99,6 +96,6 @@ extension Agent {
 struct HeldInhibitor {
     let id: Int
     let inhibitor: Inhibitor
-    let source: any DispatchSourceRead
+    let watch: EventLoop.Watch
     let descriptor: CInt
 }

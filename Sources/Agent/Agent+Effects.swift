@@ -1,5 +1,4 @@
 import Configuration
-import FoundationEssentials
 import Host
 import Logging
 import UpdateCore
@@ -10,9 +9,7 @@ extension Agent {
         switch effect {
         case .ask(let question): ask(question)
         case .download(let offer): fetch(offer)
-        case .stopDownload:
-            download?.cancel()
-            progress = nil
+        case .stopDownload: stopDownload()
         case .install(let order): install(order.id, .install(order))
         case .resumeInstall(let id): install(id, .resume(id))
         case .restart(let id): install(id, .restart(id))
@@ -33,15 +30,14 @@ extension Agent {
             return
         }
         let job = settings.askJob(question, credentials, state.serverClock, inbox: store.inbox.path)
-        Task(priority: .medium) {
-            var answer: AskReport?
-            let end = await FetchWorker(installation).run(.ask(job), timeLimit: settings.requestTimeLimit) { report in
-                switch report {
-                case .asked(let report): answer = report
-                case .note(let line): logger.info("\(line)")
-                case .reported, .progress, .downloaded, .adopted, .digest: break
-                }
+        var answer: AskReport?
+        FetchWorker(installation).start(on: loop, .ask(job), timeLimit: settings.requestTimeLimit) { [logger] report in
+            switch report {
+            case .asked(let report): answer = report
+            case .note(let line): logger.info("\(line)")
+            case .reported, .progress, .downloaded, .adopted, .digest: break
             }
+        } onEnd: { [self] end in
             // A worker may have died between storing an offer and saying so.
             let stored = store.inbox.read().map { AskReport(answer: .offer($0)) }
             handle(.asked(answer ?? stored ?? AskReport(answer: .trouble(.worker("\(end)")))))
@@ -50,52 +46,58 @@ extension Agent {
 
     private func send(_ id: Int, _ report: Report) {
         let job = settings.reportJob(report, credentials, state.serverClock, devKey: devKey)
-        Task(priority: .medium) {
-            var delivery: Delivery?
-            let end = await FetchWorker(installation).run(.report(job), timeLimit: settings.requestTimeLimit) {
-                report in
-                if case .reported(let result) = report { delivery = result }
-            }
+        var delivery: Delivery?
+        FetchWorker(installation).start(on: loop, .report(job), timeLimit: settings.requestTimeLimit) { report in
+            if case .reported(let result) = report { delivery = result }
+        } onEnd: { [self] end in
             handle(.reported(id: id, delivery ?? .trouble(.worker("\(end)"))))
         }
     }
 
     private func fetch(_ offer: Offer) {
-        let before = download
         progress = nil
+        // One that was told to stop may still be about to; two must not write to one file.
+        guard download == nil else {
+            nextDownload = offer
+            return
+        }
         var log = ProgressLog()
-        download = Task(priority: .medium) {
-            // One that was told to stop may still be about to; two must not write to one file.
-            await before?.value
-            guard !Task.isCancelled else { return }
-            let (orders, continuation) = AsyncStream<[UInt8]>.makeStream()
-            downloadOrders = continuation
-            var result: DownloadResult?
-            let timeLimit = Duration.seconds(settings.download.timeout)
-            let job = settings.downloadJob(offer, speedLimit: speedLimit)
-            let end = await FetchWorker(installation).run(.download(job), orders: orders, timeLimit: timeLimit) {
-                report in
-                switch report {
-                case .progress(let progress):
-                    self.progress = progress
-                    if let line = log.line(progress, offer, now: Clock.bootTime) { logger.info("\(line)") }
-                    refresh()
-                case .downloaded(let value): result = value
-                case .note(let line): logger.info("\(line)")
-                case .asked, .reported, .adopted, .digest: break
-                }
+        var result: DownloadResult?
+        isDownloadWanted = true
+        let job = settings.downloadJob(offer, speedLimit: speedLimit)
+        download = FetchWorker(installation).start(
+            on: loop, .download(job), timeLimit: settings.download.timeout
+        ) { [self] report in
+            switch report {
+            case .progress(let progress) where isDownloadWanted:
+                self.progress = progress
+                if let line = log.line(progress, offer, now: Clock.bootTime) { logger.info("\(line)") }
+                refresh()
+            case .downloaded(let value): result = value
+            case .note(let line): logger.info("\(line)")
+            case .progress, .asked, .reported, .adopted, .digest: break
             }
-            // Nobody waits for what a stopped one has to say, and another may be under way.
-            guard !Task.isCancelled else { return }
+        } onEnd: { [self] end in
             progress = nil
             download = nil
-            downloadOrders = nil
-            handle(.downloaded(versionCode: offer.versionCode, result ?? .trouble(.worker("\(end)"))))
+            if let next = nextDownload {
+                nextDownload = nil
+                fetch(next)
+            } else if isDownloadWanted {
+                handle(.downloaded(versionCode: offer.versionCode, result ?? .trouble(.worker("\(end)"))))
+            }
         }
     }
 
+    private func stopDownload() {
+        nextDownload = nil
+        isDownloadWanted = false
+        progress = nil
+        download?.stop()
+    }
+
     func tellDownload(_ order: DownloadOrder) {
-        if let line = try? JSONLine.encode(order) { downloadOrders?.yield(line) }
+        if let line = try? JSONLine.encode(order) { download?.tell(line) }
     }
 
     // MARK: the installer
@@ -103,24 +105,23 @@ extension Agent {
     private func install(_ id: InstallID, _ request: InstallRequest) {
         let door = InstallerDoor(installation.installer, timeLimit: settings.installTimeLimit)
         phase = nil
-        Task(priority: .medium) {
-            var state = ""
-            let result = await door.run(request) { report in
-                switch report {
-                case .state(let name):
-                    state = name
-                    phase = name
+        var state = ""
+        door.start(on: loop, request) { [self] report in
+            switch report {
+            case .state(let name):
+                state = name
+                phase = name
+                refresh()
+            case .output(let text):
+                logger.info("\(text)", metadata: ["UPGRADELINK_MODULE_STATE": "\(state)"])
+                // RAUC tells its progress so, and other modules may.
+                if let percentage = text.leadingPercentage {
+                    phase = "\(state), \(percentage) %"
                     refresh()
-                case .output(let text):
-                    logger.info("\(text)", metadata: ["UPGRADELINK_MODULE_STATE": "\(state)"])
-                    // RAUC tells its progress so, and other modules may.
-                    if let percentage = text.leadingPercentage {
-                        phase = "\(state), \(percentage) %"
-                        refresh()
-                    }
-                case .finished: break
                 }
+            case .finished: break
             }
+        } onEnd: { [self] result in
             phase = nil
             // The version may be read from the configuration itself, which the update may have replaced.
             reloadQuietly()

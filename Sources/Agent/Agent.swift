@@ -1,13 +1,11 @@
 public import Configuration
-import Dispatch
-import FoundationEssentials
 import Glibc
 public import Host
 import Logging
 import Systemd
 import UpdateCore
 
-/// The resident process. Every event goes through ``handle(_:)``: decide, store, act. Nothing awaits in between.
+/// The resident process: one thread, on which every event goes through ``handle(_:)``: decide, store, act.
 public final class Agent {
     /// Where the agent finds what it needs.
     public struct Installation {
@@ -50,6 +48,7 @@ public final class Agent {
     }
 
     let installation: Installation
+    let loop: EventLoop
     private(set) var settings: Settings
     private(set) var credentials: Credentials
     private(set) var devKey: String
@@ -67,24 +66,26 @@ public final class Agent {
 
     var progress: DownloadProgress?
     var phase: String?
-    var download: Task<Void, Never>?
-    /// What the running download is told.
-    var downloadOrders: AsyncStream<[UInt8]>.Continuation?
+    var download: RunningWorker?
+    /// What became of the running download is of interest: it was not told to stop.
+    var isDownloadWanted = false
+    /// Begins once the running one has stopped.
+    var nextDownload: Offer?
     /// Set over the bus, in place of the configured one, until the agent restarts.
     var speedLimit: Int?
     var inhibitors: [HeldInhibitor] = []
     var nextInhibitor = 1
     private var bus: BusService?
-    private let timer: WakeUpTimer
     private let clockWatch: ClockWatch
-    private var wakeUps: [any DispatchSourceRead] = []
-    private var watchdogFeeding: (any DispatchSourceTimer)?
-    private var signals: [any DispatchSourceSignal] = []
+    private let signals: Signals
+    private var wakeUp: EventLoop.Timer?
+    private var watchdogFeeding: EventLoop.Timer?
+    private var rest: EventLoop.Timer?
     private var shownStatus = ""
-    private(set) var isStopping = false
+    private var isStopping = false
 
     /// Reads the configuration and the state; nothing happens yet.
-    public init(_ installation: Installation) async throws(StartFailure) {
+    public init(_ installation: Installation) throws(StartFailure) {
         do throws(ConfigurationError) {
             (settings, credentials) = try Settings.loadWithCredentials(
                 root: installation.root, environment: installation.environment)
@@ -95,8 +96,9 @@ public final class Agent {
         do throws(SystemError) {
             try Files.createFolder(folder)
             lock = try FolderLock(folder)
-            timer = try WakeUpTimer()
+            loop = try EventLoop()
             clockWatch = try ClockWatch()
+            signals = try Signals([SIGHUP, SIGTERM, SIGINT])
             bootID = try Clock.bootID()
             store = Store(folder: folder)
             let damage: String?
@@ -110,7 +112,7 @@ public final class Agent {
         }
         self.installation = installation
         do throws(ConfigurationError) {
-            devKey = try await Self.identify(settings, installation)
+            devKey = try Self.identify(settings, installation)
         } catch {
             throw .configuration(error)
         }
@@ -118,12 +120,11 @@ public final class Agent {
 
     private static func identify(
         _ settings: Settings, _ installation: Installation
-    ) async throws(ConfigurationError) -> String {
+    ) throws(ConfigurationError) -> String {
         let fetch = FetchWorker(installation)
-        return try await Identity.devKey(settings.device, folder: settings.stateFolder, interfaces: NetworkInterfaces())
-        {
+        return try Identity.devKey(settings.device, folder: settings.stateFolder, interfaces: NetworkInterfaces()) {
             text throws(ConfigurationError) in
-            guard let digest = await fetch.digest(text) else {
+            guard let digest = fetch.digest(text) else {
                 throw ConfigurationError(
                     file: "the configuration", key: "device.devKeyFormat",
                     problem: "the digest cannot be computed: \(fetch.path) does not work")
@@ -132,26 +133,34 @@ public final class Agent {
         }
     }
 
-    /// Starts to work. The caller then gives the main queue its thread with `dispatchMain()`.
-    public func start() {
+    /// Works until it is told to stop.
+    public func run() {
+        start()
+        loop.run(while: { !isStopping })
+    }
+
+    private func start() {
         settings.warnings.forEach { logger.warning("\($0)") }
-        signals = [
-            EventSources.signal(SIGHUP) { [weak self] in self?.reload() },
-            EventSources.signal(SIGTERM) { [weak self] in self?.stop() },
-            EventSources.signal(SIGINT) { [weak self] in self?.stop() },
-        ]
-        wakeUps = [
-            EventSources.readable(timer.descriptor, onCancel: {}) { [weak self] in self?.wake() },
-            EventSources.readable(clockWatch.descriptor, onCancel: {}) { [weak self] in
-                self?.clockWatch.acknowledge()
-                // Windows, and what waits for a clock that is right, go by it.
-                self?.beat()
-            },
-        ]
+        _ = loop.watch(signals.descriptor) { [self] in
+            switch signals.next() {
+            case SIGHUP: reload()
+            case SIGTERM, SIGINT: stop()
+            default: break
+            }
+        }
+        _ = loop.watch(clockWatch.descriptor) { [self] in
+            clockWatch.acknowledge()
+            // Windows, and what waits for a clock that is right, go by it.
+            beat()
+        }
+        wakeUp = loop.timer { [self] in beat() }
+        rest = loop.timer { Memory.giveBack() }
         if let interval = ServiceManager.watchdogInterval {
-            let feeding = EventSources.timer { ServiceManager.alive() }
-            let leeway = DispatchTimeInterval.milliseconds(Int(min(interval * 100, 5000)))
-            feeding.schedule(deadline: .now() + interval / 2, repeating: interval / 2, leeway: leeway)
+            let feeding = loop.timer { [self] in
+                ServiceManager.alive()
+                watchdogFeeding?.fire(after: interval / 2)
+            }
+            feeding.fire(after: interval / 2)
             watchdogFeeding = feeding
         }
         shownStatus = statusLine()
@@ -190,6 +199,7 @@ public final class Agent {
             effects.forEach(perform)
         }
         refresh()
+        rest?.fire(after: Self.restlessTime)
     }
 
     func context() -> Context {
@@ -206,11 +216,8 @@ public final class Agent {
     // MARK: time
 
     private static let storageRetry: Seconds = 10
-
-    private func wake() {
-        timer.acknowledge()
-        beat()
-    }
+    /// After the last event, before memory is given back.
+    private static let restlessTime: Seconds = 2
 
     private func beat() {
         if waiting.isEmpty { handle(.tick) } else { retryWaiting() }
@@ -229,9 +236,8 @@ public final class Agent {
         var moments: [BootInstant] = []
         if let wake = nextWakeUp(state, context()) { moments.append(wake) }
         if storageTrouble != nil { moments.append(Clock.bootTime + Self.storageRetry) }
-        guard let next = moments.min() else { return }
         // What makes no progress must not spin.
-        timer.arm(at: max(next, Clock.bootTime + 0.01))
+        wakeUp?.moment = moments.min().map { max($0, Clock.bootTime + 0.01) }
     }
 
     // MARK: status
@@ -259,29 +265,27 @@ public final class Agent {
 
     private func reload() {
         ServiceManager.reloading()
-        Task(priority: .medium) {
-            do throws(ConfigurationError) {
-                let (fresh, keys) = try Settings.loadWithCredentials(
-                    root: installation.root, environment: installation.environment)
-                guard fresh.stateFolder == settings.stateFolder else {
-                    throw ConfigurationError(
-                        file: "the configuration", key: "state.folder",
-                        problem: "found another folder, which needs a restart: systemctl restart upgradelinkd")
-                }
-                devKey = try await Self.identify(fresh, installation)
-                settings = fresh
-                credentials = keys
-                reloadError = nil
-                fresh.warnings.forEach { logger.warning("\($0)") }
-                logger.notice("Configuration reloaded")
-                handle(.configurationChanged)
-            } catch {
-                reloadError = "\(error)"
-                logger.error("The configuration was not reloaded, the old one stays in force: \(error)")
+        do throws(ConfigurationError) {
+            let (fresh, keys) = try Settings.loadWithCredentials(
+                root: installation.root, environment: installation.environment)
+            guard fresh.stateFolder == settings.stateFolder else {
+                throw ConfigurationError(
+                    file: "the configuration", key: "state.folder",
+                    problem: "found another folder, which needs a restart: systemctl restart upgradelinkd")
             }
-            shownStatus = statusLine()
-            ServiceManager.ready(status: shownStatus)
+            devKey = try Self.identify(fresh, installation)
+            settings = fresh
+            credentials = keys
+            reloadError = nil
+            fresh.warnings.forEach { logger.warning("\($0)") }
+            logger.notice("Configuration reloaded")
+            handle(.configurationChanged)
+        } catch {
+            reloadError = "\(error)"
+            logger.error("The configuration was not reloaded, the old one stays in force: \(error)")
         }
+        shownStatus = statusLine()
+        ServiceManager.ready(status: shownStatus)
     }
 
     /// Takes over what an update changed in the configuration, as far as it makes sense; the operator did not ask, so
@@ -293,13 +297,11 @@ public final class Agent {
         settings = fresh
     }
 
+    /// A download worker keeps what it has and ends when its input closes with this process; an installer goes on
+    /// to its end, and the next start asks it for the result.
     private func stop() {
-        guard !isStopping else { return }
         isStopping = true
         ServiceManager.stopping()
         logger.notice("Stopping")
-        // A download worker keeps what it has and ends when its input closes with this process; an installer goes on
-        // to its end, and the next start asks it for the result.
-        exit(0)
     }
 }

@@ -30,12 +30,12 @@ enum BusAction {
             self = .command(.retry(versionCode: code))
         case ("InstallFile", 1):
             guard let path = arguments[0].text, path.hasPrefix("/"), path.utf8.count < 4096 else { return nil }
-            self = .installFile(LocalFile(path: path))
+            self = .installFile(.path(path))
         case ("InstallDescriptor", 2):
             guard let artifact = arguments[0].openFile("the artifact"),
                 let signature = arguments[1].openFile("the signature")
             else { return nil }
-            self = .installFile(LocalFile(artifact: artifact, signature: signature))
+            self = .installFile(.handedOver(artifact: artifact, signature: signature))
         case ("Inhibit", 3):
             guard let what = arguments[0].text.flatMap(Inhibitor.what), let who = arguments[1].text,
                 let why = arguments[2].text

@@ -1,4 +1,3 @@
-import Dispatch
 import Glibc
 import Host
 import Logging
@@ -9,20 +8,20 @@ import UpdateCore
 final class BusService {
     private unowned let agent: Agent
     private var bus: Bus?
-    private var source: (any DispatchSourceRead)?
-    private var timer: (any DispatchSourceTimer)?
+    private var watch: EventLoop.Watch?
+    private var timer: EventLoop.Timer?
     private var published: BusProperties?
     private var retryDelay = BusService.firstRetry
     private var isProcessing = false
 
     private static let firstRetry = 1.0
-    private static let longestRetry = 60.0
-    /// Messages handled before the main queue gets its turn.
+    private static let longestRetry = 600.0
+    /// Messages handled before others get their turn.
     private static let turn = 16
 
     init(_ agent: Agent) {
         self.agent = agent
-        timer = EventSources.timer { [weak self] in self?.wake() }
+        timer = agent.loop.timer { [weak self] in self?.wake() }
     }
 
     // MARK: the connection
@@ -35,10 +34,7 @@ final class BusService {
             bus.request(name: BusInterface.name) { [weak self] error in
                 MainActor.assumeIsolated { self?.named(error) }
             }
-            // The bus lives until its source is done with its descriptor.
-            source = EventSources.readable(bus.descriptor, onCancel: { withExtendedLifetime(bus) {} }) { [weak self] in
-                self?.process()
-            }
+            watch = agent.loop.watch(bus.descriptor) { [weak self] in self?.process() }
             process()
         } catch {
             lost(error)
@@ -56,12 +52,12 @@ final class BusService {
     }
 
     private func lost(_ error: BusError) {
-        if source != nil { agent.logger.info("The connection to D-Bus is lost: \(error); trying again") }
-        source?.cancel()
-        source = nil
+        if watch != nil { agent.logger.info("The connection to D-Bus is lost: \(error); trying again") }
+        watch?.cancel()
+        watch = nil
         bus = nil
         published = nil
-        timer?.schedule(deadline: .now() + retryDelay, leeway: .milliseconds(500))
+        timer?.fire(after: retryDelay)
         retryDelay = min(retryDelay * 2, Self.longestRetry)
     }
 
@@ -74,18 +70,16 @@ final class BusService {
         isProcessing = true
         defer { isProcessing = false }
         do throws(BusError) {
-            if try bus.process(atMost: Self.turn) {
-                // More has come: others get their turn first.
-                timer?.schedule(deadline: .now())
-            } else if bus.hasOutput {
-                timer?.schedule(deadline: .now() + 0.02)
-            } else if let timeout = bus.timeout {
-                timer?.schedule(deadline: .now() + timeout + 0.001, leeway: .milliseconds(100))
-            }
+            let mayHaveMore = try bus.process(atMost: Self.turn)
+            watch?.wantsOutput = bus.hasOutput
+            if let timeout = mayHaveMore ? 0 : bus.timeout { timer?.fire(after: timeout) }
         } catch {
             lost(error)
         }
     }
+
+    /// What was sent goes out as soon as others have had their turn.
+    private func flush() { if bus != nil { timer?.fire(after: 0) } }
 
     // MARK: what is told
 
@@ -123,10 +117,6 @@ final class BusService {
         publish()
         bus?.emit(BusInterface.path, BusInterface.name, member, values)
         flush()
-    }
-
-    private func flush() {
-        if let bus, bus.hasOutput { timer?.schedule(deadline: .now() + 0.02) }
     }
 
     // MARK: what is asked

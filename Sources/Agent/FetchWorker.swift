@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Host
 import UpdateCore
 
@@ -8,38 +7,38 @@ struct FetchWorker {
 
     init(_ installation: Agent.Installation) { path = "\(installation.programs)/upgradelink-fetch" }
 
-    /// Runs one job.
+    /// Starts one job.
     ///
-    /// - Parameter onReport: each report as it comes.
-    /// - Returns: how the worker ended; its last report says what became of the job.
-    func run(
-        _ job: FetchJob, orders: AsyncStream<[UInt8]>? = nil, timeLimit: Duration, onReport: (FetchReport) -> Void
-    ) async -> ProcessEnd {
-        guard let request = try? JSONLine.encode(job) else { return .couldNotStart("the job cannot be encoded") }
-        return await Worker(path, timeLimit: timeLimit).run(request, messages: orders) { line in
-            if let report = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) { onReport(report) }
+    /// - Parameters:
+    ///   - files: become the worker's descriptors 3 and so on.
+    ///   - onReport: hears each report as it comes; the last says what became of the job.
+    ///   - onEnd: hears how the worker ended.
+    @discardableResult
+    func start(
+        on loop: EventLoop, _ job: FetchJob, handing files: [OpenFile] = [], timeLimit: Seconds,
+        onReport: @escaping (FetchReport) -> Void, onEnd: @escaping (ProcessEnd) -> Void
+    ) -> RunningWorker? {
+        guard let request = try? JSONLine.encode(job) else {
+            loop.soon { onEnd(.couldNotStart("the job cannot be encoded")) }
+            return nil
         }
+        return Worker(path, line: .pipes(handing: files), timeLimit: timeLimit).start(
+            on: loop, request,
+            onLine: { line in
+                if let report = Self.report(line) { onReport(report) }
+            }, onEnd: onEnd)
     }
 
-    /// Has a file that somebody brought proved genuine and taken into the staging folder.
-    func adopt(_ job: AdoptJob, _ file: OpenFile, timeLimit: Duration) async -> AdoptResult {
-        var result: AdoptResult?
-        guard let request = try? JSONLine.encode(FetchJob.adopt(job)) else {
-            return .refused("the job cannot be encoded")
+    /// SHA-256 of a text, in hex, for which everything else waits: some milliseconds.
+    func digest(_ text: String) -> String? {
+        guard let request = try? JSONLine.encode(FetchJob.digest(text)) else { return nil }
+        for line in Worker(path, timeLimit: 10).run(request).lines {
+            if case .digest(let value)? = Self.report(line) { return value }
         }
-        let end = await Worker(path, timeLimit: timeLimit).run(request, passing: file) { line in
-            if case .adopted(let value)? = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) {
-                result = value
-            }
-        }
-        return result ?? .refused("the worker failed: \(end)")
+        return nil
     }
 
-    func digest(_ text: String) async -> String? {
-        var digest: String?
-        _ = await run(.digest(text), timeLimit: .seconds(30)) { report in
-            if case .digest(let value) = report { digest = value }
-        }
-        return digest
+    private static func report(_ line: String) -> FetchReport? {
+        try? JSONLine.decode(FetchReport.self, from: Array(line.utf8))
     }
 }

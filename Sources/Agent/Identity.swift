@@ -15,8 +15,8 @@ enum Identity {
     /// - Parameter sha256: digests a text, in hex; the agent itself has no cryptography linked.
     static func devKey(
         _ device: DeviceSettings, folder: String, interfaces: NetworkInterfaces,
-        sha256: (String) async throws(ConfigurationError) -> String
-    ) async throws(ConfigurationError) -> String {
+        sha256: (String) throws(ConfigurationError) -> String
+    ) throws(ConfigurationError) -> String {
         if let devKey = device.devKey { return devKey }
         let path = "\(folder)/identity.json"
         let address: [UInt8]
@@ -37,7 +37,7 @@ enum Identity {
                     file: path, key: "", problem: "the derived devKey cannot be remembered: \(error)")
             }
         }
-        return try await format(address, device, sha256)
+        return try format(address, device, sha256)
     }
 
     private static func remembered(_ path: String) -> Memory? {
@@ -48,15 +48,15 @@ enum Identity {
     }
 
     private static func format(
-        _ address: [UInt8], _ device: DeviceSettings, _ sha256: (String) async throws(ConfigurationError) -> String
-    ) async throws(ConfigurationError) -> String {
+        _ address: [UInt8], _ device: DeviceSettings, _ sha256: (String) throws(ConfigurationError) -> String
+    ) throws(ConfigurationError) -> String {
         let octets = address.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
         switch device.devKeyFormat {
         case .hex: return octets.joined()
         case .upperHex: return octets.joined().uppercased()
         case .colons: return octets.joined(separator: ":")
         case .upperColons: return octets.joined(separator: ":").uppercased()
-        case .sha256: return try await sha256(device.devKeySalt + octets.joined())
+        case .sha256: return try sha256(device.devKeySalt + octets.joined())
         }
     }
 }

@@ -36,18 +36,18 @@ extension Settings {
             courtesy: download.courtesy)
     }
 
-    func adoptJob(_ name: String, signature: String) -> AdoptJob {
+    func adoptJob(_ file: LocalFile) -> AdoptJob {
         AdoptJob(
-            name: name, signature: signature, urlKey: device.urlKey, devModelKey: device.devModelKey,
+            name: file.name, path: file.path, urlKey: device.urlKey, devModelKey: device.devModelKey,
             folder: download.folder,
             sizeLimit: download.sizeLimit, keepFree: download.keepFree, verification: verification)
     }
 
     /// A request may be signed anew and sent once more.
-    var requestTimeLimit: Duration { .seconds(2 * (server.connectTimeout + server.requestTimeout) + 10) }
+    var requestTimeLimit: Seconds { 2 * (server.connectTimeout + server.requestTimeout) + 10 }
 
     /// More than all states of a module together.
-    var installTimeLimit: Duration {
-        .seconds(12 * max(install.timeout, install.timeouts.values.max() ?? 0) + install.healthTimeout + 600)
+    var installTimeLimit: Seconds {
+        12 * max(install.timeout, install.timeouts.values.max() ?? 0) + install.healthTimeout + 600
     }
 }

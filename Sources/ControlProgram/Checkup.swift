@@ -65,8 +65,8 @@ struct Checkup {
     /// A question that is granted nothing: no version is above the highest there can be.
     ///
     /// - Returns: a line on TLS, and one on the reply.
-    func server() async -> [Finding] {
-        let answer = await ask()
+    func server() -> [Finding] {
+        let answer = ask()
         let isSecure = WebURL(settings.server.url)?.isSecure == true
         if case .trouble(.tls(let text))? = answer.report?.answer {
             return [
@@ -83,7 +83,7 @@ struct Checkup {
         ]
     }
 
-    private func ask() async -> (report: AskReport?, end: String) {
+    private func ask() -> (report: AskReport?, end: String) {
         let question = Question(
             urlKey: settings.device.urlKey, versionCode: Int(Int32.max), devModelKey: settings.device.devModelKey,
             devKey: settings.device.devKey)
@@ -94,8 +94,9 @@ struct Checkup {
         let path = "\(programs)/upgradelink-fetch"
         var report: AskReport?
         guard let request = try? JSONLine.encode(job) else { return (nil, "the question cannot be encoded") }
-        let limit = Duration.seconds(2 * (settings.server.connectTimeout + settings.server.requestTimeout) + 10)
-        let end = await Worker(path, timeLimit: limit).run(request) { line in
+        let limit = 2 * (settings.server.connectTimeout + settings.server.requestTimeout) + 10
+        let (lines, end) = Worker(path, timeLimit: limit).run(request)
+        for line in lines {
             if case .asked(let value)? = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) {
                 report = value
             }

@@ -5,7 +5,7 @@ import Host
 import Systemd
 import UpdateCore
 
-struct Doctor: AsyncParsableCommand {
+struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check everything an update needs: one line each, with the remedy.",
         discussion: """
@@ -19,7 +19,7 @@ struct Doctor: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where upgradelink-fetch is.", valueName: "folder"))
     var programs: String?
 
-    func run() async throws {
+    func run() throws {
         var findings = [Finding]()
         func tell(_ finding: Finding) {
             findings.append(finding)
@@ -40,7 +40,7 @@ struct Doctor: AsyncParsableCommand {
         tell(checkup.keys)
         tell(checkup.clock)
         tell(checkup.nameService)
-        for finding in await checkup.server() { tell(finding) }
+        for finding in checkup.server() { tell(finding) }
         tell(checkup.space)
         tell(checkup.module)
         for finding in checkup.units { tell(finding) }

@@ -1,6 +1,5 @@
 import Agent
 import Configuration
-import Dispatch
 import Glibc
 import Host
 import Logging
@@ -10,9 +9,6 @@ import UpdateCore
 /// From the command line to a running agent.
 @MainActor
 enum Service {
-    /// Lives as long as the process.
-    private static var agent: Agent?
-
     static func run(_ command: Command) -> Never {
         let environment = Environment.current
         if command.checkConfig { check(command.root, environment) }
@@ -20,18 +16,14 @@ enum Service {
         let installation = Agent.Installation(
             root: command.root, programs: command.programs ?? programsFolder(),
             installerSocket: command.installerSocket, environment: environment)
-        Task(priority: .medium) {
-            do throws(Agent.StartFailure) {
-                let agent = try await Agent(installation)
-                self.agent = agent
-                agent.start()
-            } catch {
-                Logger(label: "upgradelinkd").critical("\(error)")
-                ServiceManager.status("\(error)")
-                exit(error.exitStatus)
-            }
+        do throws(Agent.StartFailure) {
+            try Agent(installation).run()
+            exit(0)
+        } catch {
+            Logger(label: "upgradelinkd").critical("\(error)")
+            ServiceManager.status("\(error)")
+            exit(error.exitStatus)
         }
-        dispatchMain()
     }
 
     private static func check(_ root: String, _ environment: [String: String]) -> Never {

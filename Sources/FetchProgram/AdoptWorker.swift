@@ -5,30 +5,26 @@ import Verification
 /// Takes in a file that somebody brought: proves it genuine while copying it into the staging folder.
 struct AdoptWorker {
     private let job: AdoptJob
-    private let file: OpenFile?
 
-    init(_ job: AdoptJob, _ file: OpenFile?) {
-        self.job = job
-        self.file = file
-    }
+    init(_ job: AdoptJob) { self.job = job }
 
     func run() -> AdoptResult {
         do {
-            guard let file else { throw Refusal("no file came with the job") }
             guard job.verification.mode == .minisign else {
                 throw Refusal("a local file needs verification.mode = \"minisign\": there is no https to believe")
             }
             let verifier = try ArtifactVerifier(job.verification)
-            let signature = Array(job.signature.utf8)
-            let versionCode = try verifier.claimedVersion(signature)
+            let file = try LocalFile(job)
+            let versionCode = try verifier.claimedVersion(file.signature)
             let offer = Offer(file: job.name, urlKey: job.urlKey, versionCode: versionCode)
             try Files.createFolder(job.folder)
-            try requireSpace(for: try file.size)
+            try requireSpace(for: try file.artifact.size)
             let base = "\(job.folder)/\(versionCode)"
             let verified = try verifier.copy(
-                file, sidecar: signature, of: offer, devModelKey: job.devModelKey, sizeLimit: job.sizeLimit,
+                file.artifact, sidecar: file.signature, of: offer, devModelKey: job.devModelKey,
+                sizeLimit: job.sizeLimit,
                 to: base + ".artifact")
-            try Files.replace(base + ".sidecar", with: signature)
+            try Files.replace(base + ".sidecar", with: file.signature)
             return .verified(
                 offer, Artifact(path: verified.path, sidecarPath: base + ".sidecar", size: verified.size))
         } catch {

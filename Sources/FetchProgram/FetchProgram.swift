@@ -16,7 +16,7 @@ public enum FetchProgram {
         }
         ProcessGuard.ignoreBrokenPipes()
         umask(0o077)
-        guard let (job, file) = readJob() else {
+        guard let job = readJob() else {
             Environment.printError("upgradelink-fetch: no job on standard input; upgradelinkd starts this program")
             exit(64)
         }
@@ -50,7 +50,7 @@ public enum FetchProgram {
         case .report(let job): JSONLine.send(FetchReport.reported(APIWorker(cancellation).report(job)))
         case .download(let job):
             JSONLine.send(FetchReport.downloaded(DownloadWorker(job, speedLimit, cancellation).run()))
-        case .adopt(let job): JSONLine.send(FetchReport.adopted(AdoptWorker(job, file).run()))
+        case .adopt(let job): JSONLine.send(FetchReport.adopted(AdoptWorker(job).run()))
         case .digest(let text): JSONLine.send(FetchReport.digest(sha256(text)))
         }
         exit(0)
@@ -69,13 +69,8 @@ public enum FetchProgram {
         exit(EX_UNAVAILABLE)
     }
 
-    /// A job that comes with a file comes through a socket.
-    private static func readJob() -> (FetchJob, OpenFile?)? {
-        guard let input = LocalSocket.standardInput else {
-            guard let line = try? JSONLine.readRequest() else { return nil }
-            return (try? JSONLine.decode(FetchJob.self, from: line)).map { ($0, nil) }
-        }
-        guard let (line, file) = try? input.receiveLine(limit: maximumMessageBytes, within: 10) else { return nil }
-        return (try? JSONLine.decode(FetchJob.self, from: line)).map { ($0, file) }
+    private static func readJob() -> FetchJob? {
+        guard let line = try? JSONLine.readRequest() else { return nil }
+        return try? JSONLine.decode(FetchJob.self, from: line)
     }
 }

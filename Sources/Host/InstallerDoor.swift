@@ -13,46 +13,76 @@ public struct InstallerDoor: Sendable {
     }
 
     private let way: Way
-    private let timeLimit: Duration
+    private let timeLimit: Seconds
 
     /// - Parameter timeLimit: afterwards the installer counts as lost.
-    public init(_ way: Way, timeLimit: Duration) {
+    public init(_ way: Way, timeLimit: Seconds) {
         self.way = way
         self.timeLimit = timeLimit
     }
 
-    /// - Parameter onReport: called for each report but the last, in order, on the caller's actor.
-    public func run(
-        _ request: InstallRequest, isolation: isolated (any Actor)? = #isolation, onReport: (InstallReport) -> Void
-    ) async -> InstallResult {
+    /// Asks for it. Neither closure is called before this returns.
+    ///
+    /// - Parameters:
+    ///   - onReport: hears each report but the last, in order.
+    ///   - onEnd: called once.
+    public func start(
+        on loop: EventLoop, _ request: InstallRequest, onReport: @escaping (InstallReport) -> Void,
+        onEnd: @escaping (InstallResult) -> Void
+    ) {
         let message: [UInt8]
         let artifact: OpenFile?
         do {
             (message, artifact) = try Self.seal(request)
         } catch {
-            return .refused("its file is lost: \(error)")
+            return loop.soon { onEnd(.refused("its file is lost: \(error)")) }
         }
         var result: InstallResult?
-        do throws(SystemError) {
-            let socket: LocalSocket
-            var end: Task<ProcessEnd, Never>?
-            switch way {
-            case .socket(let path): socket = try LocalSocket(connectingTo: path)
-            case .program(let path, let arguments):
-                (socket, end) = try SocketWorker(path: path, arguments: arguments, timeLimit: timeLimit).start()
+        let onLine = { (line: String) in
+            switch try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
+            case .finished(let value)?: result = value
+            case let report?: onReport(report)
+            case nil: break
             }
-            await socket.converse(message, passing: artifact, timeLimit: timeLimit) { line in
-                switch try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
-                case .finished(let value)?: result = value
-                case let report?: onReport(report)
-                case nil: break
-                }
-            }
-            let how = await end?.value
-            return result ?? .lost(how.map { "\($0)" } ?? "it ended without a result")
-        } catch {
-            return .lost("\(error); see systemctl status upgradelink-installer.socket")
         }
+        switch way {
+        case .program(let path, let arguments):
+            let worker = Worker(path, arguments, line: .socket(passing: artifact), timeLimit: timeLimit)
+            _ = worker.start(on: loop, message, onLine: onLine) { end in onEnd(result ?? .lost("\(end)")) }
+        case .socket(let path):
+            do throws(SystemError) {
+                let socket = try LocalSocket(connectingTo: path).duplicate()
+                var channel: LineChannel?
+                let close = {
+                    guard let open = channel else { return }
+                    channel = nil
+                    open.close()
+                    onEnd(result ?? .lost("it ended without a result"))
+                }
+                let limit = loop.after(timeLimit, close)
+                channel = LineChannel(loop, input: socket, output: socket, onLine: onLine) {
+                    limit.cancel()
+                    close()
+                }
+                channel?.send(message, passing: artifact)
+            } catch {
+                loop.soon { onEnd(.lost("\(error); see systemctl status upgradelink-installer.socket")) }
+            }
+        }
+    }
+
+    /// Asks for it, and waits for the result.
+    public func run(_ request: InstallRequest) -> (reports: [InstallReport], result: InstallResult) {
+        var reports: [InstallReport] = []
+        var result: InstallResult?
+        do throws(SystemError) {
+            let loop = try EventLoop()
+            start(on: loop, request, onReport: { reports.append($0) }, onEnd: { result = $0 })
+            loop.run(while: { result == nil })
+        } catch {
+            result = .lost("\(error)")
+        }
+        return (reports, result ?? .unknown)
     }
 
     /// The artifact is handed over open: what its name means later does not matter.

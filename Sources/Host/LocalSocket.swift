@@ -20,7 +20,7 @@ public final class LocalSocket: Sendable {
         return LocalSocket(descriptor: fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3))
     }
 
-    /// Connects to the socket at a path.
+    /// Connects to the socket at a path; one whose owner is behind with his work is an EAGAIN error.
     public convenience init(connectingTo path: String) throws(SystemError) {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -29,7 +29,7 @@ public final class LocalSocket: Sendable {
             throw SystemError("connect to", path, code: ENAMETOOLONG)
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        self.init(descriptor: try Self.make())
+        self.init(descriptor: try Self.make(SOCK_NONBLOCK))
         let result = withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
@@ -38,8 +38,8 @@ public final class LocalSocket: Sendable {
         guard result == 0 else { throw SystemError("connect to", path) }
     }
 
-    private static func make() throws(SystemError) -> CInt {
-        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+    private static func make(_ flag: __socket_type) throws(SystemError) -> CInt {
+        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | flag.rawValue), 0)
         guard descriptor >= 0 else { throw SystemError("open", "a socket") }
         return descriptor
     }

@@ -207,12 +207,13 @@ public enum DownloadOrder: Codable, Hashable, Sendable {
     case limitSpeed(Int)
 }
 
-/// A local file that somebody wants installed: its signature says what it is. The file itself comes open beside the job.
+/// A local file that somebody wants installed: its signature says what it is.
 public struct AdoptJob: Codable, Hashable, Sendable {
     /// For people.
     public var name: String
-    /// The content of the signature file.
-    public var signature: String
+    /// Where it is, with its signature beside it as `PATH.minisig`; nil where both are handed over open, as the worker's
+    /// descriptors 3 and 4.
+    public var path: String?
     public var urlKey: String
     public var devModelKey: String?
     public var folder: String
@@ -221,11 +222,11 @@ public struct AdoptJob: Codable, Hashable, Sendable {
     public var verification: VerificationPolicy
 
     public init(
-        name: String, signature: String, urlKey: String, devModelKey: String?, folder: String, sizeLimit: Int,
+        name: String, path: String?, urlKey: String, devModelKey: String?, folder: String, sizeLimit: Int,
         keepFree: Int, verification: VerificationPolicy
     ) {
         self.name = name
-        self.signature = signature
+        self.path = path
         self.urlKey = urlKey
         self.devModelKey = devModelKey
         self.folder = folder

@@ -19,10 +19,10 @@ import Testing
         "Installation": ["UpdateCore", "Host", "Verification", "Synchronization", "FoundationEssentials"],
         "Systemd": ["UpdateCore", "Host", "CSystemd", "Glibc", "Logging"],
         "Agent": [
-            "UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "Dispatch", "Logging", "FoundationEssentials",
+            "UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "Logging", "FoundationEssentials",
         ],
         "DaemonProgram": [
-            "Agent", "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Dispatch", "Logging", "ArgumentParser",
+            "Agent", "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Logging", "ArgumentParser",
         ],
         "ControlProgram": [
             "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Dispatch", "FoundationEssentials",
@@ -70,17 +70,22 @@ import Testing
         #expect(Set(try Files.list("\(repositoryFolder)/Sources")) == others.union(Self.allowed.keys))
     }
 
-    /// The core has no clock and no chance of its own.
-    @Test func theCoreAsksNobodyForTimeOrChance() throws {
-        let folder = "\(repositoryFolder)/Sources/UpdateCore"
-        for name in try Files.list(folder) {
-            let text = String(decoding: try Files.read("\(folder)/\(name)", limit: 1 << 20), as: UTF8.self)
-            for word in [
+    /// The core has no clock and no chance of its own; the agent has one thread, and takes no step by halves.
+    @Test(arguments: [
+        (
+            "UpdateCore",
+            [
                 "SystemRandomNumberGenerator", "ContinuousClock", "SuspendingClock", ".random(in: 0)", "Task {",
                 "await ",
-            ] {
-                #expect(!text.contains(word), "\(name) has \(word)")
-            }
+            ]
+        ),
+        ("Agent", ["Task {", "Task(", "await ", "async "]),
+    ])
+    func someThingsAreNotUsed(target: String, words: [String]) throws {
+        let folder = "\(repositoryFolder)/Sources/\(target)"
+        for name in try Files.list(folder) {
+            let text = String(decoding: try Files.read("\(folder)/\(name)", limit: 1 << 20), as: UTF8.self)
+            for word in words { #expect(!text.contains(word), "\(target)/\(name) has \(word)") }
         }
     }
 }

@@ -6,8 +6,10 @@
 #define _GNU_SOURCE
 #include "FaultyDisk.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +108,16 @@ ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags) {
 int pipe2(int ends[2], int flags) {
     crash_point();
     return (int)syscall(SYS_pipe2, ends, flags);
+}
+
+int posix_spawn(
+    pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
+    char *const arguments[], char *const environment[]) {
+    crash_point();
+    int (*real)(
+        pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[],
+        char *const[]) = dlsym(RTLD_NEXT, "posix_spawn");
+    return real(pid, path, actions, attributes, arguments, environment);
 }
 
 int socketpair(int domain, int type, int protocol, int ends[2]) {

@@ -14,7 +14,7 @@ import UpdateCore
     /// KiB; as little as a worker gets by with.
     private static let memory = 65_536
     /// Above the sum of the worker's own limits, which are a second each.
-    private static let patience = Duration.seconds(40)
+    private static let patience = 40.0
 
     init() async throws { rig = try await Rig() }
 

@@ -63,45 +63,74 @@ import UpdateCore
     }
 
     @Test func aWorkerReadsItsRequestAndItsInputStaysOpen() async {
-        var lines: [String] = []
         let worker = Worker(
-            "/bin/sh", ["-c", "read request; echo got $request; read more || echo closed"],
-            timeLimit: .seconds(3))
-        let end = await worker.run(Array("hello\n".utf8)) { lines.append($0) }
+            "/bin/sh", ["-c", "read request; echo got $request; read more || echo closed"], timeLimit: 3)
+        let (lines, end) = await worker.runAside(Array("hello\n".utf8))
         #expect(lines == ["got hello"])
         #expect(end == .timedOut)
     }
 
-    /// The agent's state is touched by what a worker says: on its own queue, or it is a race.
-    @MainActor @Test func linesComeOnTheCallersActor() async {
-        var count = 0
-        let end = await Worker(
-            "/bin/sh", ["-c", "for i in 1 2 3 4 5; do echo $i; sleep 0.02; done"], timeLimit: .seconds(20)
-        )
-        .run([0x0A]) { _ in
-            MainActor.assertIsolated()
-            count += 1
-        }
-        #expect(end == .exited(0))
-        #expect(count == 5)
-    }
-
     @Test func aWorkerIsToldMoreWhileItWorks() async {
-        let (messages, continuation) = AsyncStream<[UInt8]>.makeStream()
-        var lines: [String] = []
-        let worker = Worker(
-            "/bin/sh", ["-c", "read a; echo got $a; read b; echo got $b"], timeLimit: .seconds(20))
-        let end = await worker.run(Array("one\n".utf8), messages: messages) { line in
-            lines.append(line)
-            continuation.yield(Array("two\n".utf8))
+        let (lines, end) = await OwnThread.run { () -> ([String], ProcessEnd?) in
+            guard let loop = try? EventLoop() else { return ([], nil) }
+            var lines: [String] = []
+            var end: ProcessEnd?
+            var running: RunningWorker?
+            running = Worker("/bin/sh", ["-c", "read a; echo got $a; read b; echo got $b"], timeLimit: 20).start(
+                on: loop, Array("one\n".utf8),
+                onLine: { line in
+                    lines.append(line)
+                    running?.tell(Array("two\n".utf8))
+                }, onEnd: { end = $0 })
+            loop.run(while: { end == nil })
+            return (lines, end)
         }
         #expect(end == .exited(0))
         #expect(lines == ["got one", "got two"])
     }
 
     @Test func aWorkerThatDiesBeforeReadingIsNoTrouble() async {
-        let end = await Worker("/bin/false", timeLimit: .seconds(10)).run([UInt8](repeating: 65, count: 1 << 20)) { _ in
-        }
+        let end = await Worker("/bin/false", timeLimit: 10).runAside([UInt8](repeating: 65, count: 1 << 20)).end
         #expect(end == .exited(1))
+    }
+
+    /// More than a pipe holds goes in while as much comes out: neither side waits for the other for ever.
+    @Test func aLongRequestAndLongReportsDoNotWaitForEachOther() async {
+        let request = Array(repeating: Array(String(repeating: "x", count: 999).utf8) + [0x0A], count: 1000).joined()
+        let worker = Worker("/bin/sh", ["-c", "head -n 1000 | tee /dev/null"], timeLimit: 60)
+        let (lines, end) = await worker.runAside(Array(request))
+        #expect(end == .exited(0))
+        #expect(lines.count == 1000 && lines.allSatisfy { $0.count == 999 })
+    }
+
+    @Test func aWorkerThatHeedsNoSignalIsEndedAllTheSame() async {
+        let end = await Worker(
+            "/bin/sh", ["-c", "trap '' TERM; echo x; while :; do sleep 0.1; done"], timeLimit: 0.5
+        ).runAside([0x0A]).end
+        #expect(end == .timedOut)
+    }
+
+    /// What this process has open, ignores or blocks is none of a worker's business.
+    @Test func aWorkerInheritsNothing() async throws {
+        let scratch = try Scratch()
+        let open = try OpenFile(try scratch.write("secret", "x"), O_RDONLY)
+        _ = fcntl(open.descriptor, F_SETFD, 0)
+        signal(SIGUSR1, SIG_IGN)
+        defer { signal(SIGUSR1, SIG_DFL) }
+        let handed = try OpenFile(try scratch.write("handed", "over\n"), O_RDONLY)
+        let worker = Worker(
+            "/bin/sh", ["-c", "cat <&3; ls /proc/self/fd; grep SigBlk /proc/self/status; kill -USR1 $$"],
+            line: .pipes(handing: [handed]), timeLimit: 20)
+        let (lines, end) = await worker.runAside([0x0A])
+        // Of ls: 4 is the folder that it reads.
+        #expect(lines == ["over", "0", "1", "2", "3", "4", "SigBlk:\t0000000000000000"])
+        #expect(end == .signalled(SIGUSR1))
+    }
+
+    @Test func whatCannotBeStartedIsSaid() async {
+        let (lines, end) = await Worker("/nonexistent/worker", timeLimit: 5).runAside([0x0A])
+        #expect(lines.isEmpty)
+        #expect(
+            end == .couldNotStart("/nonexistent/worker: cannot start /nonexistent/worker: No such file or directory"))
     }
 }

@@ -223,9 +223,10 @@ import UpdateCore
             let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
             let message = try JSONLine.encode(InstallMessage.install(job))
             var result: InstallResult?
-            _ = await Worker(
-                "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path], timeLimit: .seconds(20)
-            ).run(message, passing: file) { line in
+            let worker = Worker(
+                "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path],
+                line: .socket(passing: file), timeLimit: 20)
+            for line in await worker.runAside(message).lines {
                 if case .finished(let value)? = try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
                     result = value
                 }
@@ -262,9 +263,8 @@ import UpdateCore
     @Test func onlyTheAgentAndRootAreHeard() async throws {
         let box = try await InstallerBox(install: "")
         let installer = "\(programsFolder)/upgradelink-installer"
-        let piped = await Worker(installer, ["--root", box.scratch.path], timeLimit: .seconds(20))
-            .run(Array("{}\n".utf8)) { _ in }
-        #expect(piped == .exited(64))
+        let piped = await Worker(installer, ["--root", box.scratch.path], timeLimit: 20).runAside(Array("{}\n".utf8))
+        #expect(piped.end == .exited(64))
         #expect(Door.admits(0) && Door.admits(geteuid()))
         #expect(!Door.admits(65_534))
     }
@@ -306,8 +306,9 @@ import UpdateCore
     func nonsenseAtTheDoorIsTurnedAway(text: String) async throws {
         let box = try await InstallerBox(install: "")
         let end = await Worker(
-            "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path], timeLimit: .seconds(20)
-        ).run(Array("\(text)\n".utf8), passing: try OpenFile("/dev/null", O_RDONLY)) { _ in }
+            "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path],
+            line: .socket(passing: try OpenFile("/dev/null", O_RDONLY)), timeLimit: 20
+        ).runAside(Array("\(text)\n".utf8)).end
         #expect(end == .exited(64))
     }
 
@@ -319,8 +320,8 @@ import UpdateCore
             "installer",
             "#!/bin/sh\nLD_LIBRARY_PATH=\(box.scratch.path)/libraries exec \(programsFolder)/upgradelink-installer \"$@\"\n",
             mode: 0o755)
-        let door = InstallerDoor(.program(program, arguments: ["--root", box.scratch.path]), timeLimit: .seconds(20))
-        guard case .lost(let reason) = await door.run(.resume(1), onReport: { _ in }) else {
+        let door = InstallerDoor(.program(program, arguments: ["--root", box.scratch.path]), timeLimit: 20)
+        guard case .lost(let reason) = await door.runAside(.resume(1)).result else {
             Issue.record("not said")
             return
         }

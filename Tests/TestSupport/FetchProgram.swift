@@ -12,9 +12,8 @@ public struct FetchProgram: Sendable {
     ///   - libraries: a folder in which its libraries are looked for first.
     /// - Returns: all reports, the last of which says what became of the job.
     public func run(
-        _ job: FetchJob, timeLimit: Duration = .seconds(60), memory: Int? = nil, libraries: String? = nil
+        _ job: FetchJob, timeLimit: Seconds = 60, memory: Int? = nil, libraries: String? = nil
     ) async throws -> (reports: [FetchReport], end: ProcessEnd) {
-        var reports: [FetchReport] = []
         let program = "\(programsFolder)/upgradelink-fetch"
         // A sanitizer needs memory of its own.
         let limit = hasSanitizer ? nil : memory
@@ -24,10 +23,8 @@ public struct FetchProgram: Sendable {
             preparations.isEmpty
             ? [program] : ["/bin/sh", "-c", (preparations + ["exec \"$0\""]).joined(separator: "; "), program]
         let worker = Worker(command[0], Array(command.dropFirst()), timeLimit: timeLimit)
-        let end = await worker.run(try JSONLine.encode(job)) { line in
-            if let report = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) { reports.append(report) }
-        }
-        return (reports, end)
+        let (lines, end) = await worker.runAside(try JSONLine.encode(job))
+        return (lines.compactMap { try? JSONLine.decode(FetchReport.self, from: Array($0.utf8)) }, end)
     }
 
     /// Runs a job, and kills the worker outright as soon as a report is what the caller waits for.
@@ -50,7 +47,7 @@ public struct FetchProgram: Sendable {
         }
     }
 
-    public func download(_ job: DownloadJob, timeLimit: Duration = .seconds(60)) async throws -> DownloadResult? {
+    public func download(_ job: DownloadJob, timeLimit: Seconds = 60) async throws -> DownloadResult? {
         guard case .downloaded(let result)? = try await run(.download(job), timeLimit: timeLimit).reports.last else {
             return nil
         }
@@ -60,5 +57,12 @@ public struct FetchProgram: Sendable {
     public func ask(_ job: AskJob) async throws -> AskReport? {
         guard case .asked(let report)? = try await run(.ask(job)).reports.last else { return nil }
         return report
+    }
+}
+
+extension Worker {
+    /// Runs the worker to its end, on a thread that may wait for it.
+    public func runAside(_ request: [UInt8]) async -> (lines: [String], end: ProcessEnd) {
+        await OwnThread.run { run(request) }
     }
 }

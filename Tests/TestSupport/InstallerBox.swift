@@ -1,4 +1,4 @@
-import Host
+public import Host
 public import Simulator
 public import UpdateCore
 
@@ -61,9 +61,9 @@ public struct InstallerBox: Sendable {
         var states: [String] = []
         var output: [String] = []
         let door = InstallerDoor(
-            .program("\(programsFolder)/upgradelink-installer", arguments: ["--root", scratch.path]),
-            timeLimit: .seconds(60))
-        let result = await door.run(request) { report in
+            .program("\(programsFolder)/upgradelink-installer", arguments: ["--root", scratch.path]), timeLimit: 60)
+        let (reports, result) = await door.runAside(request)
+        for report in reports {
             switch report {
             case .state(let name): states.append(name)
             case .output(let text): output.append(text)
@@ -84,5 +84,12 @@ public struct InstallerBox: Sendable {
             }
         }
         return nil
+    }
+}
+
+extension InstallerDoor {
+    /// Asks for it, on a thread that may wait for the result.
+    public func runAside(_ request: InstallRequest) async -> (reports: [InstallReport], result: InstallResult) {
+        await OwnThread.run { run(request) }
     }
 }

@@ -42,3 +42,21 @@ int upgradelink_arm_timer(int timer, int64_t nanoseconds);
 
 /* Watches for the next time that the clock is set. Returns 0, or -1 with errno. */
 int upgradelink_arm_clock_watch(int watch);
+
+/* signalfd(2) is not in Swift's module of the C library either. Blocks these signals for this thread, and returns a descriptor
+   that does not block and tells of them, or -1 with errno. */
+int upgradelink_watch_signals(const int *numbers, int count);
+
+/* The number of a signal that has come, or -1 with errno. */
+int upgradelink_next_signal(int signals);
+
+/* posix_spawn_file_actions_addclosefrom_np(3) is declared only under the macro _GNU_SOURCE. `actions` is a
+   posix_spawn_file_actions_t. Returns 0, or what went wrong. */
+int upgradelink_close_from(void *actions, int descriptor);
+
+/* malloc_trim(3), whose header is not in Swift's module of the C library: gives free memory back to the kernel. */
+void upgradelink_trim_heap(void);
+
+/* dl_iterate_phdr(3) is declared only under the macro _GNU_SOURCE. Unmaps the pages of all code and constants that are in
+   files: the next use of one maps it again. */
+void upgradelink_forget_code(void);
