@@ -90,7 +90,9 @@ soak:
 	@$(MAKE) --no-print-directory deb
 	@echo "SEED=$(SEED)"
 	@$(SWIFT) build --build-tests $(DEFINES)
-	@export UPGRADELINKD_SOAK=$(SEED); $(SWIFT) test --skip-build $(DEFINES) --filter 'PowerLossTests|CrashMatrixTests|AgentTests.FleetTests'
+	@for part in AgentTests.FleetTests PowerLossTests CrashMatrixTests; do \
+	    export UPGRADELINKD_SOAK=$(SEED) SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8; \
+	    $(SWIFT) test --skip-build $(DEFINES) --filter $$part || exit 1; done
 
 # The tests again, with programs that watch their own memory, or threads. What boots containers uses the package, which has
 # no sanitizer, and is left out. TOMLKit's parser keeps a few hundred bytes of each file that it reads.

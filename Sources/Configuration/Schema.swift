@@ -145,9 +145,9 @@ enum Schema {
         Option("device.versionNameKey", .text),
 
         Option("poll.interval", .duration(1...(90 * day)), .string("6h")),
-        Option("poll.splay", .duration(0...(7 * day)), .string("30min")),
-        Option("poll.backOffBase", .duration(0.1...day), .string("5min")),
-        Option("poll.backOffCap", .duration(1...(7 * day)), .string("1h")),
+        Option("poll.splay", .duration(0...(7 * day)), .string("6h")),
+        Option("poll.backOffBase", .duration(0.1...day), .string("15min")),
+        Option("poll.backOffCap", .duration(1...(7 * day)), .string("6h")),
 
         Option("download.folder", .path),
         Option("download.speedLimit", .size(0...Int.max), .integer(0)),

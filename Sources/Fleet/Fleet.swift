@@ -38,7 +38,8 @@ public struct Fleet {
 
     private static let boot = BootInstant(100)
     private static let bootID = "boot"
-    private static let wallClock = WallTime(unixSeconds: 1_900_000_000)
+    /// A midnight.
+    private static let wallClock = WallTime(unixSeconds: 1_900_022_400)
     private static let buildTime = WallTime(unixSeconds: 1_700_000_000)
     private static let newVersion = 2
 
@@ -52,7 +53,9 @@ public struct Fleet {
 
     private init(_ scenario: FleetScenario, count: Int, _ schedule: PollSchedule, _ seed: UInt64) {
         self.scenario = scenario
-        policy = Policy(schedule: schedule, urlKey: "box")
+        let windows = scenario.window.map { "\(Self.hour($0.lowerBound))-\(Self.hour($0.upperBound))" }
+        policy = Policy(
+            schedule: schedule, urlKey: "box", windows: windows.flatMap { MaintenanceWindow($0) }.map { [$0] } ?? [])
         chance = Chance(seed: seed)
         buckets = Array(repeating: [], count: scenario.duration)
         requests = Array(repeating: 0, count: scenario.duration)
@@ -63,6 +66,8 @@ public struct Fleet {
                 hasWrongClock: Double.random(in: 0..<1, using: &chance) < scenario.wrongClocks)
             if scenario.startsCold {
                 box.due = 0
+                // Before the power went it was answered as ever.
+                box.state.poll.lastAnswer = Self.wallClock + -Seconds.random(in: 0..<schedule.interval, using: &chance)
             } else {
                 // It has been running for long.
                 box.state.bootID = Self.bootID
@@ -75,6 +80,8 @@ public struct Fleet {
             if Int(box.due) < scenario.duration { buckets[Int(box.due)].append(UInt32(index)) }
         }
     }
+
+    private static func hour(_ hour: Int) -> String { (hour < 10 ? "0" : "") + "\(hour):00" }
 
     private mutating func step(_ second: Int) {
         if let admitted = scenario.admitted {

@@ -14,6 +14,8 @@ public struct FleetScenario: Sendable {
     public var admitted: Int?
     /// When a new version is published, to what share of the boxes at what time; the shares grow.
     public var releases: [(at: Int, share: Double)] = []
+    /// When updates are installed, hours after midnight and so in this run; all boxes are in one time zone. Absent: any time.
+    public var window: Range<Int>?
     /// The share of boxes whose clock is hours off: the server refuses their first request, and its Date corrects them.
     public var wrongClocks = 0.0
 
@@ -21,7 +23,7 @@ public struct FleetScenario: Sendable {
         FleetScenario(
             name: "steady", title: "an ordinary day", duration: 6 * hour),
         FleetScenario(
-            name: "cold-start", title: "power cut: all start in one second", duration: 6 * hour, startsCold: true,
+            name: "cold-start", title: "power cut: all start in one second", duration: 8 * hour, startsCold: true,
             releases: [(0, 1)]),
         FleetScenario(
             name: "short-outage", title: "the server is away for 30 minutes", duration: 10 * hour,
@@ -31,13 +33,20 @@ public struct FleetScenario: Sendable {
             outage: hour..<7 * hour, releases: [(0, 1)]),
         FleetScenario(
             name: "rate-limit", title: "all start in one second, the server takes 300 requests a second",
-            duration: 8 * hour,
+            duration: 24 * hour,
             startsCold: true, admitted: 300, releases: [(0, 1)]),
+        FleetScenario(
+            name: "outage-and-rate-limit",
+            title: "the server is away for 6 hours, and takes 300 requests a second afterwards", duration: 24 * hour,
+            outage: hour..<7 * hour, admitted: 300, releases: [(hour, 1)]),
+        FleetScenario(
+            name: "window", title: "a release whose window opens for all boxes at one moment", duration: 14 * hour,
+            releases: [(0, 1)], window: 8..<11),
         FleetScenario(
             name: "staged", title: "a release for 1 %, an hour later 10 %, after 6 hours all", duration: 14 * hour,
             releases: [(0, 0.01), (hour, 0.1), (6 * hour, 1)]),
         FleetScenario(
-            name: "wrong-clocks", title: "power cut, and every tenth clock is hours off", duration: 6 * hour,
+            name: "wrong-clocks", title: "power cut, and every tenth clock is hours off", duration: 8 * hour,
             startsCold: true, releases: [(0, 1)], wrongClocks: 0.1),
         FleetScenario(
             name: "release", title: "a release at one moment", duration: 8 * hour, releases: [(hour, 1)]),
@@ -61,6 +70,11 @@ public struct FleetResult: Sendable {
 
     /// Of what was asked while nothing was wrong: one poll for each box and interval.
     public func steadyRate(_ schedule: PollSchedule) -> Double { Double(boxes) / schedule.interval }
+
+    /// Twice the steady rate, and what the server admits: what the peak must not exceed. Nil where it admits everything.
+    public func allowedPeak(_ schedule: PollSchedule) -> Double? {
+        scenario.admitted.map { 2 * steadyRate(schedule) + Double($0) * Double(boxes) / 1e6 }
+    }
 
     /// After the outage, where there is one.
     private var afterwards: ArraySlice<UInt32> { requests[(scenario.outage?.upperBound ?? 0)...] }

@@ -10,12 +10,17 @@ public struct Program: Sendable {
     public var path: String
     public var arguments: [String]
     public var workingDirectory: String
+    /// By which it, and whatever it starts, is found again.
+    public var mark: ProcessMark?
     public var timeLimit: Duration
 
-    public init(_ path: String, _ arguments: [String], workingDirectory: String, timeLimit: Duration) {
+    public init(
+        _ path: String, _ arguments: [String], workingDirectory: String, mark: ProcessMark? = nil, timeLimit: Duration
+    ) {
         self.path = path
         self.arguments = arguments
         self.workingDirectory = workingDirectory
+        self.mark = mark
         self.timeLimit = timeLimit
     }
 
@@ -34,7 +39,9 @@ public struct Program: Sendable {
             var options = PlatformOptions()
             options.createSession = true
             let result = try await Subprocess.run(
-                .path(.init(path)), arguments: .init(arguments), workingDirectory: .init(workingDirectory),
+                .path(.init(path)), arguments: .init(arguments),
+                environment: .inherit.updating(mark.map { [.init(stringLiteral: $0.name): $0.value] } ?? [:]),
+                workingDirectory: .init(workingDirectory),
                 platformOptions: options, input: .none,
                 output: .fileDescriptor(.init(rawValue: outputEnd), closeAfterSpawningProcess: true),
                 error: .fileDescriptor(.init(rawValue: errorEnd), closeAfterSpawningProcess: true)

@@ -83,6 +83,10 @@ public struct Installer: Sendable {
 
     private func goOn(_ found: InstallRecord, _ artifact: OpenFile? = nil) async throws -> InstallResult {
         if let result = found.result { return result }
+        // A module that outlived its installer must not go on beside the next one.
+        if mark(found).endProcesses() > 0 {
+            surroundings.report(.output("what was left of an interrupted \(found.step.name) is ended"))
+        }
         if found.step == .prepare, artifact == nil {
             // Nothing has been changed yet, and the artifact is not here: whoever has it orders anew.
             try Files.remove(recordPath)
@@ -112,14 +116,14 @@ public struct Installer: Sendable {
             let settings = try surroundings.settings()
             switch record.step {
             case .prepare:
-                _ = try module(settings)
+                _ = try module(settings, record)
                 guard let artifact else { return .failed("no file came with the order") }
                 return try prepare(record.job, artifact, settings)
             case .module(let state):
-                if state == .cleanup { return await cleanUp(settings) }
-                return await (try module(settings)).run(state)
+                if state == .cleanup { return await cleanUp(settings, record) }
+                return await (try module(settings, record)).run(state)
             case .askNeedsReboot, .askNeedsRebootForRollback:
-                let answer = try await module(settings).ask("NeedsArtifactReboot")
+                let answer = try await module(settings, record).ask("NeedsArtifactReboot")
                 guard !answer.isEmpty else { return .needsReboot(.no) }
                 guard let need = RebootNeed(rawValue: answer) else {
                     return .failed(
@@ -127,7 +131,7 @@ public struct Installer: Sendable {
                 }
                 return .needsReboot(need)
             case .askSupportsRollback:
-                return .supportsRollback(try await module(settings).ask("SupportsRollback") == "Yes")
+                return .supportsRollback(try await module(settings, record).ask("SupportsRollback") == "Yes")
             case .checkVersion:
                 return checkVersion(record.job.offer)
             case .checkHealth:
@@ -144,8 +148,17 @@ public struct Installer: Sendable {
         }
     }
 
-    private func module(_ settings: InstallSettings) throws(UpdateModule.Failure) -> UpdateModule {
-        try UpdateModule(settings, tree: tree) { surroundings.report(.output($0.forPeople(limit: 1000))) }
+    /// Of what a step starts; the folder tells one installer's from another's.
+    private func mark(_ record: InstallRecord) -> ProcessMark {
+        ProcessMark(name: "UPGRADELINK_STEP", value: "\(record.job.id) \(record.step.name) \(folder)")
+    }
+
+    private func module(
+        _ settings: InstallSettings, _ record: InstallRecord
+    ) throws(UpdateModule.Failure) -> UpdateModule {
+        try UpdateModule(settings, tree: tree, mark: mark(record)) {
+            surroundings.report(.output($0.forPeople(limit: 1000)))
+        }
     }
 
     private func prepare(_ job: InstallJob, _ artifact: OpenFile, _ settings: InstallSettings) throws -> StepOutcome {
@@ -160,11 +173,11 @@ public struct Installer: Sendable {
         }
     }
 
-    private func cleanUp(_ settings: InstallSettings) async -> StepOutcome {
+    private func cleanUp(_ settings: InstallSettings, _ record: InstallRecord) async -> StepOutcome {
         // Interrupted once its work was done.
         guard Files.exists(tree.path) else { return .succeeded }
         do {
-            let outcome = await (try module(settings)).run(.cleanup)
+            let outcome = await (try module(settings, record)).run(.cleanup)
             try tree.remove()
             return outcome
         } catch {

@@ -21,9 +21,13 @@ struct UpdateModule {
     let path: String
     let tree: FileTree
     let settings: InstallSettings
+    let mark: ProcessMark
     let log: @Sendable (String) -> Void
 
-    init(_ settings: InstallSettings, tree: FileTree, log: @escaping @Sendable (String) -> Void) throws(Failure) {
+    /// - Parameter mark: of what the module starts.
+    init(
+        _ settings: InstallSettings, tree: FileTree, mark: ProcessMark, log: @escaping @Sendable (String) -> Void
+    ) throws(Failure) {
         let candidates = settings.moduleFolders.map { "\($0)/\(settings.module)" }
         guard let path = candidates.first(where: Files.exists) else {
             throw .notFound(settings.module, settings.moduleFolders)
@@ -32,6 +36,7 @@ struct UpdateModule {
         self.path = path
         self.tree = tree
         self.settings = settings
+        self.mark = mark
         self.log = log
     }
 
@@ -55,7 +60,7 @@ struct UpdateModule {
         if needsNetwork, NetworkNamespace.isPrivate { command = NetworkNamespace.leaving + command }
         let program = Program(
             command[0], Array(command.dropFirst()), workingDirectory: tree.path,
-            timeLimit: settings.timeLimit(of: argument))
+            mark: mark, timeLimit: settings.timeLimit(of: argument))
         return await program.run(onOutput: onOutput, onError: log)
     }
 

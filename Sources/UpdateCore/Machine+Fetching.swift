@@ -81,7 +81,7 @@ extension Machine {
         case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
         case .trouble(let trouble):
             work.obstacles += 1
-            let delay = policy.schedule.downloadDelay(
+            let delay = policy.schedule.otherDelay(
                 failures: work.obstacles, retryAfter: trouble.retryAfter, &chance)
             postpone(work, by: delay, .trouble(trouble))
         }
@@ -91,7 +91,7 @@ extension Machine {
     mutating func postponeUntilThereIsSpace(_ work: Work, _ reason: String) {
         var work = work
         work.obstacles += 1
-        let backOff = policy.schedule.backOffDelay(failures: work.obstacles, retryAfter: nil, &chance)
+        let backOff = policy.schedule.otherDelay(failures: work.obstacles, &chance)
         postpone(work, by: max(backOff, min(600, policy.schedule.backOffCap)), .noSpace(reason))
     }
 

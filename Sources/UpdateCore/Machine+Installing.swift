@@ -37,13 +37,13 @@ extension Machine {
         case .restartRefused(let reason):
             var work = work
             work.obstacles += 1
-            let delay = policy.schedule.backOffDelay(failures: work.obstacles, retryAfter: nil, &chance)
+            let delay = policy.schedule.otherDelay(failures: work.obstacles, &chance)
             postpone(work, by: delay, .restartRefused(id, reason))
         case .lost(let reason):
             // The installer keeps its own state: whatever it did, it goes on from there.
             var work = work
             work.obstacles += 1
-            let delay = policy.schedule.backOffDelay(failures: work.obstacles, retryAfter: nil, &chance)
+            let delay = policy.schedule.otherDelay(failures: work.obstacles, &chance)
             postpone(work, by: delay, .installerLost(id, reason))
         }
     }
@@ -61,8 +61,8 @@ extension Machine {
         log(.committed(work.offer))
         report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.success))
         end(work, .installed, "")
-        // Ask again soon: the next version may be waiting already. A newer offer is the rule when a box
-        // catches up, and the server has room for it, since it just served this box.
+        // The next version may be waiting already, as is the rule when a box catches up. All boxes that are updated together
+        // ask again, so that it is anywhere in the interval.
         state.poll.next = now + chance.uniform(0, min(policy.schedule.splay, policy.schedule.interval))
     }
 

@@ -81,7 +81,7 @@ extension Machine {
         var failures = 1
         if case .troubled(let before) = state.poll.mood { failures = before + 1 }
         state.poll.mood = .troubled(failures: failures)
-        var delay = policy.schedule.backOffDelay(failures: failures, retryAfter: trouble.retryAfter, &chance)
+        var delay = policy.schedule.delay(after: trouble, failures: failures, &chance)
         if state.work != nil { delay = max(delay, policy.schedule.regularDelay(&chance, every: waitingInterval)) }
         state.poll.next = now + delay
         // A server that has no room for a question has none for reports either.

@@ -156,7 +156,7 @@ public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? 
     }
     if !state.poll.isRunning, state.work?.isWaiting ?? true { moments.append(state.poll.next) }
     if state.poll.awaitsClock { moments.append(now + Machine.clockCheckInterval) }
-    if !state.reports.isEmpty, state.reports.sending == nil { moments.append(state.reports.notBefore) }
+    if let wake = state.reports.wakeUp { moments.append(wake) }
     return moments.min()
 }
 
@@ -202,8 +202,8 @@ struct Machine {
             // Instants of another boot mean nothing in this one.
             state.bootID = context.bootID
             state.serverClock = nil
-            state.reports.notBefore = now
-            state.poll.next = now + policy.schedule.firstDelay(&chance)
+            state.poll.next = now + firstDelay()
+            state.reports.putOff(to: state.poll.next)
             if var work = state.work {
                 work.since = now
                 work.askAgainAt = nil
@@ -212,18 +212,21 @@ struct Machine {
             }
             hasten()
         } else if state.poll.mood == .never {
-            state.poll.next = now + policy.schedule.firstDelay(&chance)
+            state.poll.next = now + firstDelay()
         }
         if let code = context.installed.versionCode {
-            state.reports.add(Report(kind: .appStart(versionCode: code), time: reportTime))
             // Boxes that start together do not report together: it goes with the first poll, or is splayed by itself
             // where that is far off.
             let isNear = state.poll.next - now <= policy.schedule.splay
-            let splayed = isNear ? state.poll.next : now + policy.schedule.firstDelay(&chance)
-            state.reports.notBefore = max(state.reports.notBefore, splayed)
+            let due = isNear ? state.poll.next : now + firstDelay()
+            state.reports.add(Report(kind: .appStart(versionCode: code), time: reportTime), due: due)
         }
         resumeWork()
         if let found { takeUp(found) } else { effects.append(.cleanStaging(keep: state.work?.offer.versionCode)) }
+    }
+
+    private mutating func firstDelay() -> Seconds {
+        policy.schedule.firstDelay(after: state.poll.lastAnswer.map { context.wallClock - $0 }, &chance)
     }
 
     private mutating func resumeWork() {

@@ -2,20 +2,30 @@
 public struct PollSchedule: Codable, Hashable, Sendable {
     /// Between two polls when all is well.
     public var interval: Seconds
-    /// The first poll after a start falls anywhere in this span, so that boxes that start together do not ask together.
+    /// The first poll after a start of the box falls anywhere in this span, so that boxes that start together do not ask
+    /// together.
     public var splay: Seconds
     /// Upper bound of the first back-off; it doubles with every failure.
     public var backOffBase: Seconds
     /// Upper bound of every back-off.
     public var backOffCap: Seconds
 
+    /// What holds where nothing is configured; tuned by `upgradelink-sim fleet` (docs/performance.md).
+    public static let standard = PollSchedule(interval: 21_600, splay: 21_600, backOffBase: 900, backOffCap: 21_600)
+
     /// A server may ask for this much patience and no more.
     public static let retryAfterLimit: Seconds = 24 * 3600
     /// While an offer waits for consent, or for its download to become possible.
     public static let waitingInterval: Seconds = 24 * 3600
-    /// Upper bound of the first back-off of a download, where ``backOffBase`` is not less: files come from elsewhere than
-    /// answers, and a line that drops is taken up again soon.
-    public static let downloadBackOffBase: Seconds = 60
+    /// Bounds of the back-off of what does not burden the server that answers, where the configured ones are not less: files
+    /// come from elsewhere, and a full disk is nobody else's.
+    public static let otherBackOff: (base: Seconds, cap: Seconds) = (60, 3600)
+    /// Who has had no answer for so long is off most of the time, for reasons of its own: the next time that it is on, its first
+    /// poll falls within ``eagerSplay``, lest it miss its chance again.
+    public static let longSilence: Seconds = 24 * 3600
+    public static let eagerSplay: Seconds = 1800
+    /// What became of an update is told within this span, where ``splay`` is not less.
+    public static let reportSplay: Seconds = 7200
     /// A misconfigured box asks this many times at an hour's distance, then daily.
     public static let hourlyRetries = 24
 
@@ -26,8 +36,10 @@ public struct PollSchedule: Codable, Hashable, Sendable {
         self.backOffCap = backOffCap
     }
 
-    func firstDelay(_ chance: inout Chance) -> Seconds {
-        chance.uniform(0, splay)
+    /// - Parameter silence: how long ago the server answered last; nil where it never did.
+    func firstDelay(after silence: Seconds?, _ chance: inout Chance) -> Seconds {
+        let isLong = silence.map { $0 >= Self.longSilence } ?? true
+        return chance.uniform(0, isLong ? min(splay, Self.eagerSplay) : splay)
     }
 
     func regularDelay(_ chance: inout Chance, every interval: Seconds? = nil) -> Seconds {
@@ -35,21 +47,41 @@ public struct PollSchedule: Codable, Hashable, Sendable {
         return chance.uniform(interval * 0.9, interval * 1.1)
     }
 
-    /// Exponential back-off with full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog):
-    /// anywhere between nothing and the doubled bound. At the cap the jitter stays full, so that boxes that
-    /// failed together spread over the whole cap instead of meeting again at its end.
+    /// Exponential back-off with equal jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog): anywhere in
+    /// the upper half of a bound that doubles. No box waits longer than the trouble has lasted so far, twice over, and boxes
+    /// that failed together spread over hours once it has lasted for hours.
     ///
     /// `retryAfter` is a lower bound; the jitter comes on top of it, because every box was told the same moment.
     func backOffDelay(failures: Int, retryAfter: Seconds?, _ chance: inout Chance) -> Seconds {
-        let doublings = Seconds(1 << min(max(failures - 1, 0), 30))
-        let bound = min(backOffCap, backOffBase * doublings)
-        let asked = min(max(retryAfter ?? 0, 0), Self.retryAfterLimit)
-        return asked + max(chance.uniform(0, bound), min(1, bound))
+        let bound = backOffBound(failures)
+        return Self.patience(retryAfter) + chance.uniform(bound / 2, bound)
     }
 
-    func downloadDelay(failures: Int, retryAfter: Seconds?, _ chance: inout Chance) -> Seconds {
+    /// A server without room for a request (HTTP 429) is asked again at any moment of a whole ``interval``: however many boxes
+    /// it refused, together they ask no more than twice as often as ever.
+    func refusedDelay(failures: Int, retryAfter: Seconds?, _ chance: inout Chance) -> Seconds {
+        let asked = Self.patience(retryAfter)
+        return asked + chance.uniform(min(1, interval / 2), max(interval - asked, backOffBound(failures)))
+    }
+
+    func delay(after trouble: Trouble, failures: Int, _ chance: inout Chance) -> Seconds {
+        if case .rateLimited(let retryAfter) = trouble {
+            return refusedDelay(failures: failures, retryAfter: retryAfter, &chance)
+        }
+        return backOffDelay(failures: failures, retryAfter: trouble.retryAfter, &chance)
+    }
+
+    private func backOffBound(_ failures: Int) -> Seconds {
+        min(backOffCap, backOffBase * Seconds(1 << min(max(failures - 1, 0), 30)))
+    }
+
+    private static func patience(_ retryAfter: Seconds?) -> Seconds { min(max(retryAfter ?? 0, 0), retryAfterLimit) }
+
+    /// Of a download, or of what only this box can mend.
+    func otherDelay(failures: Int, retryAfter: Seconds? = nil, _ chance: inout Chance) -> Seconds {
         var schedule = self
-        schedule.backOffBase = min(backOffBase, Self.downloadBackOffBase)
+        schedule.backOffBase = min(backOffBase, Self.otherBackOff.base)
+        schedule.backOffCap = min(backOffCap, Self.otherBackOff.cap)
         return schedule.backOffDelay(failures: failures, retryAfter: retryAfter, &chance)
     }
 

@@ -31,6 +31,8 @@ public struct ReportQueue: Codable, Hashable, Sendable {
         public var id: Int
         public var report: Report
         public var tries: Int
+        /// Not before this moment; nil: at once.
+        public var due: BootInstant?
     }
 
     public static let capacity = 32
@@ -38,7 +40,7 @@ public struct ReportQueue: Codable, Hashable, Sendable {
 
     public private(set) var entries: [Entry] = []
     public private(set) var nextID = 1
-    /// Not before this moment.
+    /// None before this moment: the server has no room.
     public var notBefore = BootInstant(0)
     /// The entry a worker has in hand. Not stored: a restart sends it again.
     public private(set) var sending: Int?
@@ -47,17 +49,28 @@ public struct ReportQueue: Codable, Hashable, Sendable {
 
     public init() {}
 
-    public var first: Entry? { entries.first }
     public var isEmpty: Bool { entries.isEmpty }
 
+    /// The oldest that is due.
+    func next(_ now: BootInstant) -> Entry? {
+        guard sending == nil, notBefore <= now else { return nil }
+        return entries.first { ($0.due ?? now) <= now }
+    }
+
+    /// When ``next(_:)`` has something; nil while a worker has an entry in hand, or none is left.
+    var wakeUp: BootInstant? {
+        guard sending == nil else { return nil }
+        return entries.map { max($0.due ?? notBefore, notBefore) }.min()
+    }
+
     /// A full queue loses its oldest entry.
-    mutating func add(_ report: Report) {
+    mutating func add(_ report: Report, due: BootInstant? = nil) {
         if case .appStart = report.kind {
             entries.removeAll {
                 if case .appStart = $0.report.kind { $0.id != sending } else { false }
             }
         }
-        entries.append(Entry(id: nextID, report: report, tries: 0))
+        entries.append(Entry(id: nextID, report: report, tries: 0, due: due))
         nextID += 1
         if entries.count > Self.capacity { entries.removeFirst(entries.count - Self.capacity) }
     }
@@ -78,4 +91,10 @@ public struct ReportQueue: Codable, Hashable, Sendable {
     }
 
     mutating func forgetWorker() { sending = nil }
+
+    /// What waited in another boot goes at this moment.
+    mutating func putOff(to moment: BootInstant) {
+        notBefore = moment
+        for index in entries.indices { entries[index].due = nil }
+    }
 }

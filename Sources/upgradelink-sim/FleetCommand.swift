@@ -11,7 +11,8 @@ struct FleetCommand: AsyncParsableCommand {
         abstract: "Play a million boxes at virtual time, and count what the server hears of them.",
         discussion: """
             Each box decides by the agent's own code (reduce and nextWakeUp of UpdateCore). Prints a table; rates are \
-            requests per second, polls and reports together, after an outage where there is one.
+            requests per second, polls and reports together, after an outage where there is one. What is allowed is twice \
+            the steady rate of polls and what the server admits; a server without a limit admits everything.
             """)
 
     @Option(help: "How many boxes.")
@@ -19,13 +20,13 @@ struct FleetCommand: AsyncParsableCommand {
     @Option(help: "Only this scenario: \(FleetScenario.all.map(\.name).joined(separator: ", ")).")
     var scenario: String?
     @Option(help: "poll.interval, in seconds.")
-    var interval = 21_600.0
+    var interval = PollSchedule.standard.interval
     @Option(help: "poll.splay, in seconds.")
-    var splay = 1800.0
+    var splay = PollSchedule.standard.splay
     @Option(help: "poll.backOffBase, in seconds.")
-    var backOffBase = 300.0
+    var backOffBase = PollSchedule.standard.backOffBase
     @Option(help: "poll.backOffCap, in seconds.")
-    var backOffCap = 3600.0
+    var backOffCap = PollSchedule.standard.backOffCap
     @Option(help: "The same again for the same seed.")
     var seed: UInt64 = 1
     @Option(help: "Draw the rates there, as SVG.")

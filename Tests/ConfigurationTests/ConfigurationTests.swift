@@ -122,7 +122,7 @@ import UpdateCore
                 "[install]\nrebootCommand = [\"reboot\"]",
                 "install.rebootCommand: found [\"reboot\"], allowed is an absolute path and its arguments, a text each"
             ),
-            ("[poll]\nbackOffBase = \"2h\"", "poll.backOffBase: found 2 h, allowed is at most poll.backOffCap, 1 h"),
+            ("[poll]\nbackOffBase = \"8h\"", "poll.backOffBase: found 8 h, allowed is at most poll.backOffCap, 6 h"),
             ("[state]\nfolder = 2020-01-01", "state.folder: found the date or time "),
         ])
     func theLineNamesFileKeyFoundAndAllowed(text: String, line: String) {

@@ -289,6 +289,36 @@ import UpdateCore
         #expect(!box.scratch.exists("control/log"), "no module ran")
     }
 
+    /// A module whose installer was killed goes on by itself; the next installer ends it before it does anything.
+    @Test func whatIsLeftOfAnInterruptedModuleIsEnded() async throws {
+        let box = try await InstallerBox(install: "module = \"slow\"\nmoduleFolders = [\"@BOX@/modules\"]")
+        try box.scratch.write("artifact-file", "x")
+        let script = """
+            #!/bin/sh
+            [ "$1" = ArtifactInstall ] || exit 0
+            sleep 1000 &
+            echo "$$ $! $PPID" >@BOX@/pids.new
+            mv @BOX@/pids.new @BOX@/pids
+            wait
+            """
+        try box.scratch.write("modules/slow", script.replacing("@BOX@", with: box.scratch.path), mode: 0o755)
+        let order = try await box.order(1, version: 2, artifact: "artifact-file")
+        async let first = box.run(.install(order))
+        #expect(await eventually { box.scratch.exists("pids") })
+        let pids = try box.scratch.read("pids").split(separator: " ").compactMap { pid_t($0.filter(\.isNumber)) }
+        let (module, child, installer) = (pids[0], pids[1], pids[2])
+        kill(installer, SIGKILL)
+        guard case .lost = await first.result else {
+            Issue.record("its installer was not killed")
+            return
+        }
+        #expect(!AgentProcess.hasEnded(module) && !AgentProcess.hasEnded(child), "it goes on")
+        let (result, _, output) = await box.run(.resume(1))
+        #expect(AgentProcess.hasEnded(module) && AgentProcess.hasEnded(child), "\(output)")
+        #expect(output.contains("what was left of an interrupted ArtifactInstall is ended"))
+        if case .committed = result { Issue.record("committed") }
+    }
+
     @Test func aMissingModuleIsNamed() async throws {
         let box = try await InstallerBox(install: "module = \"absent\"\nmoduleFolders = [\"@BOX@/modules\"]")
         try box.scratch.write("artifact-file", "x")

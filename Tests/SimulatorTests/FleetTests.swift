@@ -5,12 +5,12 @@ import UpdateCore
 
 /// Ten thousand boxes by the agent's own code, for what must not be lost when it is changed; `make fleet` has a million.
 @Suite struct FleetTests {
-    private static let schedule = PollSchedule(interval: 21_600, splay: 1800, backOffBase: 300, backOffCap: 3600)
+    private static let schedule = PollSchedule.standard
     private static let boxes = 10_000
 
     @Test(arguments: FleetScenario.all.map(\.name)) func noBoxIsForgotten(name: String) async throws {
         let scenario = try #require(FleetScenario.all.first { $0.name == name })
-        let result = await OwnThread.run {
+        let result = try await OwnThread.compute {
             Fleet.run(scenario, boxes: Self.boxes, schedule: Self.schedule, seed: 1)
         }
         if !scenario.releases.isEmpty { #expect(result.updated.count == Self.boxes) }

@@ -70,7 +70,7 @@ public final class AgentProcess: Sendable {
             }
             // A body that ended it already makes this a signal to nobody.
             try? execution.send(signal: .terminate)
-            if await !eventually(within: 10, { kill(agent.pid, 0) != 0 || Self.isZombie(agent.pid) }) {
+            if await !eventually(within: 10, { Self.hasEnded(agent.pid) }) {
                 kill(agent.pid, SIGKILL)
             }
             _ = await reading.result
@@ -84,12 +84,13 @@ public final class AgentProcess: Sendable {
         return (result.closureResult, end, heard.state.withLock { $0.log })
     }
 
-    private static func isZombie(_ pid: pid_t) -> Bool {
+    /// Whether a process has ended, whoever has yet to hear of it.
+    public static func hasEnded(_ pid: Int32) -> Bool {
         guard let bytes = try? Files.read("/proc/\(pid)/stat", limit: 4096) else { return true }
         return String(decoding: bytes, as: UTF8.self).contains(") Z ")
     }
 
-    public var hasEnded: Bool { Self.isZombie(pid) }
+    public var hasEnded: Bool { Self.hasEnded(pid) }
 
     /// Every line of every message to the service manager, in order.
     public var messages: [String] { heard.state.withLock { $0.messages } }

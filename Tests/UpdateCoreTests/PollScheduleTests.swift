@@ -21,9 +21,22 @@ import Testing
     }
 
     @Test func theFirstPollFallsAnywhereInTheSplay() {
-        let draws = draw { schedule.firstDelay(&$0) }
+        var schedule = schedule
+        schedule.splay = 7200
+        let draws = draw { schedule.firstDelay(after: 3600, &$0) }
+        #expect(draws.allSatisfy { (0...7200).contains($0) })
+        #expect(tenths(draws, 0...7200).allSatisfy { (300...500).contains($0) })
+    }
+
+    /// A box that is on for an hour a day must come to ask.
+    @Test(arguments: [nil, 86_400, 1e9]) func whoWasNotAnsweredForADayAsksSooner(silence: Seconds?) {
+        var schedule = schedule
+        schedule.splay = 21_600
+        let draws = draw { schedule.firstDelay(after: silence, &$0) }
         #expect(draws.allSatisfy { (0...1800).contains($0) })
         #expect(tenths(draws, 0...1800).allSatisfy { (300...500).contains($0) })
+        schedule.splay = 10
+        #expect(draw { schedule.firstDelay(after: silence, &$0) }.allSatisfy { (0...10).contains($0) })
     }
 
     @Test func intervalsAreJittered() {
@@ -33,16 +46,45 @@ import Testing
     }
 
     @Test(arguments: [(1, 60.0), (2, 120), (3, 240), (6, 1920), (7, 3600), (50, 3600), (10_000, 3600)])
-    func backOffDoublesWithFullJitterThatStaysFullAtTheCap(failures: Int, bound: Seconds) {
+    func backOffDoublesWithJitterInItsUpperHalf(failures: Int, bound: Seconds) {
         let draws = draw { schedule.backOffDelay(failures: failures, retryAfter: nil, &$0) }
-        #expect(draws.allSatisfy { (1...bound).contains($0) })
-        #expect(tenths(draws, 0...bound).allSatisfy { (300...520).contains($0) })
+        #expect(draws.allSatisfy { (bound / 2...bound).contains($0) })
+        #expect(tenths(draws, bound / 2...bound).allSatisfy { (300...520).contains($0) })
+    }
+
+    /// Whatever the trouble, its end is noticed before it has been over for longer than it lasted, or than the first bound.
+    @Test func noBoxWaitsLongerThanTheTroubleLasted() {
+        for seed in 0..<500 {
+            var chance = Chance(seed: UInt64(seed))
+            var lasted: Seconds = 0
+            for failures in 1...12 {
+                let delay = schedule.backOffDelay(failures: failures, retryAfter: nil, &chance)
+                #expect(delay <= max(60, 2 * lasted + 60))
+                lasted += delay
+            }
+        }
     }
 
     @Test func retryAfterIsALowerBoundWithTheJitterOnTop() {
         let draws = draw { schedule.backOffDelay(failures: 3, retryAfter: 500, &$0) }
-        #expect(draws.allSatisfy { (500...740).contains($0) })
-        #expect(tenths(draws, 500...740).allSatisfy { (300...520).contains($0) })
+        #expect(draws.allSatisfy { (620...740).contains($0) })
+        #expect(tenths(draws, 620...740).allSatisfy { (300...520).contains($0) })
+    }
+
+    /// A full server: its boxes come back anywhere in a whole interval, twice the steady rate together.
+    @Test(arguments: [(nil, 0.0), (1, 1), (3600, 3600), (40_000, 40_000)])
+    func whoIsRefusedComesBackAnywhereInTheInterval(retryAfter: Seconds?, low: Seconds) {
+        let draws = draw { schedule.delay(after: .rateLimited(retryAfter: retryAfter), failures: 1, &$0) }
+        let high = max(21_600, low + 60)
+        #expect(draws.allSatisfy { (low...high).contains($0) })
+        #expect(tenths(draws, low...high).allSatisfy { (300...520).contains($0) })
+    }
+
+    /// A line that drops, or a full disk, is no server's burden.
+    @Test func whatIsNotTheServersIsTriedAgainWithinTheHour() {
+        let schedule = PollSchedule.standard
+        #expect(draw { schedule.otherDelay(failures: 1, &$0) }.allSatisfy { (30...60).contains($0) })
+        #expect(draw { schedule.otherDelay(failures: 100, &$0) }.allSatisfy { (1800...3600).contains($0) })
     }
 
     @Test(arguments: [1e6, 1e300, .infinity])

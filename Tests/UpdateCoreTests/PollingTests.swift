@@ -59,7 +59,9 @@ import Testing
         for failures in 1...9 {
             world.answer(.trouble(trouble))
             #expect(world.state.poll.mood == .troubled(failures: failures))
-            #expect(world.state.poll.next - world.now <= min(60 * Double(1 << (failures - 1)), 3600) + 0.001)
+            let bound =
+                if case .rateLimited = trouble { 21_600.0 } else { min(60 * Double(1 << (failures - 1)), 3600) }
+            #expect(world.state.poll.next - world.now <= bound + 0.001)
             #expect(world.state.lastError == trouble.line)
             world.poll()
         }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import TestSupport
 import Testing
 
 @testable import UpdateCore
@@ -9,9 +10,18 @@ import Testing
     private static let steps = 130_000
 
     @Test(arguments: [UInt64](1...8))
-    func invariantsHoldUnderAnyEvents(seed: UInt64) async {
+    func invariantsHoldUnderAnyEvents(seed: UInt64) async throws {
+        for finding in try await OwnThread.compute({ Self.findings(seed) }) { Issue.record(Comment(rawValue: finding)) }
+        print("properties: seed \(seed), \(Self.steps) steps")
+    }
+
+    private static func findings(_ seed: UInt64) -> [String] {
+        var findings: [String] = []
+        func check(_ condition: Bool, _ what: @autoclosure () -> String) {
+            if !condition { findings.append(what()) }
+        }
         var verified: Set<Int> = []
-        await RandomWorld(seed: seed).run(steps: Self.steps) { step in
+        RandomWorld(seed: seed).run(steps: Self.steps) { step in
             let (world, number) = (step.after, step.number)
             if case .downloaded(let code, .verified) = step.event, step.before.state.work?.offer.versionCode == code {
                 verified.insert(code)
@@ -39,19 +49,14 @@ import Testing
             check(world.state.trials.count <= Trial.remembered, "step \(number): too many trials")
             check(world.state.history.count <= Attempt.remembered, "step \(number): too long a history")
         }
-        print("properties: seed \(seed), \(Self.steps) steps")
-    }
-
-    /// An expectation costs more than a step: only one that fails is recorded.
-    private func check(_ condition: Bool, _ what: @autoclosure () -> String) {
-        if !condition { Issue.record(Comment(rawValue: what())) }
+        return findings
     }
 
     /// What is stored is all there is after a restart: a field that is not encoded would be lost with the power.
-    @Test func everyStateSurvivesItsEncoding() async throws {
+    @Test func everyStateSurvivesItsEncoding() throws {
         var steps: Set<String> = []
         var failure: (any Error)?
-        await RandomWorld(seed: 4711).run(steps: 3000) { step in
+        RandomWorld(seed: 4711).run(steps: 3000) { step in
             var expected = step.after.state
             // The workers of before are gone then.
             expected.poll.isRunning = false

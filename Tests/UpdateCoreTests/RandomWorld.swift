@@ -13,15 +13,13 @@ struct RandomWorld {
 
     init(seed: UInt64) { self.seed = seed }
 
-    /// Others get their turn in between: tasks have few threads, and other tests have servers that answer on them.
-    func run(steps: Int, _ body: (Step) -> Void) async {
+    func run(steps: Int, _ body: (Step) -> Void) {
         var chance = Chance(seed: seed)
         var world = World()
         world.policy.gracePeriod = 300
         world.policy.windows = [MaintenanceWindow("Mon-Fri 02:00-05:00")].compactMap { $0 }
         world.start()
         for number in 0..<steps {
-            if number % 200 == 0 { await Task.yield() }
             world.now = world.now + Double.random(in: 0...5000, using: &chance)
             world.wallClock = world.wallClock + Double.random(in: 0...5000, using: &chance)
             world.inhibitors =

@@ -12,7 +12,7 @@ import Testing
     @Test func aStartIsReportedWithTheFirstPollAndNotBefore() {
         var world = started
         #expect(world.state.reports.entries.map(\.report.kind) == [.appStart(versionCode: 1)])
-        #expect(world.state.reports.notBefore >= world.state.poll.next)
+        #expect(world.state.reports.wakeUp == world.state.poll.next)
         world.poll()
         #expect(world.effects.contains { if case .send = $0 { true } else { false } })
     }
@@ -25,7 +25,8 @@ import Testing
         world.download()
         world.start()
         #expect(world.state.poll.next - world.now > 3600 * 12)
-        let wait = world.state.reports.notBefore - world.now
+        let due = world.state.reports.entries.first { $0.report.eventType == "app_start" }?.due
+        let wait = due.map { $0 - world.now } ?? 0
         #expect(wait > 0 && wait <= world.policy.schedule.splay)
     }
 
@@ -40,6 +41,39 @@ import Testing
         world.poll()
         world.handle(.reported(id: 1, .delivered))
         #expect(world.state.reports.isEmpty)
+    }
+
+    /// A window opens for all boxes at once; what they tell of it comes one after another, and not much later.
+    @Test func whatBecameOfAnUpdateIsToldWithinTwoHours() {
+        var waits: [Seconds] = []
+        for seed in 0..<200 {
+            var world = started
+            world.policy.schedule.splay = 21_600
+            world.poll()
+            world.handle(.reported(id: 1, .delivered))
+            world.seed = UInt64(seed) << 20
+            world.answer(.offer(World.offer(2)))
+            world.download()
+            world.installed = .known(versionCode: 2, versionName: nil)
+            world.finishInstall(.committed)
+            #expect(world.state.reports.entries.count == 2)
+            waits += world.state.reports.entries.compactMap { $0.due.map { $0 - world.now } }
+        }
+        #expect(waits.count == 400 && waits.allSatisfy { (0...7200).contains($0) })
+        #expect((0..<10).allSatisfy { tenth in waits.contains { Int($0 / 720) == tenth } })
+    }
+
+    /// What could not be told before the power went is told with the first poll afterwards, not by all boxes at once.
+    @Test func whatIsLeftOfAnotherBootWaitsForTheFirstPoll() {
+        var world = started
+        world.poll()
+        world.answer(.offer(World.offer(2)))
+        world.download()
+        world.bootID = "boot-2"
+        world.now = BootInstant(5)
+        world.start()
+        #expect(world.state.reports.entries.count == 2)
+        #expect(world.state.reports.wakeUp == world.state.poll.next && world.state.poll.next > world.now)
     }
 
     @Test func aReportThatKeepsFailingIsDroppedAfterBoundedTries() {
