@@ -128,11 +128,33 @@ class Daemon:
         return usage.ru_utime + usage.ru_stime
 
 
+class Bus:
+    """A system bus as a box has one; the agent would look for it again and again."""
+
+    def __init__(self, folder):
+        policy = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../packaging/dbus/org.upgradelink.Agent1.conf")
+        self.address = f"unix:path={folder}/bus"
+        with open(f"{folder}/bus.conf", "w") as file:
+            file.write(f"""<busconfig><type>system</type><listen>{self.address}</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow user="*"/><allow send_type="method_call"/><allow send_requested_reply="true"
+send_type="method_return"/><allow send_requested_reply="true" send_type="error"/><allow send_type="signal"/>
+<allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/>
+<allow receive_type="signal"/></policy><include>{os.path.abspath(policy)}</include></busconfig>""")
+        self.process = subprocess.Popen(
+            ["dbus-daemon", f"--config-file={folder}/bus.conf", "--nofork", "--nopidfile"], stderr=subprocess.DEVNULL)
+        while not os.path.exists(f"{folder}/bus"):
+            time.sleep(0.02)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 class Upgradelinkd:
     name = "upgradelinkd"
 
-    def __init__(self, programs, folder, stub):
-        self.programs, self.folder, self.stub = programs, f"{folder}/ours", stub
+    def __init__(self, programs, folder, stub, bus):
+        self.programs, self.folder, self.stub, self.bus = programs, f"{folder}/ours", stub, bus
 
     def configure(self, interval, splay=0):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -160,11 +182,11 @@ folder = "{self.folder}/state"
 ''')
         os.chmod(path, 0o600)
 
-    def start(self, interval, environment=None):
+    def start(self, interval):
         self.configure(interval)
         return Daemon(
-            [f"{self.programs}/upgradelinkd", "--root", self.folder],
-            {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent", **(environment or {})}, f"{self.folder}/log")
+            [f"{self.programs}/upgradelinkd", "--root", self.folder], {"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address},
+            f"{self.folder}/log")
 
 
 class SWUpdate:
