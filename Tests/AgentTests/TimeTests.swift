@@ -11,18 +11,17 @@ import UpdateCore
 
     init() async throws { box = try await AgentBox() }
 
-    /// A timer that stood still in standby would be hours late (timerfd_create(2), proc_pid_fdinfo(5)).
-    @Test(
-        .enabled(if: getuid() == 0, "without a bus it would wake up to look for one, and a bus of one's own needs root")
-    )
-    func standbyDoesNotHoldThePollUp() async throws {
+    /// At rest it waits for the next poll on a timer that goes on in standby (timerfd_create(2), proc_pid_fdinfo(5)), and
+    /// does nothing at all meanwhile, on its only thread (proc_pid_status(5)).
+    @Test(.enabled(if: getuid() == 0, "without a bus it would look for one, and a bus of one's own needs root"))
+    func anIdleAgentWaitsForItsPollAndNothingElse() async throws {
         let policy = "\(repositoryFolder)/packaging/dbus/org.upgradelink.Agent1.conf"
         try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus async throws in
             try await SimulatedServer.run(box.server([])) { server async throws in
                 try box.configure(server: server.url, changes: "[poll]\ninterval = \"1h\"")
                 try await AgentProcess.run(box, environment: bus.environment) { agent async throws in
                     #expect(await agent.says("Up to date (v1, code 1); next check in "))
-                    // Nothing else is waited for than the poll: an hour, give or take a tenth.
+                    // An hour, give or take a tenth.
                     #expect(
                         await eventually {
                             let waits = timers(of: agent).filter { $0.clock == CLOCK_BOOTTIME }
@@ -30,26 +29,6 @@ import UpdateCore
                         }, "\(timers(of: agent))")
                     // The other watches the clock on the wall.
                     #expect(timers(of: agent).contains { $0.clock == CLOCK_REALTIME && $0.seconds > 1_000_000_000 })
-                }
-            }
-        }
-    }
-
-    /// At rest it does nothing at all, on its only thread (proc_pid_status(5)).
-    @Test(
-        .enabled(if: getuid() == 0, "without a bus it would wake up to look for one, and a bus of one's own needs root")
-    )
-    func nothingWakesAnIdleAgent() async throws {
-        let policy = "\(repositoryFolder)/packaging/dbus/org.upgradelink.Agent1.conf"
-        try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus async throws in
-            try await SimulatedServer.run(box.server([])) { server async throws in
-                try box.configure(server: server.url, changes: "[poll]\ninterval = \"1h\"")
-                try await AgentProcess.run(box, environment: bus.environment) { agent async throws in
-                    #expect(await agent.says("Up to date (v1, code 1); next check in "))
-                    #expect(
-                        await eventually {
-                            timers(of: agent).contains { $0.clock == CLOCK_BOOTTIME && $0.seconds > 3000 }
-                        })
                     #expect(try Files.list("/proc/\(agent.pid)/task").count == 1)
                     let before = try switches(of: agent)
                     // Longer than libdispatch, say, leaves its threads alone.
