@@ -51,11 +51,12 @@ import UpdateCore
                         await server.forgetRecords()
                     } while Clock.bootTime - start < Self.seconds ?? 0
                     try await update(box, server, bus, to: 4)
-                    // A worker is gone a moment after its last word.
+                    // A worker is gone a moment after its last word, and free memory two seconds after the last event.
                     var after = try Holdings(agent, box)
                     _ = try await eventually {
                         after = try Holdings(agent, box)
                         return after.descriptors == before.descriptors
+                            && (hasSanitizer || after.memory - before.memory < 400)
                     }
                     #expect(after.descriptors == before.descriptors, "\(before); \(after)")
                     #expect(after.files == before.files)
