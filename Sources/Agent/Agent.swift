@@ -205,8 +205,9 @@ public final class Agent {
     func context() -> Context {
         let wallClock = Clock.wallTime
         let policy = settings.policy(devKey: devKey)
-        // Only windows need local time.
-        let zone = policy.windows.isEmpty ? .utc : LocalTime.offsets(around: wallClock)
+        // Only windows need to know when clocks are changed.
+        let zone =
+            policy.windows.isEmpty ? LocalTime.offset(now: wallClock) : LocalTime.offsets(around: wallClock)
         return Context(
             now: Clock.bootTime, bootID: bootID, wallClock: wallClock, buildTime: Clock.buildTime,
             installed: settings.device.version.read(), policy: policy, zone: zone,

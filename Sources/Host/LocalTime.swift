@@ -20,6 +20,12 @@ public enum LocalTime {
         return TimeZoneOffsets(segments)
     }
 
+    /// The offset from UTC at a moment, taken for that of any other.
+    public static func offset(now moment: WallTime) -> TimeZoneOffsets {
+        tzset()
+        return TimeZoneOffsets([.init(from: moment, offset: offset(at: moment.unixSeconds))])
+    }
+
     /// `2026-11-24 03:10`
     public static func text(_ moment: WallTime) -> String {
         tzset()

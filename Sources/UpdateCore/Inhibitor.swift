@@ -46,12 +46,12 @@ public enum Hold: Hashable, Sendable {
         }
     }
 
-    func line(now: BootInstant) -> String {
+    func line(_ context: Context, _ state: AgentState) -> String {
         switch self {
-        case .grace(let until): "in \(describe(until - now)) (forced)"
+        case .grace(let until): "\(context.when(until, state)) (forced)"
         case .inhibited(let inhibitor, _): "held back by \(inhibitor.line)"
         case .window(_, let delay):
-            "in the next maintenance window" + (delay.map { ", in \(describe($0))" } ?? "")
+            "in the next maintenance window" + (delay.map { ", \(context.when(context.now + $0, state))" } ?? "")
         case .clock: "in the next maintenance window; this box does not know the time yet"
         case .restartConsent: "once somebody agrees"
         }

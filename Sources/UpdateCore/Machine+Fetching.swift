@@ -37,7 +37,7 @@ extension Machine {
         var work = work
         work.step = step
         state.work = work
-        if let hold = hold(work) { log(.held(work.offer, hold.line(now: now))) }
+        if let hold = hold(work) { log(.held(work.offer, hold.line(context, state))) }
     }
 
     /// Announces a forced version once it is there; from then on its time runs.

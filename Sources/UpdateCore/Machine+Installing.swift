@@ -13,7 +13,7 @@ extension Machine {
             work.step = .restartReady(id, isRollback: isRollback, since: now)
             work.mayRestart = false
             state.work = work
-            if let hold = hold(work) { log(.held(work.offer, "the restart " + hold.line(now: now))) }
+            if let hold = hold(work) { log(.held(work.offer, "the restart " + hold.line(context, state))) }
         case .restarting:
             state.work?.step = .restarting(id)
         case .rolledBack(let reason):

@@ -52,33 +52,34 @@ private func describe(
             ? "Downloading \(name): \(progress.received * 100 / progress.total) % of \(describe(bytes: progress.total)), \(rate)"
             : "Downloading \(name): \(describe(bytes: progress.received)), \(rate)"
     case .consent:
-        let again = work.askAgainAt.map { "; asking again in \(describe($0 - context.now))" } ?? ""
+        let again = work.askAgainAt.map { "; asking again \(context.when($0, state))" } ?? ""
         return "Waiting for consent to install \(work.offer.title)\(again)"
     case .installing:
         let forced = work.offer.upgradeType == .forced ? " (forced)" : ""
         return "Installing \(name)\(forced)" + (phase.map { ": \($0)" } ?? "")
     case .ready:
         let next = work.artifact == nil ? "download" : "install"
-        let hold = context.hold(work, state).map { $0.line(now: context.now) } ?? "at once"
+        let hold = context.hold(work, state).map { $0.line(context, state) } ?? "at once"
         return "Ready to \(next) \(work.offer.title) \(hold)"
     case .restartReady(_, let isRollback, _):
-        let hold = context.hold(work, state).map { $0.line(now: context.now) } ?? "at once"
+        let hold = context.hold(work, state).map { $0.line(context, state) } ?? "at once"
         return isRollback
             ? "Restarting \(hold), to get back from \(work.offer.title)"
             : "Restarting \(hold), to finish \(work.offer.title)"
     case .restarting:
         return "Restarting to finish \(work.offer.title)"
     case .later(let at, let why):
-        return "\(work.offer.title) waits: \(why.line); next try in \(describe(at - context.now))"
+        return "\(work.offer.title) waits: \(why.line); next try \(context.when(at, state))"
     }
 }
 
 private func describe(_ state: AgentState, _ context: Context) -> String {
-    let next = "next check in \(describe(state.poll.next - context.now))"
+    let when = context.when(state.poll.next, state)
+    let next = "next check \(when)"
     if state.poll.isRunning { return "Asking the server (\(context.installed.title))" }
     switch state.poll.mood {
     case .never:
-        return "Started (\(context.installed.title)); first check in \(describe(state.poll.next - context.now))"
+        return "Started (\(context.installed.title)); first check \(when)"
     case .answered:
         if let error = state.lastError { return "\(error.capitalizedFirst); \(next)" }
         return "Up to date (\(context.installed.title)); \(next)"

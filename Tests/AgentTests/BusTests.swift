@@ -326,7 +326,7 @@ struct BusTests {
             #expect(await bus.property("State") == "s \"restart\"")
             #expect(!box.scratch.exists("reboots"))
             #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
-            #expect(await agent.says("v2 (code 2) waits: the box cannot be restarted: inhibited by TV; next try in "))
+            #expect(await agent.says("v2 (code 2) waits: the box cannot be restarted: inhibited by TV; next try "))
             // Asked anew, since what was agreed to did not happen.
             #expect(await eventually { await bus.property("State") == "s \"restart\"" })
             #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)

@@ -20,7 +20,7 @@ import UpdateCore
             try await SimulatedServer.run(box.server([])) { server async throws in
                 try box.configure(server: server.url, changes: "[poll]\ninterval = \"1h\"")
                 try await AgentProcess.run(box, environment: bus.environment) { agent async throws in
-                    #expect(await agent.says("Up to date (v1, code 1); next check in "))
+                    #expect(await agent.says("Up to date (v1, code 1); next check "))
                     // An hour, give or take a tenth.
                     #expect(
                         await eventually {

@@ -25,7 +25,7 @@ extension SystemTests {
                     let start = try await machine.run("systemctl", "enable", "--now", "upgradelinkd")
                     #expect(start.isSuccess, "\(start.error)")
                     #expect(await machine.property("ActiveState") == "active", "READY came")
-                    #expect(await machine.status(says: "Up to date (v2, code 2); next check in "))
+                    #expect(await machine.status(says: "Up to date (v2, code 2); next check "))
                     watching.cancel()
                     let seen = await watching.value
                     #expect(seen.contains { $0.hasPrefix("Started (v1, code 1); first check in") }, "\(seen)")

@@ -28,7 +28,7 @@ import Testing
         #expect(!world.installs)
         #expect(
             statusText(world.state, world.context).hasPrefix(
-                "Ready to install v2 (code 2) in the next maintenance window, in 1"))
+                "Ready to install v2 (code 2) in the next maintenance window, on "))
         world.pass(3600)
         #expect(!world.installs)
         world.pass(14 * 3600)
@@ -69,7 +69,7 @@ import Testing
         #expect(!world.installs)
         #expect(nextWakeUp(world.state, world.context) == deadline)
         #expect(
-            statusText(world.state, world.context) == "Ready to install v2 (code 2) in 5 min (forced)")
+            statusText(world.state, world.context) == "Ready to install v2 (code 2) at 12:05 (forced)")
         world.pass(299)
         #expect(!world.installs)
         world.pass(2)
@@ -227,7 +227,7 @@ import Testing
         var world = world(2) { $0.policy.windows = [] }
         world = self.world(2)
         world.handle(.command(.cancel))
-        #expect(statusText(world.state, world.context).hasPrefix("v2 (code 2) waits: cancelled; next try in "))
+        #expect(statusText(world.state, world.context).hasPrefix("v2 (code 2) waits: cancelled; next try "))
     }
 
     // MARK: downloads
@@ -265,7 +265,7 @@ import Testing
         var world = installed(2, .window)
         #expect(!world.restarts)
         #expect(
-            statusText(world.state, world.context).hasPrefix("Restarting in the next maintenance window, in 1"))
+            statusText(world.state, world.context).hasPrefix("Restarting in the next maintenance window, on "))
         world.pass(15 * 3600)
         #expect(world.restarts)
     }
@@ -302,7 +302,7 @@ import Testing
         world.handle(.installed(id, .restartRefused("a recording")))
         #expect(
             statusText(world.state, world.context).hasPrefix(
-                "v2 (code 2) waits: the box cannot be restarted: a recording; next try in "))
+                "v2 (code 2) waits: the box cannot be restarted: a recording; next try "))
         world.pass(7200)
         #expect(world.effects.contains(.resumeInstall(id)))
         world.handle(.installed(id, .needsRestart(isRollback: false)))

@@ -45,7 +45,7 @@ import Testing
         world.answer(.latest)
         #expect(world.notices == [.upToDate(world.installed)])
         #expect((19_440...23_760).contains(world.state.poll.next - world.now))
-        #expect(statusText(world.state, world.context).hasPrefix("Up to date (v1, code 1); next check in "))
+        #expect(statusText(world.state, world.context).hasPrefix("Up to date (v1, code 1); next check at 2"))
     }
 
     @Test(
