@@ -34,13 +34,18 @@ public struct Poll: Codable, Hashable, Sendable {
     public var awaitsClock = false
     /// When the server last answered.
     public var lastAnswer: WallTime?
+    /// Starts of the box since then, this one included. Nil in what an older agent stored.
+    public var unansweredBoots: Int?
     /// Questions in a row of which nobody heard what came of them: an agent that does not survive the answer must not ask
     /// again with each restart, at once and for ever.
     public var unheard = 0
     /// A worker is asking. Not stored: a restart asks again.
     public var isRunning = false
 
-    private enum CodingKeys: String, CodingKey { case next, mood, awaitsClock, lastAnswer, unheard }
+    private enum CodingKeys: String, CodingKey { case next, mood, awaitsClock, lastAnswer, unansweredBoots, unheard }
+
+    /// Whether the box must not miss its next chance to ask.
+    var isEager: Bool { lastAnswer == nil || (unansweredBoots ?? 0) >= PollSchedule.unansweredBoots }
 
     var failures: Int {
         switch mood {

@@ -59,6 +59,7 @@ extension Machine {
     private mutating func pollAnswered() {
         state.poll.mood = .answered
         state.poll.lastAnswer = reportTime
+        state.poll.unansweredBoots = 0
         state.poll.awaitsClock = false
         let interval = state.work == nil ? policy.schedule.interval : waitingInterval
         state.poll.next = now + policy.schedule.regularDelay(&chance, every: interval)

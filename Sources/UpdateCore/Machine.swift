@@ -203,6 +203,7 @@ struct Machine {
             state.bootID = context.bootID
             state.serverClock = nil
             state.poll.next = now + firstDelay()
+            state.poll.unansweredBoots = min((state.poll.unansweredBoots ?? 0) + 1, 1000)
             state.reports.putOff(to: state.poll.next)
             if var work = state.work {
                 work.since = now
@@ -226,7 +227,7 @@ struct Machine {
     }
 
     private mutating func firstDelay() -> Seconds {
-        policy.schedule.firstDelay(after: state.poll.lastAnswer.map { context.wallClock - $0 }, &chance)
+        policy.schedule.firstDelay(isEager: state.poll.isEager, &chance)
     }
 
     private mutating func resumeWork() {

@@ -20,9 +20,10 @@ public struct PollSchedule: Codable, Hashable, Sendable {
     /// Bounds of the back-off of what does not burden the server that answers, where the configured ones are not less: files
     /// come from elsewhere, and a full disk is nobody else's.
     public static let otherBackOff: (base: Seconds, cap: Seconds) = (60, 3600)
-    /// Who has had no answer for so long is off most of the time, for reasons of its own: the next time that it is on, its first
-    /// poll falls within ``eagerSplay``, lest it miss its chance again.
-    public static let longSilence: Seconds = 24 * 3600
+    /// Who was never answered, or not in so many starts of the box in a row, is off most of the time, for reasons of its own: its
+    /// first poll falls within ``eagerSplay``, lest it miss its chance again. Power that comes back for all boxes, and perhaps
+    /// goes once more, is fewer starts.
+    public static let unansweredBoots = 2
     public static let eagerSplay: Seconds = 1800
     /// What became of an update is told within this span, where ``splay`` is not less.
     public static let reportSplay: Seconds = 7200
@@ -36,10 +37,8 @@ public struct PollSchedule: Codable, Hashable, Sendable {
         self.backOffCap = backOffCap
     }
 
-    /// - Parameter silence: how long ago the server answered last; nil where it never did.
-    func firstDelay(after silence: Seconds?, _ chance: inout Chance) -> Seconds {
-        let isLong = silence.map { $0 >= Self.longSilence } ?? true
-        return chance.uniform(0, isLong ? min(splay, Self.eagerSplay) : splay)
+    func firstDelay(isEager: Bool, _ chance: inout Chance) -> Seconds {
+        chance.uniform(0, isEager ? min(splay, Self.eagerSplay) : splay)
     }
 
     func regularDelay(_ chance: inout Chance, every interval: Seconds? = nil) -> Seconds {

@@ -416,6 +416,7 @@ extension AgentState {
         history = []
         lastError = nil
         poll.lastAnswer = nil
+        poll.unansweredBoots = nil
         reports = ReportQueue()
         reports.notBefore = now
         switch poll.mood {

@@ -23,20 +23,20 @@ import Testing
     @Test func theFirstPollFallsAnywhereInTheSplay() {
         var schedule = schedule
         schedule.splay = 7200
-        let draws = draw { schedule.firstDelay(after: 3600, &$0) }
+        let draws = draw { schedule.firstDelay(isEager: false, &$0) }
         #expect(draws.allSatisfy { (0...7200).contains($0) })
         #expect(tenths(draws, 0...7200).allSatisfy { (300...500).contains($0) })
     }
 
     /// A box that is on for an hour a day must come to ask.
-    @Test(arguments: [nil, 86_400, 1e9]) func whoWasNotAnsweredForADayAsksSooner(silence: Seconds?) {
+    @Test func whoMustNotMissItsChanceAsksSooner() {
         var schedule = schedule
         schedule.splay = 21_600
-        let draws = draw { schedule.firstDelay(after: silence, &$0) }
+        let draws = draw { schedule.firstDelay(isEager: true, &$0) }
         #expect(draws.allSatisfy { (0...1800).contains($0) })
         #expect(tenths(draws, 0...1800).allSatisfy { (300...500).contains($0) })
         schedule.splay = 10
-        #expect(draw { schedule.firstDelay(after: silence, &$0) }.allSatisfy { (0...10).contains($0) })
+        #expect(draw { schedule.firstDelay(isEager: true, &$0) }.allSatisfy { (0...10).contains($0) })
     }
 
     @Test func intervalsAreJittered() {

@@ -149,6 +149,29 @@ import Testing
         #expect((0...1800).contains(world.state.poll.next - world.now))
     }
 
+    /// Whatever its clock shows: it asks within half an hour if it was never answered, or not in two starts.
+    @Test func aBoxThatIsSeldomOnComesToAsk() {
+        func firstDelays(_ boots: Int, answered: Bool) -> [Seconds] {
+            (0..<200).map { seed in
+                var world = answered ? asking : World()
+                if answered { world.answer(.latest) }
+                world.policy.schedule.splay = 21_600
+                world.seed = UInt64(seed) << 20
+                for boot in 1...boots {
+                    world.bootID = "boot-\(seed)-\(boot)"
+                    world.now = BootInstant(5)
+                    world.start()
+                }
+                return world.state.poll.next - world.now
+            }
+        }
+        #expect(firstDelays(1, answered: false).allSatisfy { $0 <= 1800 })
+        #expect(firstDelays(1, answered: true).contains { $0 > 18_000 })
+        // The power came back, and went once more.
+        #expect(firstDelays(2, answered: true).contains { $0 > 18_000 })
+        #expect(firstDelays(3, answered: true).allSatisfy { $0 <= 1800 })
+    }
+
     @Test func theOperatorCanCheckAtOnce() {
         var world = asking
         world.answer(.latest)
