@@ -31,4 +31,14 @@ import Testing
     @Test func aBoxWithoutAClockSaysInHowLong() {
         #expect(when(6 * 3600, at: WallTime(unixSeconds: 100)) == "in 6 h")
     }
+
+    /// What is stored may be damaged, and still be a number.
+    @Test(arguments: [1e12, 1e18, 1e19, 1e100, .greatestFiniteMagnitude]) func noNumberIsTooLarge(number: Double) {
+        #expect(when(number, at: afternoon).hasPrefix("in "))
+        #expect(when(-number, at: afternoon) == "in 0 s")
+        #expect(when(6 * 3600, at: WallTime(unixSeconds: number)) == "in 6 h")
+        var world = World()
+        world.state.serverClock = ServerClock(bootID: world.bootID, atBoot: -number)
+        #expect(world.context.when(world.now + 6 * 3600, world.state) == "in 6 h")
+    }
 }
