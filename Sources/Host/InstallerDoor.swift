@@ -53,16 +53,16 @@ public struct InstallerDoor: Sendable {
             do throws(SystemError) {
                 let socket = try LocalSocket(connectingTo: path).duplicate()
                 var channel: LineChannel?
-                let close = {
+                let close = { (why: String) in
                     guard let open = channel else { return }
                     channel = nil
                     open.close()
-                    onEnd(result ?? .lost("it ended without a result"))
+                    onEnd(result ?? .lost("\(why); see journalctl -t upgradelink-installer"))
                 }
-                let limit = loop.after(timeLimit, close)
+                let limit = loop.after(timeLimit) { close("it took too long") }
                 channel = LineChannel(loop, input: socket, output: socket, onLine: onLine) {
                     limit.cancel()
-                    close()
+                    close("it ended without a result")
                 }
                 channel?.send(message, passing: artifact)
             } catch {

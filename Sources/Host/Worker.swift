@@ -104,7 +104,10 @@ public final class RunningWorker {
         // The worker waits for what it reads, and for room for what it writes.
         for descriptor in [theirInput, theirOutput] { _ = fcntl(descriptor, F_SETFL, 0) }
         // A worker is somebody's for as long as it runs: it holds itself until its end.
-        let channel = LineChannel(loop, input: input, output: output, onLine: onLine) { self.outputEnded() }
+        let channel = LineChannel(loop, input: input, output: output, onLine: onLine) {
+            // It has closed its output, which is what ending does first.
+            self.collect(lookingAgainIn: 0.001)
+        }
         self.channel = channel
         do throws(SystemError) {
             pid = try ChildProcess.spawn(
@@ -136,9 +139,6 @@ public final class RunningWorker {
     private func send(_ signal: CInt) {
         if let pid { kill(pid, signal) }
     }
-
-    /// It has closed its output, which is what ending does first.
-    private func outputEnded() { collect(lookingAgainIn: 0.001) }
 
     private func collect(lookingAgainIn seconds: Seconds) {
         guard let pid else { return }
