@@ -57,7 +57,7 @@ let package = Package(
         .target(
             name: "Host",
             dependencies: [
-                "UpdateCore", "CHost", subprocess, system,
+                "UpdateCore", "CHost",
             ], swiftSettings: strict),
         .target(name: "Configuration", dependencies: ["UpdateCore", "Host", "TOMLKit"], swiftSettings: strict),
         .target(name: "Fetch", dependencies: ["UpdateCore", "Host", "CCurl"], swiftSettings: strict),
@@ -78,7 +78,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "ControlProgram",
-            dependencies: ["Configuration", "Host", "Systemd", "UpdateCore", arguments, subprocess, system],
+            dependencies: ["Configuration", "Host", "Systemd", "UpdateCore", arguments],
             swiftSettings: strict),
         .target(
             name: "FetchProgram", dependencies: ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore"],
@@ -157,6 +157,11 @@ let package = Package(
                 "upgradelinkctl", "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Host", "Simulator",
                 "TestSupport", "UpdateCore", subprocess, system,
             ], swiftSettings: strict),
+        // What earlier releases stored: Tests/Formats.
+        .testTarget(
+            name: "FormatTests",
+            dependencies: ["Agent", "Fetch", "Installation", "Host", "UpdateCore", "TestSupport"],
+            swiftSettings: strict),
         // What the fuzzer drives, the program for it, and its seeds as a test.
         .target(
             name: "FuzzTargets",

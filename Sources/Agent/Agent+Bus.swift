@@ -37,7 +37,7 @@ extension Agent {
         logger.notice("Asked to install \(file.name)")
         var result: AdoptResult?
         FetchWorker(installation).start(
-            on: loop, .adopt(settings.adoptJob(file)), handing: file.handedOver, timeLimit: settings.download.timeout
+            .adopt(settings.adoptJob(file)), passing: file.handedOver, timeLimit: settings.download.timeout
         ) { report in
             if case .adopted(let value) = report { result = value }
         } onEnd: { [self] end in
@@ -70,7 +70,8 @@ extension Agent {
         let reading = ends.reading
         let id = nextInhibitor
         nextInhibitor += 1
-        let watch = loop.watch(reading) { [weak self] in self?.release(id) }
+        let watch = DescriptorWatch(reading, release: { close(reading) })
+        watch.whenReadable { [weak self] in self?.release(id) }
         inhibitors.append(HeldInhibitor(id: id, inhibitor: inhibitor, watch: watch, descriptor: reading))
         logger.info("Inhibited by \(inhibitor.line)")
         call.reply([.descriptor(ends.writing)])
@@ -86,7 +87,6 @@ extension Agent {
         if read(held.descriptor, &bytes, bytes.count) > 0 { return }
         inhibitors.remove(at: index)
         held.watch.cancel()
-        close(held.descriptor)
         logger.info("No longer inhibited by \(held.inhibitor.line)")
         handle(.tick)
     }
@@ -96,6 +96,6 @@ extension Agent {
 struct HeldInhibitor {
     let id: Int
     let inhibitor: Inhibitor
-    let watch: EventLoop.Watch
+    let watch: DescriptorWatch
     let descriptor: CInt
 }

@@ -13,6 +13,7 @@ extension Agent {
         case .install(let order): install(order.id, .install(order))
         case .resumeInstall(let id): install(id, .resume(id))
         case .restart(let id): install(id, .restart(id))
+        case .forgetAttempts(let versionCode): forgetAttempts(versionCode)
         case .announce(let announcement): announce(announcement)
         case .send(let id, let report): send(id, report)
         case .emptyInbox(let versionCode): store.inbox.empty(upTo: versionCode)
@@ -31,7 +32,7 @@ extension Agent {
         }
         let job = settings.askJob(question, credentials, state.serverClock, inbox: store.inbox.path)
         var answer: AskReport?
-        FetchWorker(installation).start(on: loop, .ask(job), timeLimit: settings.requestTimeLimit) { [logger] report in
+        FetchWorker(installation).start(.ask(job), timeLimit: settings.requestTimeLimit) { [logger] report in
             switch report {
             case .asked(let report): answer = report
             case .note(let line): logger.info("\(line)")
@@ -47,7 +48,7 @@ extension Agent {
     private func send(_ id: Int, _ report: Report) {
         let job = settings.reportJob(report, credentials, state.serverClock, devKey: devKey)
         var delivery: Delivery?
-        FetchWorker(installation).start(on: loop, .report(job), timeLimit: settings.requestTimeLimit) { report in
+        FetchWorker(installation).start(.report(job), timeLimit: settings.requestTimeLimit) { report in
             if case .reported(let result) = report { delivery = result }
         } onEnd: { [self] end in
             handle(.reported(id: id, delivery ?? .trouble(.worker("\(end)"))))
@@ -65,9 +66,8 @@ extension Agent {
         var result: DownloadResult?
         isDownloadWanted = true
         let job = settings.downloadJob(offer, speedLimit: speedLimit)
-        download = FetchWorker(installation).start(
-            on: loop, .download(job), timeLimit: settings.download.timeout
-        ) { [self] report in
+        download = FetchWorker(installation).start(.download(job), timeLimit: settings.download.timeout) {
+            [self] report in
             switch report {
             case .progress(let progress) where isDownloadWanted:
                 self.progress = progress
@@ -93,20 +93,20 @@ extension Agent {
         nextDownload = nil
         isDownloadWanted = false
         progress = nil
-        download?.stop()
+        download?.terminate()
     }
 
     func tellDownload(_ order: DownloadOrder) {
-        if let line = try? JSONLine.encode(order) { download?.tell(line) }
+        if let line = try? JSONLine.encode(order) { download?.send(line) }
     }
 
     // MARK: the installer
 
     private func install(_ id: InstallID, _ request: InstallRequest) {
-        let door = InstallerDoor(installation.installer, timeLimit: settings.installTimeLimit)
+        let client = InstallerClient(installation.installer, timeLimit: settings.installTimeLimit)
         phase = nil
         var state = ""
-        door.start(on: loop, request) { [self] report in
+        client.send(request) { [self] report in
             switch report {
             case .state(let name):
                 state = name
@@ -126,6 +126,13 @@ extension Agent {
             // The version may be read from the configuration itself, which the update may have replaced.
             reloadQuietly()
             handle(.installed(id, result))
+        }
+    }
+
+    private func forgetAttempts(_ versionCode: Int) {
+        let client = InstallerClient(installation.installer, timeLimit: settings.requestTimeLimit)
+        client.send(.forgetAttempts(versionCode: versionCode), onReport: { _ in }) { [logger] result in
+            if case .lost(let reason) = result { logger.warning("The installer still counts failures: \(reason)") }
         }
     }
 

@@ -5,7 +5,7 @@ import Logging
 import Systemd
 import UpdateCore
 
-/// The resident process: one thread, on which every event goes through ``handle(_:)``: decide, store, act.
+/// The resident process, on the main queue: every event goes through ``handle(_:)``, which decides, stores and acts.
 public final class Agent {
     /// Where the agent finds what it needs.
     public struct Installation {
@@ -13,7 +13,7 @@ public final class Agent {
         public var root: String
         /// The folder of `upgradelink-fetch` and `upgradelink-installer`.
         public var programs: String
-        public var installer: InstallerDoor.Way
+        public var installer: InstallerClient.Route
         public var environment: [String: String]
 
         /// - Parameter installerSocket: where the service manager starts the installer; without one the agent does.
@@ -48,10 +48,9 @@ public final class Agent {
     }
 
     let installation: Installation
-    let loop: EventLoop
     private(set) var settings: Settings
     private(set) var credentials: Credentials
-    private(set) var devKey: String
+    private(set) var devKey = ""
     private let bootID: String
     private let lock: FolderLock
     var store: Store
@@ -66,7 +65,7 @@ public final class Agent {
 
     var progress: DownloadProgress?
     var phase: String?
-    var download: RunningWorker?
+    var download: ChildProcess?
     /// What became of the running download is of interest: it was not told to stop.
     var isDownloadWanted = false
     /// Begins once the running one has stopped.
@@ -76,13 +75,14 @@ public final class Agent {
     var inhibitors: [HeldInhibitor] = []
     var nextInhibitor = 1
     private var bus: BusService?
-    private let clockWatch: ClockWatch
-    private let signals: Signals
-    private var wakeUp: EventLoop.Timer?
-    private var watchdogFeeding: EventLoop.Timer?
-    private var rest: EventLoop.Timer?
+    private var clockWatch: ClockWatch?
+    /// The next poll, and whatever else is due at a moment.
+    private var wakeUp: Timer?
+    private var watchdogFeeding: Timer?
+    private var rest: Timer?
     private var shownStatus = ""
-    private var isStopping = false
+    /// How often the configuration was read: a reload that a later one overtook has no effect.
+    private var reloads = 0
 
     /// Reads the configuration and the state; nothing happens yet.
     public init(_ installation: Installation) throws(StartFailure) {
@@ -96,9 +96,6 @@ public final class Agent {
         do throws(SystemError) {
             try Files.createFolder(folder)
             lock = try FolderLock(folder)
-            loop = try EventLoop()
-            clockWatch = try ClockWatch()
-            signals = try Signals([SIGHUP, SIGTERM, SIGINT])
             bootID = try Clock.bootID()
             store = Store(folder: folder)
             let damage: String?
@@ -111,56 +108,41 @@ public final class Agent {
                     : "\(error); make the folder writable for this user, or set state.folder")
         }
         self.installation = installation
-        do throws(ConfigurationError) {
-            devKey = try Self.identify(settings, installation)
-        } catch {
-            throw .configuration(error)
-        }
     }
 
-    private static func identify(
-        _ settings: Settings, _ installation: Installation
-    ) throws(ConfigurationError) -> String {
-        let fetch = FetchWorker(installation)
-        return try Identity.devKey(settings.device, folder: settings.stateFolder, interfaces: NetworkInterfaces()) {
-            text throws(ConfigurationError) in
-            guard let digest = fetch.digest(text) else {
-                throw ConfigurationError(
-                    file: "the configuration", key: "device.devKeyFormat",
-                    problem: "the digest cannot be computed: \(fetch.path) does not work")
+    /// Starts working; ``stop()`` ends the process.
+    ///
+    /// - Parameter onFailure: called if the device has no identity.
+    public func start(onFailure: @escaping (StartFailure) -> Void) {
+        MainQueue.onSignal([SIGTERM, SIGINT]) { [self] _ in stop() }
+        identify(settings) { [self] result in
+            switch result {
+            case .success(let key):
+                devKey = key
+                begin(onFailure)
+            case .failure(let error): onFailure(.configuration(error))
             }
-            return digest
         }
     }
 
-    /// Works until it is told to stop.
-    public func run() {
-        start()
-        loop.run(while: { !isStopping })
-    }
-
-    private func start() {
+    private func begin(_ onFailure: (StartFailure) -> Void) {
         settings.warnings.forEach { logger.warning("\($0)") }
-        _ = loop.watch(signals.descriptor) { [self] in
-            switch signals.next() {
-            case SIGHUP: reload()
-            case SIGTERM, SIGINT: stop()
-            default: break
-            }
+        MainQueue.onSignal([SIGHUP]) { [self] _ in reload() }
+        do throws(SystemError) {
+            // Maintenance windows, what waits for a clock that is right, and the timer below: a moment of CLOCK_BOOTTIME comes
+            // earlier after standby.
+            clockWatch = try ClockWatch { [self] in beat() }
+        } catch {
+            return onFailure(.stateFolder("\(error)"))
         }
-        _ = loop.watch(clockWatch.descriptor) { [self] in
-            clockWatch.acknowledge()
-            // Windows, and what waits for a clock that is right, go by it.
-            beat()
-        }
-        wakeUp = loop.timer { [self] in beat() }
-        rest = loop.timer { Memory.giveBack() }
+        wakeUp = Timer { [self] in beat() }
+        rest = Timer { Memory.giveBack() }
         if let interval = ServiceManager.watchdogInterval {
-            let feeding = loop.timer { [self] in
+            let feeding = Timer { [self] in
                 ServiceManager.alive()
-                watchdogFeeding?.fire(after: interval / 2)
+                watchdogFeeding?.schedule(after: interval / 2)
             }
-            feeding.fire(after: interval / 2)
+            feeding.schedule(after: interval / 2)
             watchdogFeeding = feeding
         }
         shownStatus = statusLine()
@@ -170,6 +152,31 @@ public final class Agent {
         let bus = BusService(self)
         self.bus = bus
         bus.connect()
+    }
+
+    /// The devKey that these settings lead to.
+    private func identify(
+        _ settings: Settings, then done: @escaping (Result<String, ConfigurationError>) -> Void
+    ) {
+        do throws(ConfigurationError) {
+            switch try Identity.devKey(
+                settings.device, folder: settings.stateFolder, interfaces: NetworkInterfaces())
+            {
+            case .known(let key): done(.success(key))
+            case .digest(let text):
+                let fetch = FetchWorker(installation)
+                fetch.digest(text) { digest in
+                    done(
+                        digest.map { .success($0) }
+                            ?? .failure(
+                                ConfigurationError(
+                                    file: "the configuration", key: "device.devKeyFormat",
+                                    problem: "the digest cannot be computed: \(fetch.path) does not work")))
+                }
+            }
+        } catch {
+            done(.failure(error))
+        }
     }
 
     // MARK: events
@@ -199,7 +206,7 @@ public final class Agent {
             effects.forEach(perform)
         }
         refresh()
-        rest?.fire(after: Self.restlessTime)
+        rest?.schedule(after: Self.restlessTime)
     }
 
     func context() -> Context {
@@ -238,7 +245,8 @@ public final class Agent {
         if let wake = nextWakeUp(state, context()) { moments.append(wake) }
         if storageTrouble != nil { moments.append(Clock.bootTime + Self.storageRetry) }
         // What makes no progress must not spin.
-        wakeUp?.moment = moments.min().map { max($0, Clock.bootTime + 0.01) }
+        guard let next = moments.min() else { return wakeUp?.disarm() ?? () }
+        wakeUp?.schedule(after: max(next - Clock.bootTime, 0.01))
     }
 
     // MARK: status
@@ -253,7 +261,6 @@ public final class Agent {
     func announce(_ announcement: Announcement) { bus?.announce(announcement, context()) }
 
     func refresh() {
-        guard !isStopping else { return }
         armTimer()
         bus?.publish()
         let line = statusLine()
@@ -266,6 +273,8 @@ public final class Agent {
 
     private func reload() {
         ServiceManager.reloading()
+        reloads += 1
+        let number = reloads
         do throws(ConfigurationError) {
             let (fresh, keys) = try Settings.loadWithCredentials(
                 root: installation.root, environment: installation.environment)
@@ -274,17 +283,36 @@ public final class Agent {
                     file: "the configuration", key: "state.folder",
                     problem: "found another folder, which needs a restart: systemctl restart upgradelinkd")
             }
-            devKey = try Self.identify(fresh, installation)
-            settings = fresh
-            credentials = keys
-            reloadError = nil
-            fresh.warnings.forEach { logger.warning("\($0)") }
-            logger.notice("Configuration reloaded")
-            handle(.configurationChanged)
+            identify(fresh) { [self] result in
+                guard number == reloads else { return }
+                switch result {
+                case .success(let key): adopt(fresh, keys, devKey: key)
+                case .failure(let error): keepConfiguration(error)
+                }
+            }
         } catch {
-            reloadError = "\(error)"
-            logger.error("The configuration was not reloaded, the old one stays in force: \(error)")
+            keepConfiguration(error)
         }
+    }
+
+    private func adopt(_ fresh: Settings, _ keys: Credentials, devKey key: String) {
+        devKey = key
+        settings = fresh
+        credentials = keys
+        reloadError = nil
+        fresh.warnings.forEach { logger.warning("\($0)") }
+        logger.notice("Configuration reloaded")
+        handle(.configurationChanged)
+        reloaded()
+    }
+
+    private func keepConfiguration(_ error: ConfigurationError) {
+        reloadError = "\(error)"
+        logger.error("The configuration was not reloaded, the old one stays in force: \(error)")
+        reloaded()
+    }
+
+    private func reloaded() {
         shownStatus = statusLine()
         ServiceManager.ready(status: shownStatus)
     }
@@ -300,9 +328,9 @@ public final class Agent {
 
     /// A download worker keeps what it has and ends when its input closes with this process; an installer goes on
     /// to its end, and the next start asks it for the result.
-    private func stop() {
-        isStopping = true
+    private func stop() -> Never {
         ServiceManager.stopping()
         logger.notice("Stopping")
+        exit(0)
     }
 }

@@ -8,8 +8,8 @@ import UpdateCore
 final class BusService {
     private unowned let agent: Agent
     private var bus: Bus?
-    private var watch: EventLoop.Watch?
-    private var timer: EventLoop.Timer?
+    private var watch: DescriptorWatch?
+    private var timer: Timer?
     private var published: BusProperties?
     private var retryDelay = BusService.firstRetry
     private var isProcessing = false
@@ -21,7 +21,7 @@ final class BusService {
 
     init(_ agent: Agent) {
         self.agent = agent
-        timer = agent.loop.timer { [weak self] in self?.wake() }
+        timer = Timer { [weak self] in self?.wake() }
     }
 
     // MARK: the connection
@@ -34,7 +34,10 @@ final class BusService {
             bus.request(name: BusInterface.name) { [weak self] error in
                 MainActor.assumeIsolated { self?.named(error) }
             }
-            watch = agent.loop.watch(bus.descriptor) { [weak self] in self?.process() }
+            // The bus closes its descriptor itself, and lives until nothing watches it any more.
+            let watch = DescriptorWatch(bus.descriptor, release: { withExtendedLifetime(bus) {} })
+            watch.whenReadable { [weak self] in self?.process() }
+            self.watch = watch
             process()
         } catch {
             lost(error)
@@ -57,7 +60,7 @@ final class BusService {
         watch = nil
         bus = nil
         published = nil
-        timer?.fire(after: retryDelay)
+        timer?.schedule(after: retryDelay)
         retryDelay = min(retryDelay * 2, Self.longestRetry)
     }
 
@@ -71,15 +74,20 @@ final class BusService {
         defer { isProcessing = false }
         do throws(BusError) {
             let mayHaveMore = try bus.process(atMost: Self.turn)
-            watch?.wantsOutput = bus.hasOutput
-            if let timeout = mayHaveMore ? 0 : bus.timeout { timer?.fire(after: timeout) }
+            watchForOutput(bus.hasOutput)
+            if let timeout = mayHaveMore ? 0 : bus.timeout { timer?.schedule(after: timeout) }
         } catch {
             lost(error)
         }
     }
 
+    private func watchForOutput(_ isWanted: Bool) {
+        guard let watch, watch.isWatchingForWriting != isWanted else { return }
+        if isWanted { watch.whenWritable { [weak self] in self?.process() } } else { watch.whenWritable(nil) }
+    }
+
     /// What was sent goes out as soon as others have had their turn.
-    private func flush() { if bus != nil { timer?.fire(after: 0) } }
+    private func flush() { if bus != nil { timer?.schedule(after: 0) } }
 
     // MARK: what is told
 

@@ -7,38 +7,35 @@ struct FetchWorker {
 
     init(_ installation: Agent.Installation) { path = "\(installation.programs)/upgradelink-fetch" }
 
-    /// Starts one job.
+    /// Starts one job. Neither closure is called before this returns.
     ///
     /// - Parameters:
     ///   - files: become the worker's descriptors 3 and so on.
-    ///   - onReport: hears each report as it comes; the last says what became of the job.
-    ///   - onEnd: hears how the worker ended.
+    ///   - onReport: called with each report as it comes; the last says what became of the job.
+    ///   - onEnd: called with how the worker ended.
     @discardableResult
     func start(
-        on loop: EventLoop, _ job: FetchJob, handing files: [OpenFile] = [], timeLimit: Seconds,
-        onReport: @escaping (FetchReport) -> Void, onEnd: @escaping (ProcessEnd) -> Void
-    ) -> RunningWorker? {
+        _ job: FetchJob, passing files: [OpenFile] = [], timeLimit: Seconds,
+        onReport: @escaping @MainActor (FetchReport) -> Void, onEnd: @escaping @MainActor (ProcessEnd) -> Void
+    ) -> ChildProcess? {
         guard let request = try? JSONLine.encode(job) else {
-            loop.soon { onEnd(.couldNotStart("the job cannot be encoded")) }
+            MainQueue.soon { onEnd(.couldNotStart("the job cannot be encoded")) }
             return nil
         }
-        return Worker(path, line: .pipes(handing: files), timeLimit: timeLimit).start(
-            on: loop, request,
+        return ChildProcess.start(
+            Program(path, streams: .pipes(passing: files), timeLimit: timeLimit), request: request,
             onLine: { line in
-                if let report = Self.report(line) { onReport(report) }
+                if let report = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) { onReport(report) }
             }, onEnd: onEnd)
     }
 
-    /// SHA-256 of a text, in hex, for which everything else waits: some milliseconds.
-    func digest(_ text: String) -> String? {
-        guard let request = try? JSONLine.encode(FetchJob.digest(text)) else { return nil }
-        for line in Worker(path, timeLimit: 10).run(request).lines {
-            if case .digest(let value)? = Self.report(line) { return value }
+    /// SHA-256 of a text, in hex; nil if the worker fails.
+    func digest(_ text: String, then: @escaping @MainActor (String?) -> Void) {
+        var digest: String?
+        start(.digest(text), timeLimit: 10) { report in
+            if case .digest(let value) = report { digest = value }
+        } onEnd: { _ in
+            then(digest)
         }
-        return nil
-    }
-
-    private static func report(_ line: String) -> FetchReport? {
-        try? JSONLine.decode(FetchReport.self, from: Array(line.utf8))
     }
 }

@@ -1,4 +1,4 @@
-import FoundationEssentials
+import Glibc
 import Host
 import UpdateCore
 
@@ -13,15 +13,22 @@ struct Store {
     /// Where a worker leaves a granted offer before it speaks of it.
     var inbox: Inbox { Inbox("\(folder)/offer.json") }
 
-    /// What an earlier run knew. A file that makes no sense is set aside, never a reason not to start.
+    private static let limit = 4 << 20
+
+    /// What an earlier run stored, whichever version of this program it was. A file that makes no sense is set aside, never a
+    /// reason not to start.
     ///
-    /// - Returns: the state, and a line about a file that was set aside.
+    /// - Returns: the state, and a line about what could not be read.
     mutating func load() throws(SystemError) -> (state: AgentState, damage: String?) {
-        guard let bytes = try read(statePath) else { return (AgentState(), nil) }
         do {
-            let state = try JSONDecoder().decode(AgentState.self, from: Data(bytes))
-            stored = bytes
-            return (state, nil)
+            guard let found = try StoredFile.read(AgentState.self, from: statePath, limit: Self.limit) else {
+                return (AgentState(), nil)
+            }
+            guard !found.unreadable.isEmpty else { return (found.value, nil) }
+            let fields = found.unreadable.joined(separator: ", ").forPeople(limit: 300)
+            return (found.value, "\(statePath): fields that this version cannot read are left out: \(fields)")
+        } catch let error as SystemError where error.code != EFBIG {
+            throw error
         } catch {
             try Files.rename(statePath, to: statePath + ".damaged")
             return (AgentState(), "\(statePath) was damaged and is set aside as \(statePath).damaged; starting afresh")
@@ -30,20 +37,9 @@ struct Store {
 
     /// Stores the state, unless it is what is stored already.
     mutating func save(_ state: AgentState) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .sortedKeys
-        let bytes = Array(try encoder.encode(state))
+        let bytes = try StoredFile.encode(state)
         guard bytes != stored else { return }
-        try Files.replace(statePath, with: bytes)
+        try StoredFile.write(bytes, to: statePath, limit: Self.limit)
         stored = bytes
-    }
-
-    private func read(_ path: String) throws(SystemError) -> [UInt8]? {
-        do throws(SystemError) {
-            return try Files.read(path, limit: 4 << 20)
-        } catch {
-            if error.isNotFound { return nil }
-            throw error
-        }
     }
 }

@@ -9,13 +9,11 @@
 #include <linux/sockios.h>
 #include <malloc.h>
 #include <net/if.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -111,14 +109,7 @@ int upgradelink_finish_write_out(int descriptor, int64_t offset, int64_t length)
         SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
 }
 
-int upgradelink_boottime_timer(void) { return timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC); }
-
 int upgradelink_clock_watch(void) { return timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC); }
-
-int upgradelink_arm_timer(int timer, int64_t nanoseconds) {
-    struct itimerspec when = {.it_value = {nanoseconds / 1000000000, nanoseconds % 1000000000}};
-    return timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL);
-}
 
 int upgradelink_arm_clock_watch(int watch) {
     /* Far away: only the setting of the clock ends it. */
@@ -126,22 +117,15 @@ int upgradelink_arm_clock_watch(int watch) {
     return timerfd_settime(watch, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
 }
 
-int upgradelink_watch_signals(const int *numbers, int count) {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int index = 0; index < count; index++) sigaddset(&set, numbers[index]);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) return -1;
-    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-}
-
-int upgradelink_next_signal(int signals) {
-    struct signalfd_siginfo info;
-    return read(signals, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : -1;
-}
-
 int upgradelink_close_from(void *actions, int descriptor) {
     return posix_spawn_file_actions_addclosefrom_np(actions, descriptor);
 }
+
+int upgradelink_change_directory(void *actions, const char *path) {
+    return posix_spawn_file_actions_addchdir_np(actions, path);
+}
+
+int upgradelink_spawn_session(void) { return POSIX_SPAWN_SETSID; }
 
 void upgradelink_trim_heap(void) { malloc_trim(0); }
 

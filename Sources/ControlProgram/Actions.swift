@@ -8,7 +8,7 @@ import UpdateCore
 struct Check: AgentCommand {
     static let configuration = CommandConfiguration(abstract: "Ask the server now.")
 
-    func run(_ agent: AgentClient) async throws { try agent.call("Check") }
+    func run(_ agent: AgentClient) throws { try agent.call("Check") }
 }
 
 /// The version that is meant; where nobody says, the one that is offered just now.
@@ -32,7 +32,7 @@ struct Accept: AgentCommand {
     @Flag(help: "In the next maintenance window instead of now.")
     var tonight = false
 
-    func run(_ agent: AgentClient) async throws {
+    func run(_ agent: AgentClient) throws {
         try agent.call("Accept", try version.code(agent), .string(tonight ? "window" : "now"))
     }
 }
@@ -51,7 +51,7 @@ struct Defer: AgentCommand {
         }
     }
 
-    func run(_ agent: AgentClient) async throws {
+    func run(_ agent: AgentClient) throws {
         let seconds = Amount.seconds(delay) ?? 0
         try agent.call("Defer", try version.code(agent), .uint64(UInt64(min(max(seconds, 0), 1e9))))
     }
@@ -62,7 +62,7 @@ struct Reject: AgentCommand {
 
     @OptionGroup var version: VersionOption
 
-    func run(_ agent: AgentClient) async throws { try agent.call("Reject", try version.code(agent)) }
+    func run(_ agent: AgentClient) throws { try agent.call("Reject", try version.code(agent)) }
 }
 
 struct Cancel: AgentCommand {
@@ -70,7 +70,7 @@ struct Cancel: AgentCommand {
         abstract: "Stop a download, or take an acceptance back.",
         discussion: "An installation that has begun cannot be stopped, and neither can a forced version.")
 
-    func run(_ agent: AgentClient) async throws { try agent.call("Cancel") }
+    func run(_ agent: AgentClient) throws { try agent.call("Cancel") }
 }
 
 struct Retry: AgentCommand {
@@ -79,7 +79,7 @@ struct Retry: AgentCommand {
     @Argument(help: "Its versionCode; without one, the latest in the history that failed or was rejected.")
     var versionCode: UInt64?
 
-    func run(_ agent: AgentClient) async throws {
+    func run(_ agent: AgentClient) throws {
         let failed = try agent.history().last { !["installed", "replaced", "dropped"].contains($0.result) }
         guard let code = versionCode ?? failed?.versionCode else {
             complain("no version has failed or been rejected")
@@ -97,7 +97,7 @@ struct Install: AgentCommand {
     @Argument(help: "The artifact.", completion: .file())
     var file: String
 
-    func run(_ agent: AgentClient) async throws {
+    func run(_ agent: AgentClient) throws {
         // Handed over open: the agent, which has few rights, need not be able to find it.
         let files: [OpenFile]
         do throws(SystemError) {
@@ -128,7 +128,7 @@ struct Limit: AgentCommand {
         guard Amount.bytes(speed) != nil else { throw ValidationError("\"\(speed)\" is no number of bytes.") }
     }
 
-    func run(_ agent: AgentClient) async throws {
+    func run(_ agent: AgentClient) throws {
         try agent.call("SetSpeedLimit", .uint64(UInt64(Amount.bytes(speed) ?? 0)))
     }
 }

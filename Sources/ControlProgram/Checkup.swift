@@ -64,26 +64,29 @@ struct Checkup {
 
     /// A question that is granted nothing: no version is above the highest there can be.
     ///
-    /// - Returns: a line on TLS, and one on the reply.
-    func server() -> [Finding] {
-        let answer = ask()
+    /// - Parameter done: called with a finding on TLS, and one on the reply.
+    @MainActor func server(then done: @escaping @MainActor ([Finding]) -> Void) {
+        ask { report, end in done(findings(report, end)) }
+    }
+
+    private func findings(_ report: AskReport?, _ end: String) -> [Finding] {
         let isSecure = WebURL(settings.server.url)?.isSecure == true
-        if case .trouble(.tls(let text))? = answer.report?.answer {
+        if case .trouble(.tls(let text))? = report?.answer {
             return [
                 .ill("TLS", text, "check the clock and server.caBundle"),
                 .ill("server", "not asked without TLS", "mend TLS first"),
             ]
         }
-        if case .trouble(.network)? = answer.report?.answer {
-            return [.well("TLS", "not come to"), reply(answer.report, answer.end)]
+        if case .trouble(.network)? = report?.answer {
+            return [.well("TLS", "not come to"), reply(report, end)]
         }
         return [
             .well("TLS", isSecure ? "the server's certificate is good" : "not used: server.url is plain http"),
-            reply(answer.report, answer.end),
+            reply(report, end),
         ]
     }
 
-    private func ask() -> (report: AskReport?, end: String) {
+    @MainActor private func ask(then done: @escaping @MainActor (AskReport?, _ end: String) -> Void) {
         let question = Question(
             urlKey: settings.device.urlKey, versionCode: Int(Int32.max), devModelKey: settings.device.devModelKey,
             devKey: settings.device.devKey)
@@ -92,16 +95,19 @@ struct Checkup {
                 server: settings.server, credentials: credentials, question: question, serverClock: nil,
                 inbox: "/dev/null/nothing-is-granted"))
         let path = "\(programs)/upgradelink-fetch"
-        var report: AskReport?
-        guard let request = try? JSONLine.encode(job) else { return (nil, "the question cannot be encoded") }
+        guard let request = try? JSONLine.encode(job) else { return done(nil, "the question cannot be encoded") }
         let limit = 2 * (settings.server.connectTimeout + settings.server.requestTimeout) + 10
-        let (lines, end) = Worker(path, timeLimit: limit).run(request)
-        for line in lines {
-            if case .asked(let value)? = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) {
-                report = value
+        var report: AskReport?
+        ChildProcess.start(
+            Program(path, streams: .pipes(), timeLimit: limit), request: request,
+            onLine: { line in
+                if case .asked(let value)? = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) {
+                    report = value
+                }
             }
+        ) { end in
+            done(report, "\(path): \(end)")
         }
-        return (report, "\(path): \(end)")
     }
 
     private func reply(_ report: AskReport?, _ end: String) -> Finding {

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Dispatch
 import Glibc
 import Systemd
 import UpdateCore
@@ -7,15 +6,12 @@ import UpdateCore
 /// `upgradelinkctl`, the operator's hand on the agent.
 public enum ControlProgram {
     public static func main() -> Never {
-        Task { @MainActor in
-            await Command.main()
-            exit(0)
-        }
-        dispatchMain()
+        Command.main()
+        exit(0)
     }
 }
 
-struct Command: AsyncParsableCommand {
+struct Command: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upgradelinkctl",
         abstract: "See and steer the updates of this box.",
@@ -34,17 +30,20 @@ struct Command: AsyncParsableCommand {
 }
 
 /// What every command that goes to the agent does about errors: one line, and a fitting exit status.
-protocol AgentCommand: AsyncParsableCommand {
-    func run(_ agent: AgentClient) async throws
+protocol AgentCommand: ParsableCommand, Sendable {
+    @MainActor func run(_ agent: AgentClient) throws
 }
 
 extension AgentCommand {
-    func run() async throws {
-        do {
-            try await run(try AgentClient())
-        } catch let error as BusError {
-            complain(AgentClient.line(error))
-            throw ExitCode(AgentClient.exitStatus(error))
+    func run() throws {
+        // Called by `main`, on the main thread.
+        try MainActor.assumeIsolated {
+            do {
+                try run(try AgentClient())
+            } catch let error as BusError {
+                complain(AgentClient.line(error))
+                throw ExitCode(AgentClient.exitStatus(error))
+            }
         }
     }
 }

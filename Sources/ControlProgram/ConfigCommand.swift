@@ -2,7 +2,7 @@ import ArgumentParser
 import Configuration
 import Host
 
-struct ConfigCommand: AsyncParsableCommand {
+struct ConfigCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "config", abstract: "Show the configuration in force, and which file each value is from.",
         discussion: "Secrets are masked. What the agent makes of it: upgradelinkd --check-config.")
@@ -13,7 +13,7 @@ struct ConfigCommand: AsyncParsableCommand {
     @Flag(help: "Only what is configured, without the defaults.")
     var changed = false
 
-    func run() async throws {
+    func run() throws {
         do throws(ConfigurationError) {
             for entry in try EffectiveConfiguration(root: root).entries where entry.file != nil || !changed {
                 guard let value = entry.value else { continue }

@@ -20,32 +20,33 @@ struct Doctor: ParsableCommand {
     var programs: String?
 
     func run() throws {
-        var findings = [Finding]()
-        func tell(_ finding: Finding) {
-            findings.append(finding)
-            say(finding.line)
-        }
         let settings: Settings
         let credentials: Credentials
         do throws(ConfigurationError) {
             (settings, credentials) = try Settings.loadWithCredentials(root: root, environment: Environment.current)
-            tell(.well("configuration", settings.warnings.first ?? "right"))
+            say(Finding.well("configuration", settings.warnings.first ?? "right").line)
         } catch {
-            tell(.ill("configuration", "\(error)", "mend it, then run upgradelinkd --check-config"))
+            say(Finding.ill("configuration", "\(error)", "mend it, then run upgradelinkd --check-config").line)
             throw ExitCode(1)
         }
         let checkup = Checkup(
             settings: settings, credentials: credentials, programs: programs ?? Checkup.defaultPrograms)
-        tell(checkup.version)
-        tell(checkup.keys)
-        tell(checkup.clock)
-        tell(checkup.nameService)
-        for finding in checkup.server() { tell(finding) }
-        tell(checkup.space)
-        tell(checkup.module)
-        for finding in checkup.units { tell(finding) }
-        tell(checkup.agent)
-        if findings.contains(where: { !$0.isWell }) { throw ExitCode(1) }
+        // Called by `main`, on the main thread.
+        MainActor.assumeIsolated {
+            var isWell = true
+            func tell(_ findings: [Finding]) {
+                for finding in findings {
+                    say(finding.line)
+                    isWell = isWell && finding.isWell
+                }
+            }
+            tell([checkup.version, checkup.keys, checkup.clock, checkup.nameService])
+            checkup.server { findings in
+                tell(findings + [checkup.space, checkup.module] + checkup.units + [checkup.agent])
+                Glibc.exit(isWell ? 0 : 1)
+            }
+            MainQueue.serve()
+        }
     }
 }
 

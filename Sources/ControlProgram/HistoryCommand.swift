@@ -10,7 +10,7 @@ struct HistoryCommand: AgentCommand {
     @Flag(help: "As JSON; times in seconds since 1970.")
     var json = false
 
-    func run(_ agent: AgentClient) async throws {
+    func run(_ agent: AgentClient) throws {
         let entries = try agent.history()
         if json { return try printJSON(entries) }
         if entries.isEmpty { return say("Nothing has been installed yet.") }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Glibc
-import Subprocess
-import SystemPackage
+import Host
 import Systemd
 import UpdateCore
 
@@ -22,23 +21,24 @@ struct Inhibit: AgentCommand {
     @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
     var command: [String] = []
 
-    func run(_ agent: AgentClient) async throws {
+    func run(_ agent: AgentClient) throws {
         guard let program = command.first else { throw ValidationError("A command is wanted after --.") }
         let name = program.split(separator: "/").last.map(String.init) ?? program
         // The bus and the descriptor stay open until this process ends.
         let held = try agent.call("Inhibit", .string(what), .string(who ?? name), .string(why))
-        let result = try await Subprocess.run(
-            program.contains("/") ? .path(FilePath(program)) : .name(program),
-            arguments: .init(Array(command.dropFirst())),
-            input: .fileDescriptor(.standardInput, closeAfterSpawningProcess: false),
-            output: .fileDescriptor(.standardOutput, closeAfterSpawningProcess: false),
-            error: .fileDescriptor(.standardError, closeAfterSpawningProcess: false))
-        withExtendedLifetime((agent.bus, held)) {}
-        switch result.terminationStatus {
-        case .exited(0): break
-        case .exited(let status): throw ExitCode(status)
-        // As shells have it.
-        case .signaled(let signal): throw ExitCode(128 + signal)
+        ChildProcess.start(
+            Program(program, Array(command.dropFirst()), streams: .inherited, timeLimit: nil)
+        ) { end in
+            withExtendedLifetime((agent.bus, held)) {}
+            switch end {
+            case .exited(let status): Glibc.exit(status)
+            // As shells have it.
+            case .signalled(let signal): Glibc.exit(128 + signal)
+            case .timedOut, .couldNotStart:
+                complain("\(end)")
+                Glibc.exit(127)
+            }
         }
+        MainQueue.serve()
     }
 }

@@ -14,7 +14,7 @@ struct StatusCommand: AgentCommand {
     @Flag(help: "Go on showing, until interrupted; with a bar on a terminal.")
     var watch = false
 
-    func run(_ agent: AgentClient) async throws {
+    func run(_ agent: AgentClient) throws {
         if watch { return try follow(agent) }
         let status = try agent.status()
         if json { try printJSON(status) } else { lines(status).forEach { say($0) } }

@@ -5,7 +5,7 @@ import Host
 /// `upgradelinkd`, the agent.
 public enum DaemonProgram {
     public static func main() -> Never {
-        ProcessGuard.ignoreBrokenPipes()
+        Signals.ignore(SIGPIPE)
         umask(0o077)
         let command = Command.parseOrExit()
         // The process has one thread yet, and it is the main one.

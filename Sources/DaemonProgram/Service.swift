@@ -17,13 +17,18 @@ enum Service {
             root: command.root, programs: command.programs ?? programsFolder(),
             installerSocket: command.installerSocket, environment: environment)
         do throws(Agent.StartFailure) {
-            try Agent(installation).run()
-            exit(0)
+            // Its sources hold it for the process's whole life.
+            try Agent(installation).start { end($0) }
         } catch {
-            Logger(label: "upgradelinkd").critical("\(error)")
-            ServiceManager.status("\(error)")
-            exit(error.exitStatus)
+            end(error)
         }
+        MainQueue.serve()
+    }
+
+    private static func end(_ failure: Agent.StartFailure) -> Never {
+        Logger(label: "upgradelinkd").critical("\(failure)")
+        ServiceManager.status("\(failure)")
+        exit(failure.exitStatus)
     }
 
     private static func check(_ root: String, _ environment: [String: String]) -> Never {

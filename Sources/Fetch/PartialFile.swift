@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Glibc
 import Host
 import UpdateCore
@@ -6,20 +5,22 @@ import UpdateCore
 /// The file that a download grows, and beside it a note of what it is a part of.
 final class PartialFile {
     /// What must be the same for a download to go on instead of starting over.
-    struct Origin: Codable, Equatable {
+    struct Origin: Codable, Equatable, Sendable {
         var url: String
         /// A strong ETag, or a Last-Modified date, as `If-Range` wants it (RFC 9110, section 13.1.5).
         var validator: String?
         var total: Int?
     }
 
-    private struct Note: Codable {
+    struct Note: Codable, Sendable {
         var origin: Origin
         /// Bytes that are known to be on the disk, not only in memory.
         var synced: Int
         /// The boot in which the note was written: within it, memory is as good as the disk.
         var bootID: String
     }
+
+    private static let noteLimit = 65_536
 
     let file: OpenFile
     private let notePath: String
@@ -35,9 +36,7 @@ final class PartialFile {
         bootID = try Clock.bootID()
         notePath = path + ".json"
         file = try OpenFile(path, O_RDWR | O_CREAT)
-        let found = (try? Files.read(notePath, limit: 65_536)).flatMap {
-            try? JSONDecoder().decode(Note.self, from: Data($0))
-        }
+        let found = try? StoredFile.read(Note.self, from: notePath, limit: Self.noteLimit)?.value
         size = 0
         note = Note(origin: Origin(url: url), synced: 0, bootID: bootID)
         if let found, found.origin.url == url, found.origin.validator != nil {
@@ -106,8 +105,8 @@ final class PartialFile {
 
     private func writeNote() throws(SystemError) {
         // Strings and integers alone cannot fail to encode.
-        let bytes = (try? JSONEncoder().encode(note)).map(Array.init) ?? []
-        try Files.replace(notePath, with: bytes)
+        let bytes = (try? StoredFile.encode(note)) ?? []
+        try StoredFile.write(bytes, to: notePath, limit: Self.noteLimit)
     }
 
     static func discard(_ path: String) {

@@ -14,7 +14,7 @@ public enum FetchProgram {
             )
             exit(0)
         }
-        ProcessGuard.ignoreBrokenPipes()
+        Signals.ignore(SIGPIPE)
         umask(0o077)
         guard let job = readJob() else {
             Environment.printError("upgradelink-fetch: no job on standard input; upgradelinkd starts this program")
@@ -25,26 +25,33 @@ public enum FetchProgram {
         let speedLimit = SpeedLimit(0)
         switch job {
         case .ask:
-            // A request that is on its way may spend a counter on the server: its answer is waited for and stored, even if the
-            // agent is gone. Its time limits bound it.
-            signal(SIGTERM, SIG_IGN)
+            // A request that is on its way may consume the server's roll-out quota: its answer is waited for and stored, even
+            // if the agent has gone. Its time limits bound it.
+            Signals.ignore(SIGTERM)
         case .report, .digest:
-            ProcessGuard.onAbandoned { cancellation.cancel() }
+            onAbandoned { cancellation.cancel() }
         case .adopt:
-            // Nothing it does can be left half done: the file gets its name once it is genuine.
-            ProcessGuard.onAbandoned { exit(1) }
+            // Nothing it does can be left half done: the file gets its name once it is verified.
+            onAbandoned { exit(1) }
         case .download(let job):
             Priority.lower(to: job.courtesy)
             speedLimit.set(job.speedLimit)
-            let limit = speedLimit
-            ProcessGuard.onAbandoned(onLine: { line in
-                switch try? JSONLine.decode(DownloadOrder.self, from: line) {
-                case .limitSpeed(let bytesPerSecond)?: limit.set(max(0, bytesPerSecond))
+            onAbandoned(onLine: { line in
+                switch try? JSONLine.decode(DownloadOrder.self, from: Array(line.utf8)) {
+                case .limitSpeed(let bytesPerSecond)?: speedLimit.set(max(0, bytesPerSecond))
                 case nil: break
                 }
             }) { cancellation.cancel() }
         }
+        // The job's calls block; the main queue hears of the agent's end meanwhile.
+        Thread.start {
+            run(job, speedLimit, cancellation)
+            exit(0)
+        }
+        MainActor.assumeIsolated { MainQueue.serve() }
+    }
 
+    private static func run(_ job: FetchJob, _ speedLimit: SpeedLimit, _ cancellation: Cancellation) {
         switch job {
         case .ask(let job): JSONLine.send(FetchReport.asked(APIWorker(cancellation).ask(job)))
         case .report(let job): JSONLine.send(FetchReport.reported(APIWorker(cancellation).report(job)))
@@ -53,8 +60,23 @@ public enum FetchProgram {
         case .adopt(let job): JSONLine.send(FetchReport.adopted(AdoptWorker(job).run()))
         case .digest(let text): JSONLine.send(FetchReport.digest(sha256(text)))
         }
-        exit(0)
     }
+
+    /// Calls `action` when standard input ends or SIGTERM comes: the agent has gone, or does not want the job any more.
+    ///
+    /// - Parameter onLine: called with each line that follows the request.
+    private static func onAbandoned(
+        onLine: @escaping @MainActor (String) -> Void = { _ in }, _ action: @escaping @MainActor () -> Void
+    ) {
+        // Called from `main`, before anything else runs.
+        MainActor.assumeIsolated {
+            MainQueue.onSignal([SIGTERM]) { _ in action() }
+            input = LineChannel(
+                input: STDIN_FILENO, limit: maximumMessageBytes, onLine: onLine, onEnd: action)
+        }
+    }
+
+    @MainActor private static var input: LineChannel?
 
     /// This box lacks something, which is no fault of the server's nor of the version.
     private static func fail(_ job: FetchJob, _ problem: String) -> Never {

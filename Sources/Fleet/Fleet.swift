@@ -144,7 +144,8 @@ public struct Fleet {
                 start(index, .download, until: second + Int.random(in: 30...600, using: &chance))
             case .install(let order):
                 start(index, .install(order.id), until: second + Int.random(in: 10...120, using: &chance))
-            case .stopDownload, .resumeInstall, .restart, .emptyInbox, .cleanStaging, .announce, .log: break
+            case .stopDownload, .resumeInstall, .restart, .forgetAttempts, .emptyInbox, .cleanStaging, .announce, .log:
+                break
             }
         }
     }

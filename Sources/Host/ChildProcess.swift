@@ -1,57 +1,118 @@
-import CHost
 import Glibc
+import UpdateCore
 
-/// Starts a process with nothing of this one's but its environment and standard error: no open descriptors, no blocked or
-/// ignored signals, a process group of its own (posix_spawn(3)).
-enum ChildProcess {
-    /// Above what a child is given, so that giving it does not close what is still to be given.
-    private static let aboveGiven: CInt = 32
+/// A running program: started, watched and ended on the main queue.
+///
+/// It has ended when its process has: what it left running in the background does not delay that, even if its output is
+/// still open there. Except with ``Program/Streams/inherited`` the process leads a session of its own, and is terminated
+/// with the processes of its group.
+@MainActor public final class ChildProcess {
+    private let pid: pid_t
+    private let ownsSession: Bool
+    private let onEnd: @MainActor (ProcessEnd) -> Void
+    private let channels: [LineChannel]
+    private var timers: [Timer] = []
+    private var hasTimedOut = false
 
-    /// - Parameter descriptors: become 0, 1, then 3 and so on in the child; they stay open here.
-    static func spawn(
-        _ path: String, _ arguments: [String], input: CInt, output: CInt, descriptors: [CInt] = []
-    ) throws(SystemError) -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        var copies: [CInt] = []
-        defer { copies.forEach { close($0) } }
-        let targets: [CInt] = [STDIN_FILENO, STDOUT_FILENO] + descriptors.indices.map { 3 + CInt($0) }
-        for (source, target) in zip([input, output] + descriptors, targets) {
-            let copy = fcntl(source, F_DUPFD_CLOEXEC, aboveGiven)
-            guard copy >= 0 else { throw SystemError("start", path) }
-            copies.append(copy)
-            posix_spawn_file_actions_adddup2(&actions, copy, target)
+    /// Between SIGTERM and SIGKILL, in seconds.
+    private static let patience: Seconds = 2
+
+    /// Starts a program. No closure is called before this returns.
+    ///
+    /// - Parameters:
+    ///   - request: the first bytes of its standard input.
+    ///   - onLine: called with each line of its standard output, in order.
+    ///   - onErrorLine: called with each line of its standard error, if that is captured.
+    ///   - onEnd: called once, after the last line.
+    /// - Returns: nil if the program cannot be started; `onEnd` is told why.
+    @discardableResult
+    public static func start(
+        _ program: Program, request: [UInt8] = [], onLine: @escaping @MainActor (String) -> Void = { _ in },
+        onErrorLine: @escaping @MainActor (String) -> Void = { _ in },
+        onEnd: @escaping @MainActor (ProcessEnd) -> Void
+    ) -> ChildProcess? {
+        // A program that ends before it has read everything is an error to be handled, not a signal to die of.
+        Signals.ignore(SIGPIPE)
+        watchForEnds()
+        do throws(SystemError) {
+            let ends = try StreamEnds(program.streams)
+            defer { ends.closeTheirs() }
+            let pid = try Spawn.start(program, ends)
+            let child = ChildProcess(pid, program, ends, onLine, onErrorLine, onEnd)
+            running[pid] = child
+            if !request.isEmpty { child.channels.first?.send(request, passing: ends.passed) }
+            return child
+        } catch {
+            MainQueue.soon { onEnd(.couldNotStart("\(error)")) }
+            return nil
         }
-        _ = upgradelink_close_from(&actions, 3 + CInt(descriptors.count))
-
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var (none, all) = (sigset_t(), sigset_t())
-        sigemptyset(&none)
-        sigfillset(&all)
-        posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setpgroup(&attributes, 0)
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP))
-
-        var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
-        defer { words.forEach { free($0) } }
-        words.append(nil)
-        var pid: pid_t = 0
-        let error = posix_spawn(&pid, path, &actions, &attributes, words, environ)
-        guard error == 0 else { throw SystemError("start", path, code: error) }
-        return pid
     }
 
-    /// How the process ended, or nil while it has not.
-    static func collect(_ pid: pid_t) -> ProcessEnd? {
-        var status: CInt = 0
-        guard waitpid(pid, &status, WNOHANG) == pid else { return nil }
+    private init(
+        _ pid: pid_t, _ program: Program, _ ends: StreamEnds, _ onLine: @escaping @MainActor (String) -> Void,
+        _ onErrorLine: @escaping @MainActor (String) -> Void, _ onEnd: @escaping @MainActor (ProcessEnd) -> Void
+    ) {
+        self.pid = pid
+        self.onEnd = onEnd
+        ownsSession = !program.streams.areInherited
+        var channels: [LineChannel] = []
+        if let output = ends.output { channels.append(LineChannel(input: output, output: ends.input, onLine: onLine)) }
+        if let errors = ends.errors { channels.append(LineChannel(input: errors, onLine: onErrorLine)) }
+        self.channels = channels
+        if let limit = program.timeLimit {
+            terminate(after: limit) { [weak self] in self?.hasTimedOut = true }
+        }
+    }
+
+    /// Sends more to its standard input.
+    public func send(_ bytes: [UInt8]) { channels.first?.send(bytes) }
+
+    /// Sends SIGTERM, and SIGKILL two seconds later. Its end is told as any other.
+    public func terminate() { terminate(after: 0) {} }
+
+    private func terminate(after seconds: Seconds, _ note: @escaping @MainActor () -> Void) {
+        timers.append(
+            Timer(after: seconds) { [weak self] in
+                note()
+                self?.signal(SIGTERM)
+            })
+        timers.append(Timer(after: seconds + Self.patience) { [weak self] in self?.signal(SIGKILL) })
+    }
+
+    /// The process has not been waited for yet, so that its number is still its own.
+    private func signal(_ number: CInt) { _ = kill(ownsSession ? -pid : pid, number) }
+
+    // MARK: ends
+
+    private static var running: [pid_t: ChildProcess] = [:]
+    private static var isWatching = false
+
+    private static func watchForEnds() {
+        guard !isWatching else { return }
+        isWatching = true
+        MainQueue.onSignal([SIGCHLD]) { _ in collectEnds() }
+    }
+
+    /// One signal may stand for several ends (signal(7)), and other code of this process may have children of its own.
+    private static func collectEnds() {
+        for child in running.values.sorted(by: { $0.pid < $1.pid }) {
+            var status: CInt = 0
+            guard waitpid(child.pid, &status, WNOHANG) == child.pid else { continue }
+            running[child.pid] = nil
+            child.ended(status)
+        }
+    }
+
+    private func ended(_ status: CInt) {
+        timers.forEach { $0.cancel() }
+        timers = []
+        channels.forEach { $0.finish() }
         // WIFEXITED and its like are macros (wait(2)): the low seven bits are the signal, the next byte is the exit status.
-        let signal = status & 0x7F
-        return signal == 0 ? .exited(status >> 8 & 0xFF) : .signalled(signal)
+        let number = status & 0x7F
+        onEnd(hasTimedOut ? .timedOut : number == 0 ? .exited(status >> 8 & 0xFF) : .signalled(number))
     }
+}
+
+extension Program.Streams {
+    var areInherited: Bool { if case .inherited = self { true } else { false } }
 }

@@ -15,6 +15,11 @@ public enum Environment {
         return variables
     }
 
+    /// The variables as `NAME=value`, with another one in place of its namesake.
+    static func entries(adding mark: ProcessMark) -> [String] {
+        current.filter { $0.key != mark.name }.map { "\($0.key)=\($0.value)" } + ["\(mark.name)=\(mark.value)"]
+    }
+
     /// Of this program, with links resolved.
     public static var executablePath: String {
         Files.linkTarget("/proc/self/exe") ?? CommandLine.arguments.first ?? ""

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Glibc
 public import UpdateCore
 
@@ -11,8 +10,7 @@ public struct Inbox: Sendable {
 
     /// The offer that waits. One that makes no sense is none.
     public func read() -> Offer? {
-        guard let bytes = try? Files.read(path, limit: maximumMessageBytes) else { return nil }
-        return try? JSONDecoder().decode(Offer.self, from: Data(bytes))
+        try? StoredFile.read(Offer.self, from: path, limit: maximumMessageBytes)?.value
     }
 
     /// - Returns: the offer that waits now.
@@ -22,7 +20,7 @@ public struct Inbox: Sendable {
         if let waiting = read(), waiting.urlKey == offer.urlKey, waiting.versionCode > offer.versionCode {
             return waiting
         }
-        try Files.replace(path, with: try JSONLine.encode(offer))
+        try StoredFile.write(offer, to: path, limit: maximumMessageBytes)
         return offer
     }
 

@@ -1,56 +1,68 @@
 import CHost
 import Glibc
+import UpdateCore
 
-/// Lines to and from another process, without ever waiting for it.
-final class LineChannel {
+/// Lines from and to another process, on the main queue, without waiting for it.
+@MainActor package final class LineChannel {
     private let input: CInt
-    private let output: CInt
+    private let output: CInt?
     private let limit: Int
-    private let onLine: (String) -> Void
-    private let onEnd: () -> Void
-    private var reading: EventLoop.Watch?
-    private var writing: EventLoop.Watch?
+    private let onLine: @MainActor (String) -> Void
+    private let onEnd: @MainActor () -> Void
+    private var reading: DescriptorWatch?
+    /// The same where input and output are one socket.
+    private var writing: DescriptorWatch?
     private var unsent: ArraySlice<UInt8> = []
     private var passed: OpenFile?
-    private var rest: [UInt8] = []
+    private var partialLine: [UInt8] = []
+
+    /// What a process left behind may go on writing; a pipe holds less than this (pipe(7)).
+    private static let drainLimit = 1 << 20
 
     /// - Parameters:
     ///   - input: what is read; closed in the end, as is `output`, which may be the same socket.
     ///   - limit: bytes; longer lines are cut into pieces.
-    ///   - onEnd: once nothing more can come, unless it is closed before.
-    init(
-        _ loop: EventLoop, input: CInt, output: CInt, limit: Int = maximumLineLength,
-        onLine: @escaping (String) -> Void, onEnd: @escaping () -> Void
+    ///   - onEnd: called once nothing more can come, unless the channel is closed before.
+    package init(
+        input: CInt, output: CInt? = nil, limit: Int = maximumLineLength,
+        onLine: @escaping @MainActor (String) -> Void, onEnd: @escaping @MainActor () -> Void = {}
     ) {
         (self.input, self.output, self.limit, self.onLine, self.onEnd) = (input, output, limit, onLine, onEnd)
-        for descriptor in [input, output] { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK) }
-        reading = loop.watch(input) { [weak self] in self?.read() }
-        writing = loop.watch(output) { [weak self] in self?.write() }
-        writing?.wantsInput = false
+        if let output { _ = fcntl(output, F_SETFL, fcntl(output, F_GETFL) | O_NONBLOCK) }
+        let reading = DescriptorWatch(input, release: { Glibc.close(input) })
+        reading.whenReadable { [weak self] in self?.read() }
+        self.reading = reading
+        if let output {
+            writing = output == input ? reading : DescriptorWatch(output, release: { Glibc.close(output) })
+        }
     }
-
-    deinit { close() }
 
     /// Sends bytes as fast as they are taken.
     ///
     /// - Parameter file: goes with the first byte, where the channel is a socket.
-    func send(_ bytes: [UInt8], passing file: OpenFile? = nil) {
+    package func send(_ bytes: [UInt8], passing file: OpenFile? = nil) {
         unsent += bytes
         passed = file ?? passed
         write()
     }
 
-    func close() {
-        guard let reading, let writing else { return }
-        reading.cancel()
-        writing.cancel()
-        (self.reading, self.writing) = (nil, nil)
-        Glibc.close(input)
-        if output != input { Glibc.close(output) }
+    package func close() {
+        reading?.cancel()
+        writing?.cancel()
+        (reading, writing) = (nil, nil)
+    }
+
+    /// Takes what is there without waiting for the end, and closes.
+    package func finish() {
+        var taken = 0
+        while reading != nil, taken < Self.drainLimit, let count = readSome(), count > 0 { taken += count }
+        close()
+        if !partialLine.isEmpty { endLine() }
     }
 
     private func write() {
-        while !unsent.isEmpty, let writing {
+        guard let output, let watch = writing else { return }
+        while !unsent.isEmpty {
             let count = unsent.withUnsafeBytes { bytes in
                 if let passed {
                     return Int(upgradelink_send(output, bytes.baseAddress, Int64(bytes.count), passed.descriptor))
@@ -59,38 +71,45 @@ final class LineChannel {
             }
             if count < 0, errno == EINTR { continue }
             if count < 0, errno == EAGAIN {
-                writing.wantsOutput = true
+                if !watch.isWatchingForWriting { watch.whenWritable { [weak self] in self?.write() } }
                 return
             }
-            // Where the other end is gone, whatever it said before is still to be heard.
+            // If the other end is gone, what it said before is still read.
             unsent = count < 0 ? [] : unsent.dropFirst(count)
             passed = nil
         }
-        writing?.wantsOutput = false
         unsent = []
+        watch.whenWritable(nil)
     }
 
     private func read() {
+        guard let count = readSome(), count <= 0 else { return }
+        close()
+        if !partialLine.isEmpty { endLine() }
+        onEnd()
+    }
+
+    /// Reads once; nil if there is nothing to read yet, 0 or less at the end.
+    private func readSome() -> Int? {
+        // The input may be shared with others, a terminal for example: it is not made non-blocking.
+        var waiting = pollfd(fd: input, events: Int16(POLLIN), revents: 0)
+        guard poll(&waiting, 1, 0) > 0 else { return nil }
         var chunk = [UInt8](repeating: 0, count: 4096)
         let count = Glibc.read(input, &chunk, chunk.count)
-        if count < 0, errno == EAGAIN || errno == EINTR { return }
-        guard count > 0 else {
-            close()
-            if !rest.isEmpty { endLine() }
-            return onEnd()
+        if count < 0, errno == EAGAIN || errno == EINTR { return nil }
+        for byte in chunk[..<max(count, 0)] where reading != nil {
+            if byte == 0x0A || partialLine.count >= limit { endLine() }
+            if byte != 0x0A { partialLine.append(byte) }
         }
-        for byte in chunk[..<count] where reading != nil {
-            if byte == 0x0A || rest.count >= limit { endLine() }
-            if byte != 0x0A { rest.append(byte) }
-        }
+        return count
     }
 
     private func endLine() {
-        let line = String(decoding: rest, as: UTF8.self)
-        rest = []
+        let line = String(decoding: partialLine, as: UTF8.self)
+        partialLine = []
         onLine(line)
     }
 }
 
-/// Of what workers say.
-let maximumLineLength = 512 * 1024
+/// Of what workers say, in bytes.
+package let maximumLineLength = 512 * 1024

@@ -8,7 +8,8 @@ struct FileTree {
     let path: String
 
     /// Makes the tree anew, with everything but the artifact in it.
-    func create(for offer: Offer, _ settings: InstallSettings, installed: InstalledVersion) throws {
+    func create(for job: InstallJob, _ settings: InstallSettings, installed: InstalledVersion) throws {
+        let offer = job.offer
         try Files.removeTree(path)
         for folder in ["", "/header", "/files", "/tmp"] { try Files.createFolder(path + folder) }
         let name = "\(offer.urlKey)-\(offer.versionCode)"
@@ -31,6 +32,48 @@ struct FileTree {
         ]
         for (name, text) in texts { try write(name, text) }
         for (name, text) in settings.files { try write("files/\(name)", text) }
+        try StoredFile.write(
+            Note(id: job.id, offer: offer, module: settings.module), to: notePath, limit: maximumMessageBytes)
+    }
+
+    // MARK: what an installation can be recovered from
+
+    /// What does not change while an installation lasts.
+    private struct Note: Codable, Sendable {
+        var id: InstallID
+        var offer: Offer
+        var module: String
+    }
+
+    private var notePath: String { "\(path)/installation.json" }
+    private var commitPath: String { "\(path)/committed" }
+
+    /// Notes that the new version is to stay: the way does not lead back any more.
+    func noteCommit() throws(SystemError) { try Files.replace(commitPath, with: []) }
+
+    /// The installation that this tree is of, if it has begun and was not committed. A tree of 0.1.0, which has no note, names
+    /// the version and the module in its header; ``InstallJob/unknownID`` stands for the installation's id then.
+    func installation() -> (job: InstallJob, module: String)? {
+        guard Files.exists(path), !Files.exists(commitPath) else { return nil }
+        if let note = try? StoredFile.read(Note.self, from: notePath, limit: maximumMessageBytes)?.value {
+            return (InstallJob(id: note.id, offer: note.offer, sidecar: nil), note.module)
+        }
+        let name = text("header/artifact_name")
+        guard let dash = name.lastIndex(of: "-"), let code = Int(name[name.index(after: dash)...]), code > 0 else {
+            return nil
+        }
+        let offer = Offer(file: "unknown", urlKey: String(name[..<dash]), versionCode: code)
+        return (InstallJob(id: InstallJob.unknownID, offer: offer, sidecar: nil), text("header/payload_type"))
+    }
+
+    /// The module that the tree was made for; nil if there is none.
+    var module: String? {
+        let name = text("header/payload_type")
+        return name.isEmpty ? nil : name
+    }
+
+    private func text(_ name: String) -> String {
+        (try? Files.read("\(path)/\(name)", limit: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
     /// Where the artifact belongs.

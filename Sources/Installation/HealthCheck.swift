@@ -1,5 +1,4 @@
 import Host
-import Synchronization
 public import UpdateCore
 
 /// How the operator tells whether a box works after an update: asked again and again until it does, or time is up.
@@ -10,7 +9,7 @@ public struct HealthCheck: Hashable, Sendable {
     public var units: [String]
     public var timeLimit: Seconds
 
-    private static let pause = Duration.seconds(1)
+    private static let pause: Seconds = 1
     private static let systemctl = "/usr/bin/systemctl"
 
     public init(program: [String] = [], units: [String] = [], timeLimit: Seconds = 300) {
@@ -19,32 +18,57 @@ public struct HealthCheck: Hashable, Sendable {
         self.timeLimit = timeLimit
     }
 
-    /// - Parameter log: hears what the program prints.
-    func run(log: @escaping @Sendable (String) -> Void) async -> StepOutcome {
-        let deadline = Clock.bootTime + timeLimit
-        while let complaint = await complaint(deadline, log) {
-            guard deadline - Clock.bootTime > 0 else {
-                return .failed("the box is not healthy after \(describe(timeLimit)): \(complaint)")
-            }
-            try? await Task.sleep(for: Self.pause)
-        }
-        return .succeeded
+    /// - Parameter log: called with what the program prints.
+    @MainActor func run(
+        log: @escaping @MainActor (String) -> Void, then done: @escaping @MainActor (StepOutcome) -> Void
+    ) {
+        attempt(until: Clock.bootTime + timeLimit, log, done)
     }
 
-    /// What is wrong just now, or nil.
-    private func complaint(_ deadline: BootInstant, _ log: @escaping @Sendable (String) -> Void) async -> String? {
-        for unit in units {
-            let state = Mutex("unknown")
-            let end = await Program(
-                Self.systemctl, ["is-active", "--", unit], workingDirectory: "/", timeLimit: .seconds(10)
-            ).run(onOutput: { line in state.withLock { $0 = line.forPeople(limit: 40) } }, onError: log)
-            if !end.succeeded { return "\(unit) is \(state.withLock { $0 })" }
+    @MainActor private func attempt(
+        until deadline: BootInstant, _ log: @escaping @MainActor (String) -> Void,
+        _ done: @escaping @MainActor (StepOutcome) -> Void
+    ) {
+        checkUnits(units[...], deadline, log) { complaint in
+            guard let complaint else { return done(.succeeded) }
+            guard deadline - Clock.bootTime > 0 else {
+                return done(.failed("the box is not healthy after \(describe(timeLimit)): \(complaint)"))
+            }
+            MainQueue.after(Self.pause) { attempt(until: deadline, log, done) }
         }
-        guard let path = program.first else { return nil }
-        let left = max(1, deadline - Clock.bootTime)
-        let end = await Program(
-            path, Array(program.dropFirst()), workingDirectory: "/", timeLimit: .seconds(left)
-        ).run(onOutput: log, onError: log)
-        return end.succeeded ? nil : "\(path): \(end)"
+    }
+
+    /// - Parameter done: called with what is wrong just now, or nil.
+    @MainActor private func checkUnits(
+        _ units: ArraySlice<String>, _ deadline: BootInstant, _ log: @escaping @MainActor (String) -> Void,
+        _ done: @escaping @MainActor (String?) -> Void
+    ) {
+        guard let unit = units.first else { return checkProgram(deadline, log, done) }
+        var state = "unknown"
+        ChildProcess.start(
+            Program(
+                Self.systemctl, ["is-active", "--", unit], streams: .captured, workingDirectory: "/", timeLimit: 10),
+            onLine: { state = $0.forPeople(limit: 40) }, onErrorLine: log
+        ) { end in
+            if end.succeeded {
+                checkUnits(units.dropFirst(), deadline, log, done)
+            } else {
+                done("\(unit) is \(state)")
+            }
+        }
+    }
+
+    @MainActor private func checkProgram(
+        _ deadline: BootInstant, _ log: @escaping @MainActor (String) -> Void,
+        _ done: @escaping @MainActor (String?) -> Void
+    ) {
+        guard let path = program.first else { return done(nil) }
+        ChildProcess.start(
+            Program(
+                path, Array(program.dropFirst()), streams: .captured, workingDirectory: "/",
+                timeLimit: max(1, deadline - Clock.bootTime)), onLine: log, onErrorLine: log
+        ) { end in
+            done(end.succeeded ? nil : "\(path): \(end)")
+        }
     }
 }

@@ -48,11 +48,59 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     /// Starts that found the same step unfinished.
     public var interruptions = 0
     public var result: InstallResult?
+    /// The update module that gets every state of this installation, whatever the configuration names by then. Nil in what
+    /// 0.1.0 stored.
+    public var module: String?
+    /// A second copy of the installer's count.
+    public var attempts = InstallAttempts()
 
-    public init(job: InstallJob, bootID: String) {
+    public init(job: InstallJob, bootID: String, module: String? = nil) {
         self.job = job
         self.step = .prepare
         self.bootID = bootID
+        self.module = module
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case job, step, bootID, needsReboot, hasRestarted, failure, isBroken, rollbackReboots, interruptions, result
+        case module, attempts
+    }
+
+    /// As far as this version knows what an older or a newer one stored (``StoredFormat``). From a step that is not known here
+    /// the way leads back to the version that worked.
+    public init(from decoder: any Decoder) throws {
+        let fields = try StoredFields(decoder, CodingKeys.self)
+        job = try fields.required(.job)
+        bootID = fields.value(.bootID, or: "")
+        needsReboot = fields.optional(.needsReboot)
+        hasRestarted = fields.value(.hasRestarted, or: false)
+        failure = fields.optional(.failure)
+        isBroken = fields.value(.isBroken, or: false)
+        rollbackReboots = max(fields.value(.rollbackReboots, or: 0), 0)
+        interruptions = max(fields.value(.interruptions, or: 0), 0)
+        module = fields.optional(.module)
+        attempts = fields.value(.attempts, or: InstallAttempts())
+        result = fields.optional(.result)
+        if result == nil, fields.contains(.result) {
+            result = .failed("another version of upgradelinkd stored a result that this one does not know")
+        }
+        if let known: InstallStep = fields.optional(.step) {
+            step = known
+        } else if result != nil {
+            step = .done
+        } else {
+            step = .askSupportsRollback
+            failure = failure ?? "another version of upgradelinkd stored a step that this one does not know"
+        }
+    }
+
+    /// An installation whose record cannot be read: all that is left to do is to return to the version that worked. Whether the
+    /// device was rebooted is not known: a reboot too many does no harm.
+    init(recovering job: InstallJob, module: String, bootID: String) {
+        self.init(job: job, bootID: bootID, module: module)
+        step = .askSupportsRollback
+        hasRestarted = true
+        failure = "the record of its installation could not be read"
     }
 }
 
@@ -172,6 +220,7 @@ extension InstallRecord {
     /// The installer found this record when it started: its last step was begun, and nobody knows how far it came.
     mutating func resume(bootID current: String) {
         let isNewBoot = bootID != current
+        if isNewBoot, step == .restart || step == .module(.reboot) { attempts.countReboot(into: job.offer.versionCode) }
         bootID = current
         let unfinished = "it was interrupted during \(step.name)"
         interruptions += 1

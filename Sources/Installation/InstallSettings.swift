@@ -13,6 +13,8 @@ public struct InstallSettings: Hashable, Sendable {
     /// The module's meta-data, as JSON.
     public var metaData: String
     public var timeout: Seconds
+    /// Failed installations after which a version is blocked.
+    public var attempts: Int
     /// By state, where one needs another time limit.
     public var timeouts: [String: Seconds]
     public var rebootCommand: [String]
@@ -29,7 +31,7 @@ public struct InstallSettings: Hashable, Sendable {
     public init(
         module: String, moduleFolders: [String], fileName: String, files: [String: String], metaData: String,
         timeout: Seconds, timeouts: [String: Seconds], rebootCommand: [String], urlKey: String,
-        appointVersionCode: Int? = nil, devModelKey: String?, sizeLimit: Int = .max,
+        appointVersionCode: Int? = nil, devModelKey: String?, attempts: Int = 3, sizeLimit: Int = .max,
         health: HealthCheck = HealthCheck(),
         needsNetwork: Bool = false
     ) {
@@ -39,6 +41,7 @@ public struct InstallSettings: Hashable, Sendable {
         self.files = files
         self.metaData = metaData
         self.timeout = timeout
+        self.attempts = attempts
         self.timeouts = timeouts
         self.rebootCommand = rebootCommand
         self.urlKey = urlKey
@@ -49,5 +52,5 @@ public struct InstallSettings: Hashable, Sendable {
         self.needsNetwork = needsNetwork
     }
 
-    func timeLimit(of state: String) -> Duration { .seconds(timeouts[state] ?? timeout) }
+    func timeLimit(of state: String) -> Seconds { timeouts[state] ?? timeout }
 }

@@ -1,9 +1,8 @@
 import Host
-import Synchronization
 import UpdateCore
 
 /// An executable that speaks the protocol.
-struct UpdateModule {
+@MainActor struct UpdateModule {
     enum Failure: Error, CustomStringConvertible {
         case notFound(String, [String])
         case notExecutable(String)
@@ -18,21 +17,24 @@ struct UpdateModule {
         }
     }
 
+    let name: String
     let path: String
     let tree: FileTree
     let settings: InstallSettings
     let mark: ProcessMark
-    let log: @Sendable (String) -> Void
+    let log: @MainActor (String) -> Void
 
     /// - Parameter mark: of what the module starts.
     init(
-        _ settings: InstallSettings, tree: FileTree, mark: ProcessMark, log: @escaping @Sendable (String) -> Void
+        _ name: String, _ settings: InstallSettings, tree: FileTree, mark: ProcessMark,
+        log: @escaping @MainActor (String) -> Void
     ) throws(Failure) {
-        let candidates = settings.moduleFolders.map { "\($0)/\(settings.module)" }
+        let candidates = settings.moduleFolders.map { "\($0)/\(name)" }
         guard let path = candidates.first(where: Files.exists) else {
-            throw .notFound(settings.module, settings.moduleFolders)
+            throw .notFound(name, settings.moduleFolders)
         }
         guard Files.isExecutable(path) else { throw .notExecutable(path) }
+        self.name = name
         self.path = path
         self.tree = tree
         self.settings = settings
@@ -40,36 +42,40 @@ struct UpdateModule {
         self.log = log
     }
 
-    func run(_ state: ModuleState) async -> StepOutcome {
-        let end = await call(state.rawValue, onOutput: log)
-        return end.succeeded ? .succeeded : .failed("\(settings.module) failed in \(state.rawValue): \(end)")
+    func run(_ state: ModuleState, then done: @escaping @MainActor (StepOutcome) -> Void) {
+        call(state.rawValue, onOutput: log) { end in
+            done(end.succeeded ? .succeeded : .failed("\(name) failed in \(state.rawValue): \(end)"))
+        }
     }
 
-    /// The first line that the module prints; an empty one where it prints none.
-    func ask(_ query: String) async throws(QueryFailure) -> String {
-        let lines = Lines()
-        let end = await call(query) { line in lines.add(line) }
-        guard end.succeeded else { throw QueryFailure(reason: "\(settings.module) failed in \(query): \(end)") }
-        return lines.first
+    /// Asks for the first line that the module prints; an empty one if it prints none.
+    func ask(
+        _ query: String, then done: @escaping @MainActor (Result<String, QueryFailure>) -> Void
+    ) {
+        var answer: String?
+        call(query, onOutput: { answer = answer ?? $0 }) { end in
+            done(
+                end.succeeded
+                    ? .success(answer ?? "")
+                    : .failure(QueryFailure(reason: "\(name) failed in \(query): \(end)")))
+        }
     }
 
     struct QueryFailure: Error { var reason: String }
 
-    private func call(_ argument: String, onOutput: @escaping @Sendable (String) -> Void) async -> ProcessEnd {
+    private func call(
+        _ argument: String, onOutput: @escaping @MainActor (String) -> Void,
+        then done: @escaping @MainActor (ProcessEnd) -> Void
+    ) {
         var command = [path, argument, tree.path]
         if needsNetwork, NetworkNamespace.isPrivate { command = NetworkNamespace.leaving + command }
-        let program = Program(
-            command[0], Array(command.dropFirst()), workingDirectory: tree.path,
-            mark: mark, timeLimit: settings.timeLimit(of: argument))
-        return await program.run(onOutput: onOutput, onError: log)
+        ChildProcess.start(
+            Program(
+                command[0], Array(command.dropFirst()), streams: .captured, workingDirectory: tree.path, mark: mark,
+                timeLimit: settings.timeLimit(of: argument)),
+            onLine: onOutput, onErrorLine: log, onEnd: done)
     }
 
     /// Declared by the module, with an empty file `NAME.network` beside it, or by the operator.
     private var needsNetwork: Bool { settings.needsNetwork || Files.exists(path + ".network") }
-
-    private final class Lines: Sendable {
-        private let lines = Mutex<[String]>([])
-        func add(_ line: String) { lines.withLock { if $0.isEmpty { $0.append(line) } } }
-        var first: String { lines.withLock { $0.first ?? "" } }
-    }
 }

@@ -7,14 +7,14 @@ import Verification
 
 /// Wires the installer to this box: its configuration, its keys and its version come from the operator's files, not from
 /// the request.
-struct BoxInstaller {
+@MainActor struct BoxInstaller {
     private let installer: Installer
     private let lock: FolderLock
 
     /// - Parameter report: hears how it goes.
-    init(root: String, report: @escaping @Sendable (InstallReport) -> Void) throws {
+    init(root: String, report: @escaping @MainActor (InstallReport) -> Void) throws {
         if let problem = CryptoLibrary.problem { throw MissingLibrary(description: problem) }
-        let settings = { @Sendable () throws(ConfigurationError) in
+        let settings = { @MainActor () throws(ConfigurationError) in
             try Settings.load(root: root, environment: Environment.current)
         }
         let folder = try settings().installerFolder
@@ -51,11 +51,16 @@ struct BoxInstaller {
 
     struct MissingLibrary: Error, CustomStringConvertible { let description: String }
 
-    func run(_ message: InstallMessage, _ artifact: OpenFile?) async throws -> InstallResult {
-        try await installer.handle(message, artifact: artifact)
+    func handle(_ message: InstallMessage, _ artifact: OpenFile?, then done: @escaping Installer.Completion) {
+        installer.handle(message, artifact: artifact) { outcome in
+            // Held until then.
+            withExtendedLifetime(lock) { done(outcome) }
+        }
     }
 
-    func resumePending() async throws -> InstallResult? { try await installer.resumePending() }
+    func resumePending(then done: @escaping @MainActor (Result<InstallResult?, any Error>) -> Void) {
+        installer.resumePending { outcome in withExtendedLifetime(lock) { done(outcome) } }
+    }
 }
 
 extension InstallSettings {
@@ -66,7 +71,7 @@ extension InstallSettings {
             metaData: install.metaData, timeout: install.timeout, timeouts: install.timeouts,
             rebootCommand: install.rebootCommand, urlKey: settings.device.urlKey,
             appointVersionCode: settings.device.appointVersionCode, devModelKey: settings.device.devModelKey,
-            sizeLimit: settings.download.sizeLimit,
+            attempts: install.attempts, sizeLimit: settings.download.sizeLimit,
             health: HealthCheck(
                 program: install.healthProgram, units: install.healthUnits, timeLimit: install.healthTimeout),
             needsNetwork: install.needsNetwork)

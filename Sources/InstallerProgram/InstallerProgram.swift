@@ -1,5 +1,4 @@
 import Configuration
-import Dispatch
 import Glibc
 import Host
 import Installation
@@ -40,31 +39,22 @@ public enum InstallerProgram {
                 exit(64)
             }
         }
-        ProcessGuard.ignoreBrokenPipes()
-        for number in [SIGTERM, SIGINT, SIGHUP] { signal(number, SIG_IGN) }
+        Signals.ignore(SIGPIPE, SIGTERM, SIGINT, SIGHUP)
         umask(0o022)
-
-        Task { [root, resumes] in
-            do {
-                if resumes {
-                    try await goOn(root: root)
-                } else {
-                    try await answer(root: root)
-                }
-            } catch let error as ConfigurationError {
-                Environment.printError("upgradelink-installer: \(error)")
-                exit(78)
-            } catch {
-                Environment.printError("upgradelink-installer: \(error)")
-                exit(1)
-            }
-            exit(0)
+        // The process has one thread yet, and it is the main one.
+        MainActor.assumeIsolated {
+            if resumes { resumePending(root: root) } else { answer(root: root) }
         }
-        dispatchMain()
+        MainActor.assumeIsolated { MainQueue.serve() }
     }
 
-    /// One request, from whoever is at the other end.
-    private static func answer(root: String) async throws {
+    private static func fail(_ error: any Error) -> Never {
+        Environment.printError("upgradelink-installer: \(error)")
+        exit(error is ConfigurationError ? 78 : 1)
+    }
+
+    /// One request, from the process at the other end.
+    @MainActor private static func answer(root: String) {
         guard let socket = LocalSocket.standardInput, let peer = try? socket.peerUser else {
             Environment.printError(
                 "upgradelink-installer: standard input is no socket; upgradelinkd starts this program")
@@ -80,35 +70,54 @@ public enum InstallerProgram {
             Environment.printError("upgradelink-installer: no request came through the socket")
             exit(64)
         }
-        let report: @Sendable (InstallReport) -> Void = { report in
-            // Nobody may be listening any more, and the work goes on.
+        let report: @MainActor (InstallReport) -> Void = { report in
+            // The agent may not listen any more, and the work goes on.
             if let bytes = try? JSONLine.encode(report) { try? socket.send(bytes) }
         }
+        let end: Installer.Completion = { outcome in
+            switch outcome {
+            case .success(let result):
+                report(.finished(result))
+                exit(0)
+            case .failure(let error):
+                // The agent shows it to the operator.
+                report(.finished(.lost("\(error)")))
+                fail(error)
+            }
+        }
         do {
-            report(.finished(try await BoxInstaller(root: root, report: report).run(message, file)))
+            try BoxInstaller(root: root, report: report).handle(message, file, then: end)
         } catch {
-            // Whoever asked shows it to the operator.
-            report(.finished(.lost("\(error)")))
-            throw error
+            end(.failure(error))
         }
     }
 
-    /// What a restart interrupted, without anybody's asking; standard error is the journal.
-    private static func goOn(root: String) async throws {
-        let report: @Sendable (InstallReport) -> Void = { report in
+    /// What a reboot interrupted, without a request; standard error is the journal.
+    @MainActor private static func resumePending(root: String) {
+        let report: @MainActor (InstallReport) -> Void = { report in
             switch report {
             case .state(let name): Environment.printError("<6>Going on with \(name)")
             case .output(let line): Environment.printError("<6>\(line)")
             case .finished: break
             }
         }
-        while true {
-            // Made anew for each try, so that an agent's question gets its turn in between.
-            let result = try await BoxInstaller(root: root, report: report).resumePending()
-            guard let result else { return }
-            Environment.printError("<5>\(result.line)")
-            guard case .restartRefused = result else { return }
-            try await Task.sleep(for: .seconds(60))
+        do {
+            // Made anew for each try, so that a request of the agent gets its turn in between.
+            try BoxInstaller(root: root, report: report).resumePending { outcome in
+                switch outcome {
+                case .failure(let error): fail(error)
+                case .success(nil): exit(0)
+                case .success(let result?):
+                    Environment.printError("<5>\(result.line)")
+                    guard case .restartRefused = result else { exit(0) }
+                    MainQueue.after(retryDelay) { resumePending(root: root) }
+                }
+            }
+        } catch {
+            fail(error)
         }
     }
+
+    /// After a reboot that was refused, in seconds.
+    private static let retryDelay: Seconds = 60
 }

@@ -14,7 +14,12 @@ public struct AgentState: Codable, Hashable, Sendable {
     /// The version that was committed last; an appointed version is not installed over itself again and again.
     public var lastCommitted: Int?
     /// One line about what last went wrong, until something goes right.
-    public var lastError: String?
+    public var lastError: String? {
+        didSet { lastError = lastError?.forPeople(limit: Self.errorLimit) }
+    }
+
+    /// One line about what last went wrong is not longer than this many characters.
+    static let errorLimit = 1000
 
     public init() {}
 }
@@ -42,7 +47,7 @@ public struct Poll: Codable, Hashable, Sendable {
     /// A worker is asking. Not stored: a restart asks again.
     public var isRunning = false
 
-    private enum CodingKeys: String, CodingKey { case next, mood, awaitsClock, lastAnswer, unansweredBoots, unheard }
+    enum CodingKeys: String, CodingKey { case next, mood, awaitsClock, lastAnswer, unansweredBoots, unheard }
 
     /// Whether the box must not miss its next chance to ask.
     var isEager: Bool { lastAnswer == nil || (unansweredBoots ?? 0) >= PollSchedule.unansweredBoots }
@@ -115,6 +120,11 @@ public struct Work: Codable, Hashable, Sendable {
     /// While consent is waited for and no deferral is left, it is asked for this often.
     public static let reminder: Seconds = 3600
 
+    enum CodingKeys: String, CodingKey {
+        case offer, step, artifact, hasConsent, timing, mayRestart, deferrals, askAgainAt, deadline, started, since
+        case obstacles, installedBefore
+    }
+
     public init(offer: Offer, step: Step, hasConsent: Bool, started: WallTime, since: BootInstant) {
         self.offer = offer
         self.step = step
@@ -151,6 +161,14 @@ public struct Trial: Codable, Hashable, Sendable {
     public var reason: String
 
     public static let remembered = 8
+
+    init(versionCode: Int, failures: Int, reason: String) {
+        self.versionCode = versionCode
+        self.failures = failures
+        self.reason = reason.forPeople(limit: AgentState.errorLimit)
+    }
+
+    enum CodingKeys: String, CodingKey { case versionCode, failures, reason }
 }
 
 extension AgentState {

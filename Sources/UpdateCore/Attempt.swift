@@ -26,6 +26,10 @@ public struct Attempt: Codable, Hashable, Sendable {
     public var reason: String
 
     public static let remembered = 50
+
+    enum CodingKeys: String, CodingKey {
+        case versionCode, versionName, upgradeType, started, ended, bytes, result, reason
+    }
 }
 
 extension Machine {

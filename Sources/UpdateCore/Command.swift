@@ -148,6 +148,7 @@ extension Machine {
     private mutating func retry(_ versionCode: Int) {
         state.trials.removeAll { $0.versionCode == versionCode }
         state.rejected.removeAll { $0 == versionCode }
+        effects.append(.forgetAttempts(versionCode: versionCode))
         if state.work?.offer.versionCode == versionCode {
             hasten()
         } else if state.work == nil {

@@ -22,6 +22,8 @@ public enum InstallRequest: Hashable, Sendable {
     case resume(InstallID)
     /// Restart the box for an installation that wants it.
     case restart(InstallID)
+    /// The operator wants this version tried again: how often it failed does not count any more.
+    case forgetAttempts(versionCode: Int)
 }
 
 /// Signatures and digest files are short; longer ones are none.
@@ -33,6 +35,9 @@ public struct InstallJob: Codable, Hashable, Sendable {
     public var offer: Offer
     /// The signature or digest file that came with the artifact, where the mode has one.
     public var sidecar: String?
+
+    /// Of an installation whose record was lost; no agent chooses it.
+    public static let unknownID: InstallID = 0
 
     public init(id: InstallID, offer: Offer, sidecar: String?) {
         self.id = id
@@ -46,6 +51,7 @@ public enum InstallMessage: Codable, Hashable, Sendable {
     case install(InstallJob)
     case resume(InstallID)
     case restart(InstallID)
+    case forgetAttempts(versionCode: Int)
 }
 
 public enum InstallResult: Codable, Hashable, Sendable {

@@ -36,7 +36,7 @@ extension Machine {
             if state.serverClock == nil { log(.clockWrong(server: clock.time(at: now, bootID: context.bootID))) }
             state.serverClock = clock
         }
-        switch report.answer {
+        switch report.answer.bounded {
         case .offer(let offer):
             pollAnswered()
             takeUp(offer)

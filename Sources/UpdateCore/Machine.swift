@@ -115,6 +115,8 @@ public enum Effect: Codable, Hashable, Sendable {
     case resumeInstall(InstallID)
     /// Restart the box for an installation that wants it.
     case restart(InstallID)
+    /// The installer's own count of failures of this version is to be reset.
+    case forgetAttempts(versionCode: Int)
     case send(id: Int, Report)
     /// The stored state holds this version now, or a newer one: the inbox may be emptied, unless it has a newer one still.
     case emptyInbox(upTo: Int)
@@ -187,8 +189,8 @@ struct Machine {
         case .command(let command): self.command(command)
         case .fileOffered(let offer, let artifact): fileOffered(offer, artifact)
         case .asked(let report): asked(report)
-        case .downloaded(let versionCode, let result): downloaded(versionCode, result)
-        case .installed(let id, let result): installed(id, result)
+        case .downloaded(let versionCode, let result): downloaded(versionCode, result.bounded)
+        case .installed(let id, let result): installed(id, result.bounded)
         case .reported(let id, let delivery): reported(id, delivery)
         case .configurationChanged: configurationChanged()
         }

@@ -127,6 +127,32 @@ public struct Offer: Codable, Hashable, Sendable {
         promptUpgradeContent = ""
     }
 
+    private enum CodingKeys: String, CodingKey {
+        case urlKey, versionName, versionCode, urlPath, upgradeType, promptUpgradeContent
+    }
+
+    /// From a stored file or another process: with the limits of the other initialisers, and as much as can be read.
+    public init(from decoder: any Decoder) throws {
+        let fields = try StoredFields(decoder, CodingKeys.self)
+        urlKey = try fields.required(.urlKey)
+        versionCode = try fields.required(.versionCode)
+        let address: String = try fields.required(.urlPath)
+        guard versionCode > 0, WebURL(address) != nil || Self.isLocal(address) else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "neither a version nor an address"))
+        }
+        urlPath = address
+        // What another version knows better is left to the user's consent.
+        upgradeType = fields.value(.upgradeType, or: .unknown(0))
+        let name = fields.value(.versionName, or: "").forPeople(limit: 128)
+        versionName = name.isEmpty ? "\(versionCode)" : name
+        promptUpgradeContent = fields.value(.promptUpgradeContent, or: "").forPeople(limit: 4096)
+    }
+
+    private static func isLocal(_ address: String) -> Bool {
+        address.hasPrefix("file://") && address.utf8.count <= 4 * 4200
+    }
+
     public var isLocalFile: Bool { urlPath.hasPrefix("file://") }
 
     /// `v4 (code 4)`: how logs and status lines name a version.

@@ -33,6 +33,8 @@ public struct ReportQueue: Codable, Hashable, Sendable {
         public var tries: Int
         /// Not before this moment; nil: at once.
         public var due: BootInstant?
+
+        enum CodingKeys: String, CodingKey { case id, report, tries, due }
     }
 
     public static let capacity = 32
@@ -45,9 +47,13 @@ public struct ReportQueue: Codable, Hashable, Sendable {
     /// The entry a worker has in hand. Not stored: a restart sends it again.
     public private(set) var sending: Int?
 
-    private enum CodingKeys: String, CodingKey { case entries, nextID, notBefore }
+    enum CodingKeys: String, CodingKey { case entries, nextID, notBefore }
 
     public init() {}
+
+    init(_ entries: [Entry], nextID: Int, notBefore: BootInstant) {
+        (self.entries, self.nextID, self.notBefore) = (entries, nextID, notBefore)
+    }
 
     public var isEmpty: Bool { entries.isEmpty }
 

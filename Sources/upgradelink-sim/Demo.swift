@@ -26,7 +26,7 @@ struct Demo: AsyncParsableCommand {
 
     func run() async throws {
         // Whoever pipes it into head shall not leave an agent behind.
-        ProcessGuard.ignoreBrokenPipes()
+        Signals.ignore(SIGPIPE)
         let folder = try DemoFolder(modules: modules)
         defer { folder.remove() }
         folder.removeOnSignals()

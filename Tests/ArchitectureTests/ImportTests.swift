@@ -10,13 +10,12 @@ import Testing
         "UpdateCore": [],
         "UpgradeLinkAPI": ["UpdateCore", "FoundationEssentials"],
         "Host": [
-            "UpdateCore", "CHost", "Glibc", "Dispatch", "Synchronization", "FoundationEssentials", "Subprocess",
-            "SystemPackage",
+            "UpdateCore", "CHost", "Glibc", "Dispatch", "FoundationEssentials",
         ],
         "Configuration": ["UpdateCore", "Host", "Glibc", "FoundationEssentials", "TOMLKit"],
         "Fetch": ["UpdateCore", "Host", "CCurl", "Glibc", "Synchronization", "FoundationEssentials"],
         "Verification": ["UpdateCore", "Host", "CCrypto", "Glibc", "FoundationEssentials"],
-        "Installation": ["UpdateCore", "Host", "Verification", "Synchronization", "FoundationEssentials"],
+        "Installation": ["UpdateCore", "Host", "Verification", "FoundationEssentials"],
         "Systemd": ["UpdateCore", "Host", "CSystemd", "Glibc", "Logging"],
         "Agent": [
             "UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "Logging", "FoundationEssentials",
@@ -25,12 +24,11 @@ import Testing
             "Agent", "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Logging", "ArgumentParser",
         ],
         "ControlProgram": [
-            "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Dispatch", "FoundationEssentials",
-            "ArgumentParser", "Subprocess", "SystemPackage",
+            "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "FoundationEssentials", "ArgumentParser",
         ],
         "FetchProgram": ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore", "Glibc"],
         "InstallerProgram": [
-            "Installation", "Verification", "Configuration", "Host", "UpdateCore", "Glibc", "Dispatch",
+            "Installation", "Verification", "Configuration", "Host", "UpdateCore", "Glibc",
         ],
         "upgradelinkd": ["DaemonProgram"],
         "upgradelinkctl": ["ControlProgram"],
@@ -70,22 +68,31 @@ import Testing
         #expect(Set(try Files.list("\(repositoryFolder)/Sources")) == others.union(Self.allowed.keys))
     }
 
-    /// The core has no clock and no chance of its own; the agent has one thread, and takes no step by halves.
-    @Test(arguments: [
-        (
-            "UpdateCore",
-            [
-                "SystemRandomNumberGenerator", "ContinuousClock", "SuspendingClock", ".random(in: 0)", "Task {",
-                "await ",
-            ]
-        ),
-        ("Agent", ["Task {", "Task(", "await ", "async "]),
-    ])
-    func someThingsAreNotUsed(target: String, words: [String]) throws {
+    /// Words of Dispatch's queues and of Swift's tasks. The first use of a global queue, which a queue of one's own and a task
+    /// need, starts a monitor that wakes up once a second for ever.
+    private static let concurrency = [
+        "Task {", "Task(", "Task.", "await ", "async ", "async throws", "withTaskGroup", "DispatchQueue(", ".global(",
+        "concurrentPerform", "OperationQueue",
+    ]
+
+    /// The core has no clock and no chance of its own; what is installed works on Dispatch's main queue alone.
+    @Test(arguments: allowed.keys.sorted())
+    func someThingsAreNotUsed(target: String) throws {
+        var words: [String] = []
+        if target == "UpdateCore" {
+            words += ["SystemRandomNumberGenerator", "ContinuousClock", "SuspendingClock", ".random(in: 0)"]
+        }
+        // The simulation is never on a device, and computes on every core.
+        if target != "Fleet" { words += Self.concurrency }
+        // The only place where the main queue's sources are made.
+        let isMainQueue = { (name: String) in target == "Host" && name == "MainQueue.swift" }
         let folder = "\(repositoryFolder)/Sources/\(target)"
-        for name in try Files.list(folder) {
+        for name in try Files.list(folder) where name.hasSuffix(".swift") {
             let text = String(decoding: try Files.read("\(folder)/\(name)", limit: 1 << 20), as: UTF8.self)
-            for word in words { #expect(!text.contains(word), "\(target)/\(name) has \(word)") }
+            for word in words + (isMainQueue(name) ? [] : ["DispatchSource", "DispatchQueue", "import Dispatch"])
+            where target != "Fleet" || word != "import Dispatch" {
+                #expect(!text.contains(word), "\(target)/\(name) has \(word)")
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 /*
- * A wall clock that tests can set: preloaded into a process (LD_PRELOAD), it shows the time of day plus the number of
- * seconds in the file that WALL_CLOCK_OFFSET names. Other clocks go on as they are.
+ * Clocks that tests can set: preloaded into a process (LD_PRELOAD), CLOCK_REALTIME shows the time of day plus the number of
+ * seconds in the file that WALL_CLOCK_OFFSET names, and CLOCK_BOOTTIME likewise by BOOT_CLOCK_OFFSET. If CLOCK_WATCH names a
+ * FIFO, that takes the place of a timer on CLOCK_REALTIME, which the kernel cancels when the clock is set and at a resume.
  */
 #define _GNU_SOURCE
 #include "FakeClock.h"
@@ -9,10 +10,11 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
-static long long offset(void) {
-    const char *path = getenv("WALL_CLOCK_OFFSET");
+static long long offset(const char *variable) {
+    const char *path = getenv(variable);
     char text[32] = {0};
     int descriptor = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
     if (descriptor < 0) return 0;
@@ -23,8 +25,21 @@ static long long offset(void) {
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
     int result = (int)syscall(SYS_clock_gettime, clock, time);
-    if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) time->tv_sec += offset();
+    if (result == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) time->tv_sec += offset("WALL_CLOCK_OFFSET");
+    if (result == 0 && clock == CLOCK_BOOTTIME) time->tv_sec += offset("BOOT_CLOCK_OFFSET");
     return result;
+}
+
+static int watch = -1;
+
+int timerfd_create(int clock, int flags) {
+    const char *path = getenv("CLOCK_WATCH");
+    if (!path || clock != CLOCK_REALTIME) return (int)syscall(SYS_timerfd_create, clock, flags);
+    return watch = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+}
+
+int timerfd_settime(int timer, int flags, const struct itimerspec *new, struct itimerspec *old) {
+    return timer >= 0 && timer == watch ? 0 : (int)syscall(SYS_timerfd_settime, timer, flags, new, old);
 }
 
 int gettimeofday(struct timeval *restrict time, void *restrict zone) {

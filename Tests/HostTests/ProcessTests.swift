@@ -1,27 +1,26 @@
 import Glibc
 import Host
-import Synchronization
 import TestSupport
 import Testing
 import UpdateCore
 
 @Suite struct ProcessTests {
-    init() { ProcessGuard.ignoreBrokenPipes() }
-
-    private final class Output: Sendable {
-        private let lines = Mutex<[String]>([])
-        func add(_ line: String) { lines.withLock { $0.append(line) } }
-        var all: [String] { lines.withLock { $0 } }
+    private func shell(
+        _ script: String, timeLimit: Seconds = 20
+    ) async -> (ProcessEnd, out: [String], err: [String]) {
+        let (lines, errors, end) = await Program(
+            "/bin/sh", ["-c", script], streams: .captured, workingDirectory: "/tmp", timeLimit: timeLimit
+        ).run()
+        return (end, lines, errors)
     }
 
-    private func shell(
-        _ script: String, timeLimit: Duration = .seconds(20)
-    ) async -> (ProcessEnd, out: [String], err: [String]) {
-        let output = Output()
-        let errors = Output()
-        let end = await Program("/bin/sh", ["-c", script], workingDirectory: "/tmp", timeLimit: timeLimit)
-            .run(onOutput: { output.add($0) }, onError: { errors.add($0) })
-        return (end, output.all, errors.all)
+    private func worker(
+        _ script: String, files: [OpenFile] = [], request: String, timeLimit: Seconds = 20
+    ) async -> ([String], ProcessEnd) {
+        let (lines, _, end) = await Program(
+            "/bin/sh", ["-c", script], streams: .pipes(passing: files), timeLimit: timeLimit
+        ).run(Array(request.utf8))
+        return (lines, end)
     }
 
     @Test func outputComesLineByLineAndTheLastLineNeedsNoEnd() async {
@@ -32,7 +31,7 @@ import UpdateCore
     }
 
     @Test func aProgramThatTakesTooLongIsStoppedWithWhatItStarted() async {
-        let (end, out, _) = await shell("sleep 1000 & echo $!; wait", timeLimit: .seconds(3))
+        let (end, out, _) = await shell("sleep 1000 & echo $!; wait", timeLimit: 3)
         #expect(end == .timedOut)
         let child = pid_t(out.first ?? "") ?? 0
         #expect(child > 0)
@@ -40,7 +39,7 @@ import UpdateCore
     }
 
     @Test func aProgramThatIgnoresSIGTERMIsStoppedToo() async {
-        let (end, _, _) = await shell("trap '' TERM; while :; do sleep 0.1; done", timeLimit: .milliseconds(200))
+        let (end, _, _) = await shell("trap '' TERM; while :; do sleep 0.1; done", timeLimit: 0.2)
         #expect(end == .timedOut)
     }
 
@@ -53,8 +52,7 @@ import UpdateCore
     }
 
     @Test func aMissingProgramIsSaidToBeMissing() async {
-        let end = await Program("/nonexistent", [], workingDirectory: "/tmp", timeLimit: .seconds(1))
-            .run(onOutput: { _ in }, onError: { _ in })
+        let end = await Program("/nonexistent", streams: .captured, workingDirectory: "/tmp", timeLimit: 1).run().end
         guard case .couldNotStart(let reason) = end else {
             Issue.record("it started: \(end)")
             return
@@ -63,51 +61,71 @@ import UpdateCore
     }
 
     @Test func aWorkerReadsItsRequestAndItsInputStaysOpen() async {
-        let worker = Worker(
-            "/bin/sh", ["-c", "read request; echo got $request; read more || echo closed"], timeLimit: 3)
-        let (lines, end) = await worker.runAside(Array("hello\n".utf8))
+        let (lines, end) = await worker(
+            "read request; echo got $request; read more || echo closed", request: "hello\n", timeLimit: 3)
         #expect(lines == ["got hello"])
         #expect(end == .timedOut)
     }
 
     @Test func aWorkerIsToldMoreWhileItWorks() async {
-        let (lines, end) = await OwnThread.run { () -> ([String], ProcessEnd?) in
-            guard let loop = try? EventLoop() else { return ([], nil) }
-            var lines: [String] = []
-            var end: ProcessEnd?
-            var running: RunningWorker?
-            running = Worker("/bin/sh", ["-c", "read a; echo got $a; read b; echo got $b"], timeLimit: 20).start(
-                on: loop, Array("one\n".utf8),
-                onLine: { line in
-                    lines.append(line)
-                    running?.tell(Array("two\n".utf8))
-                }, onEnd: { end = $0 })
-            loop.run(while: { end == nil })
-            return (lines, end)
-        }
+        let program = Program(
+            "/bin/sh", ["-c", "read a; echo got $a; read b; echo got $b"], streams: .pipes(), timeLimit: 20)
+        let (lines, _, end) = await program.run(Array("one\n".utf8)) { _, child in child?.send(Array("two\n".utf8)) }
         #expect(end == .exited(0))
         #expect(lines == ["got one", "got two"])
     }
 
+    @Test func aWorkerIsTerminated() async {
+        let program = Program("/bin/sh", ["-c", "echo ready; sleep 1000"], streams: .pipes(), timeLimit: 60)
+        let (lines, _, end) = await program.run(Array("\n".utf8)) { _, child in child?.terminate() }
+        #expect(lines == ["ready"])
+        #expect(end == .signalled(SIGTERM))
+    }
+
     @Test func aWorkerThatDiesBeforeReadingIsNoTrouble() async {
-        let end = await Worker("/bin/false", timeLimit: 10).runAside([UInt8](repeating: 65, count: 1 << 20)).end
+        let end = await worker("exit 1", request: String(repeating: "A", count: 1 << 20)).1
         #expect(end == .exited(1))
     }
 
     /// More than a pipe holds goes in while as much comes out: neither side waits for the other for ever.
     @Test func aLongRequestAndLongReportsDoNotWaitForEachOther() async {
-        let request = Array(repeating: Array(String(repeating: "x", count: 999).utf8) + [0x0A], count: 1000).joined()
-        let worker = Worker("/bin/sh", ["-c", "head -n 1000 | tee /dev/null"], timeLimit: 60)
-        let (lines, end) = await worker.runAside(Array(request))
+        let request = String(repeating: String(repeating: "x", count: 999) + "\n", count: 1000)
+        let (lines, end) = await worker("head -n 1000 | tee /dev/null", request: request, timeLimit: 60)
         #expect(end == .exited(0))
         #expect(lines.count == 1000 && lines.allSatisfy { $0.count == 999 })
     }
 
     @Test func aWorkerThatHeedsNoSignalIsEndedAllTheSame() async {
-        let end = await Worker(
-            "/bin/sh", ["-c", "trap '' TERM; echo x; while :; do sleep 0.1; done"], timeLimit: 0.5
-        ).runAside([0x0A]).end
+        let end = await worker(
+            "trap '' TERM; echo x; while :; do sleep 0.1; done", request: "\n", timeLimit: 0.5
+        ).1
         #expect(end == .timedOut)
+    }
+
+    /// One SIGCHLD may stand for several ends, and one may come before anything else is known of its process.
+    @Test func endsOfManyShortProcessesAreAllSeen() async {
+        let ends = await withTaskGroup(of: ProcessEnd.self) { group in
+            for number in 0..<100 { group.addTask { await shell("exit \(number)").0 } }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(Set(ends) == Set((0..<100).map { ProcessEnd.exited($0) }))
+    }
+
+    /// Its input and output are one socket, with a file that came along (unix(7)).
+    @Test func aFileGoesThroughASocket() async throws {
+        let scratch = try Scratch()
+        let passed = try OpenFile(try scratch.write("passed", "over"), O_RDONLY)
+        let script = """
+            import array, os, socket
+            s = socket.socket(fileno=0)
+            line, fds, _, _ = socket.recv_fds(s, 100, 4)
+            s.sendall(line + os.read(fds[0], 100) + b"\\n")
+            """
+        let (lines, _, end) = await Program(
+            "python3", ["-c", script], streams: .socket(passing: passed), timeLimit: 20
+        ).run(Array("hello\n".utf8))
+        #expect(lines == ["hello", "over"])
+        #expect(end == .exited(0))
     }
 
     /// What this process has open, ignores or blocks is none of a worker's business.
@@ -118,19 +136,16 @@ import UpdateCore
         signal(SIGUSR1, SIG_IGN)
         defer { signal(SIGUSR1, SIG_DFL) }
         let handed = try OpenFile(try scratch.write("handed", "over\n"), O_RDONLY)
-        let worker = Worker(
-            "/bin/sh", ["-c", "cat <&3; ls /proc/self/fd; grep SigBlk /proc/self/status; kill -USR1 $$"],
-            line: .pipes(handing: [handed]), timeLimit: 20)
-        let (lines, end) = await worker.runAside([0x0A])
+        let (lines, end) = await worker(
+            "cat <&3; ls /proc/self/fd; grep SigBlk /proc/self/status; kill -USR1 $$", files: [handed], request: "\n")
         // Of ls: 4 is the folder that it reads.
         #expect(lines == ["over", "0", "1", "2", "3", "4", "SigBlk:\t0000000000000000"])
         #expect(end == .signalled(SIGUSR1))
     }
 
     @Test func whatCannotBeStartedIsSaid() async {
-        let (lines, end) = await Worker("/nonexistent/worker", timeLimit: 5).runAside([0x0A])
+        let (lines, _, end) = await Program("/nonexistent/worker", streams: .pipes(), timeLimit: 5).run([0x0A])
         #expect(lines.isEmpty)
-        #expect(
-            end == .couldNotStart("/nonexistent/worker: cannot start /nonexistent/worker: No such file or directory"))
+        #expect(end == .couldNotStart("cannot start /nonexistent/worker: No such file or directory"))
     }
 }

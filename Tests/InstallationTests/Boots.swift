@@ -31,19 +31,25 @@ struct Boots: Sendable {
     }
 
     /// One request in a boot of the given name.
-    func boot(
+    @MainActor func boot(
         _ id: String, _ request: InstallRequest, reboot: [String]? = nil, health: HealthCheck = HealthCheck(),
         report: @escaping @Sendable (InstallReport) -> Void = { _ in }
     ) async throws -> InstallResult {
         let (message, artifact) = try open(request)
-        return try await installer(id, reboot, health, report).handle(message, artifact: artifact)
+        let installer = try installer(id, reboot, health, report)
+        return try await withCheckedThrowingContinuation { continuation in
+            installer.handle(message, artifact: artifact) { continuation.resume(with: $0) }
+        }
     }
 
     /// What the box does by itself when it starts.
-    func start(
+    @MainActor func start(
         _ id: String, reboot: [String]? = nil, health: HealthCheck = HealthCheck()
     ) async throws -> InstallResult? {
-        try await installer(id, reboot, health, { _ in }).resumePending()
+        let installer = try installer(id, reboot, health, { _ in })
+        return try await withCheckedThrowingContinuation { continuation in
+            installer.resumePending { continuation.resume(with: $0) }
+        }
     }
 
     /// Signs a file for a version, and orders its installation.
@@ -58,6 +64,7 @@ struct Boots: Sendable {
         switch request {
         case .resume(let id): return (.resume(id), nil)
         case .restart(let id): return (.restart(id), nil)
+        case .forgetAttempts(let code): return (.forgetAttempts(versionCode: code), nil)
         case .install(let order):
             let sidecar = try order.artifact.sidecarPath.map {
                 String(decoding: try Files.read($0, limit: 4096), as: UTF8.self)
@@ -69,7 +76,7 @@ struct Boots: Sendable {
         }
     }
 
-    private func installer(
+    @MainActor private func installer(
         _ id: String, _ reboot: [String]?, _ health: HealthCheck, _ report: @escaping @Sendable (InstallReport) -> Void
     ) throws -> Installer {
         var settings = settings

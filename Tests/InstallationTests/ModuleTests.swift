@@ -114,8 +114,8 @@ import UpdateCore
         _ = await box.run(.install(try await order(box, module, 2, version: 2)))
         let order = try await order(box, module, 3, version: 3)
         let kill = ["-s", "KILL", "\(delay)", "\(programsFolder)/upgradelink-installer", "--root", box.scratch.path]
-        _ = await InstallerDoor(.program("/usr/bin/timeout", arguments: kill), timeLimit: 30)
-            .runAside(.install(order))
+        _ = await InstallerClient.Route.program("/usr/bin/timeout", arguments: kill).send(
+            .install(order), timeLimit: 30)
         #expect(["VERSION_CODE=2\n", "VERSION_CODE=3\n"].contains(live(box)))
         let result = try await box.runToTheEnd(order)
         switch result {

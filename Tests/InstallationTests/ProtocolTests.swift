@@ -223,10 +223,10 @@ import UpdateCore
             let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
             let message = try JSONLine.encode(InstallMessage.install(job))
             var result: InstallResult?
-            let worker = Worker(
+            let installer = Program(
                 "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path],
-                line: .socket(passing: file), timeLimit: 20)
-            for line in await worker.runAside(message).lines {
+                streams: .socket(passing: file), timeLimit: 20)
+            for line in await installer.run(message).lines {
                 if case .finished(let value)? = try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
                     result = value
                 }
@@ -263,7 +263,9 @@ import UpdateCore
     @Test func onlyTheAgentAndRootAreHeard() async throws {
         let box = try await InstallerBox(install: "")
         let installer = "\(programsFolder)/upgradelink-installer"
-        let piped = await Worker(installer, ["--root", box.scratch.path], timeLimit: 20).runAside(Array("{}\n".utf8))
+        let piped = await Program(
+            installer, ["--root", box.scratch.path], streams: .pipes(), timeLimit: 20
+        ).run(Array("{}\n".utf8))
         #expect(piped.end == .exited(64))
         #expect(Door.admits(0) && Door.admits(geteuid()))
         #expect(!Door.admits(65_534))
@@ -335,10 +337,10 @@ import UpdateCore
     ])
     func nonsenseAtTheDoorIsTurnedAway(text: String) async throws {
         let box = try await InstallerBox(install: "")
-        let end = await Worker(
+        let end = await Program(
             "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path],
-            line: .socket(passing: try OpenFile("/dev/null", O_RDONLY)), timeLimit: 20
-        ).runAside(Array("\(text)\n".utf8)).end
+            streams: .socket(passing: try OpenFile("/dev/null", O_RDONLY)), timeLimit: 20
+        ).run(Array("\(text)\n".utf8)).end
         #expect(end == .exited(64))
     }
 
@@ -346,12 +348,10 @@ import UpdateCore
     @Test func anInstallerWithoutLibcryptoSaysSo() async throws {
         let box = try await InstallerBox(install: "")
         try box.scratch.write("libraries/libcrypto.so.3", "")
-        let program = try box.scratch.write(
-            "installer",
-            "#!/bin/sh\nLD_LIBRARY_PATH=\(box.scratch.path)/libraries exec \(programsFolder)/upgradelink-installer \"$@\"\n",
-            mode: 0o755)
-        let door = InstallerDoor(.program(program, arguments: ["--root", box.scratch.path]), timeLimit: 20)
-        guard case .lost(let reason) = await door.runAside(.resume(1)).result else {
+        let script =
+            "LD_LIBRARY_PATH=\(box.scratch.path)/libraries exec \(programsFolder)/upgradelink-installer --root \(box.scratch.path)"
+        let route = InstallerClient.Route.program("/bin/sh", arguments: ["-c", script])
+        guard case .lost(let reason) = await route.send(.resume(1), timeLimit: 20).result else {
             Issue.record("not said")
             return
         }

@@ -36,7 +36,7 @@ public final class AgentProcess: Sendable {
         _ box: AgentBox, environment: [String: String] = [:],
         body: @Sendable (AgentProcess) async throws -> Value
     ) async throws -> (value: Value, end: ProcessEnd, log: [String]) {
-        ProcessGuard.ignoreBrokenPipes()
+        Signals.ignore(SIGPIPE)
         let heard = Heard()
         let path = "\(box.scratch.path)/notify-\(UInt32.random(in: 0...UInt32.max))"
         let socket = try NotifySocket(path: path) { message in

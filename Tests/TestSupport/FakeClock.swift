@@ -17,6 +17,25 @@ public struct FakeClock: Sendable {
         try Files.replace(path, with: Array("\(offset)".utf8), mode: 0o644)
     }
 
+    // MARK: standby
+
+    private var bootClockPath: String { path + ".boot" }
+    private var watchPath: String { path + ".watch" }
+
+    /// Besides, a CLOCK_BOOTTIME that ``resume(afterStandby:)`` sets forward, and a clock watch that hears of it.
+    public func standbyEnvironment() throws -> [String: String] {
+        try Files.replace(bootClockPath, with: Array("0".utf8), mode: 0o644)
+        guard mkfifo(watchPath, 0o644) == 0 else { throw SystemError("make", watchPath) }
+        return environment.merging(["BOOT_CLOCK_OFFSET": bootClockPath, "CLOCK_WATCH": watchPath]) { $1 }
+    }
+
+    /// The kernel's part of a resume: CLOCK_BOOTTIME has counted the standby, other clocks have not, and the timers that are
+    /// cancelled when the clock is set are cancelled.
+    public func resume(afterStandby seconds: Int) throws {
+        try Files.replace(bootClockPath, with: Array("\(seconds)".utf8), mode: 0o644)
+        try OpenFile(watchPath, O_WRONLY).write([UInt8](repeating: 1, count: 8))
+    }
+
     public var environment: [String: String] {
         ["LD_PRELOAD": "\(programsFolder)/libfakeclock.so", "WALL_CLOCK_OFFSET": path]
     }

@@ -27,11 +27,11 @@ public final class FaultyProxy: Sendable {
         let listener = try Loopback.listen(address, backlog: 16)
         self.listener = listener.descriptor
         self.port = listener.port
-        OwnThread.start { [descriptor = listener.descriptor] in
+        Thread.start { [descriptor = listener.descriptor] in
             while true {
                 let client = accept(descriptor, nil, nil)
                 guard client >= 0 else { return }
-                OwnThread.start { Self.serve(client, address, port, fault, offset) }
+                Thread.start { Self.serve(client, address, port, fault, offset) }
             }
         }
     }
@@ -48,7 +48,7 @@ public final class FaultyProxy: Sendable {
         }
         let up = DispatchGroup()
         up.enter()
-        OwnThread.start {
+        Thread.start {
             pump(client, server)
             shutdown(server, CInt(SHUT_WR))
             up.leave()

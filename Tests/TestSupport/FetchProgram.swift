@@ -5,7 +5,7 @@ public import UpdateCore
 
 /// Runs the real `upgradelink-fetch`.
 public struct FetchProgram: Sendable {
-    public init() { ProcessGuard.ignoreBrokenPipes() }
+    public init() {}
 
     /// - Parameters:
     ///   - memory: KiB that it may have of its own (RLIMIT_DATA, setrlimit(2)).
@@ -22,8 +22,8 @@ public struct FetchProgram: Sendable {
         let command =
             preparations.isEmpty
             ? [program] : ["/bin/sh", "-c", (preparations + ["exec \"$0\""]).joined(separator: "; "), program]
-        let worker = Worker(command[0], Array(command.dropFirst()), timeLimit: timeLimit)
-        let (lines, end) = await worker.runAside(try JSONLine.encode(job))
+        let worker = Program(command[0], Array(command.dropFirst()), streams: .pipes(), timeLimit: timeLimit)
+        let (lines, _, end) = await worker.run(try JSONLine.encode(job))
         return (lines.compactMap { try? JSONLine.decode(FetchReport.self, from: Array($0.utf8)) }, end)
     }
 
@@ -60,9 +60,22 @@ public struct FetchProgram: Sendable {
     }
 }
 
-extension Worker {
-    /// Runs the worker to its end, on a thread that may wait for it.
-    public func runAside(_ request: [UInt8]) async -> (lines: [String], end: ProcessEnd) {
-        await OwnThread.run { run(request) }
+extension Program {
+    /// Runs the program to its end.
+    @MainActor public func run(
+        _ request: [UInt8] = [], onLine: @escaping @MainActor (String, ChildProcess?) -> Void = { _, _ in }
+    ) async -> (lines: [String], errors: [String], end: ProcessEnd) {
+        var lines: [String] = []
+        var errors: [String] = []
+        var child: ChildProcess?
+        let end = await withCheckedContinuation { continuation in
+            child = ChildProcess.start(
+                self, request: request,
+                onLine: { line in
+                    lines.append(line)
+                    onLine(line, child)
+                }, onErrorLine: { errors.append($0) }, onEnd: { continuation.resume(returning: $0) })
+        }
+        return (lines, errors, end)
     }
 }

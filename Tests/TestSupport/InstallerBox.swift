@@ -10,7 +10,6 @@ public struct InstallerBox: Sendable {
 
     /// - Parameter install: the `[install]` table's lines; `@BOX@` stands for the box's folder.
     public init(install: String, versionFile: String = "@BOX@/version") async throws {
-        ProcessGuard.ignoreBrokenPipes()
         scratch = try Scratch()
         publisher = try await Publisher(folder: "\(scratch.path)/publisher")
         try scratch.write("version", "VERSION_CODE=1\n")
@@ -54,15 +53,15 @@ public struct InstallerBox: Sendable {
             artifact: Artifact(path: path, sidecarPath: "\(path).minisig", size: 0))
     }
 
-    /// One run of the installer, through the agent's own door; its result is `lost` where it dies.
+    /// One run of the installer, through the agent's own client; its result is `lost` where it dies.
     public func run(
         _ request: InstallRequest
     ) async -> (result: InstallResult, states: [String], output: [String]) {
         var states: [String] = []
         var output: [String] = []
-        let door = InstallerDoor(
-            .program("\(programsFolder)/upgradelink-installer", arguments: ["--root", scratch.path]), timeLimit: 60)
-        let (reports, result) = await door.runAside(request)
+        let (reports, result) = await InstallerClient.Route.program(
+            "\(programsFolder)/upgradelink-installer", arguments: ["--root", scratch.path]
+        ).send(request, timeLimit: 60)
         for report in reports {
             switch report {
             case .state(let name): states.append(name)
@@ -87,9 +86,16 @@ public struct InstallerBox: Sendable {
     }
 }
 
-extension InstallerDoor {
-    /// Asks for it, on a thread that may wait for the result.
-    public func runAside(_ request: InstallRequest) async -> (reports: [InstallReport], result: InstallResult) {
-        await OwnThread.run { run(request) }
+extension InstallerClient.Route {
+    /// Sends a request, and waits for its result.
+    @MainActor public func send(
+        _ request: InstallRequest, timeLimit: Seconds
+    ) async -> (reports: [InstallReport], result: InstallResult) {
+        var reports: [InstallReport] = []
+        let result = await withCheckedContinuation { continuation in
+            InstallerClient(self, timeLimit: timeLimit).send(
+                request, onReport: { reports.append($0) }, onEnd: { continuation.resume(returning: $0) })
+        }
+        return (reports, result)
     }
 }

@@ -17,7 +17,7 @@ public final class RawServer: Sendable {
         let (descriptor, port) = try Loopback.listen("127.0.0.1", backlog: 16)
         self.descriptor = descriptor
         self.port = port
-        OwnThread.start { [heard] in
+        Thread.start { [heard] in
             var count = 0
             while true {
                 let connection = accept(descriptor, nil, nil)

@@ -333,7 +333,7 @@ import Testing
             case .cleanStaging(let keep):
                 place.verified = place.verified.filter { $0 == keep }
                 return []
-            case .announce, .log: return []
+            case .forgetAttempts, .announce, .log: return []
             }
         }
 

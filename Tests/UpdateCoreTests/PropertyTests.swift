@@ -36,7 +36,9 @@ import Testing
                     check(world.state.work?.isWaiting ?? true, "step \(number): asked while an offer was worked on")
                 case .download(let offer):
                     check(world.state.work?.offer == offer, "step \(number): another download")
-                case .stopDownload, .resumeInstall, .restart, .announce, .send, .emptyInbox, .cleanStaging, .log: break
+                case .stopDownload, .resumeInstall, .restart, .forgetAttempts, .announce, .send, .emptyInbox,
+                    .cleanStaging, .log:
+                    break
                 }
             }
             // Something can always happen: a wake-up, or a worker that is out.

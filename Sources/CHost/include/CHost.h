@@ -32,27 +32,22 @@ int upgradelink_set_io_priority(int io_class, int level);
 int upgradelink_begin_write_out(int descriptor, int64_t offset, int64_t length);
 int upgradelink_finish_write_out(int descriptor, int64_t offset, int64_t length);
 
-/* timerfd_create(2) is not in Swift's module of the C library. Each returns a descriptor that does not block, or -1 with
-   errno: a timer on CLOCK_BOOTTIME, which goes on in standby; and one that becomes readable when somebody sets the clock. */
-int upgradelink_boottime_timer(void);
+/* timerfd_create(2) is not in Swift's module of the C library. Returns a descriptor that does not block and becomes readable
+   when the wall clock is set and when the device resumes from standby, or -1 with errno. */
 int upgradelink_clock_watch(void);
-
-/* Lets the timer expire once, at this time of CLOCK_BOOTTIME in nanoseconds. Returns 0, or -1 with errno. */
-int upgradelink_arm_timer(int timer, int64_t nanoseconds);
 
 /* Watches for the next time that the clock is set. Returns 0, or -1 with errno. */
 int upgradelink_arm_clock_watch(int watch);
 
-/* signalfd(2) is not in Swift's module of the C library either. Blocks these signals for this thread, and returns a descriptor
-   that does not block and tells of them, or -1 with errno. */
-int upgradelink_watch_signals(const int *numbers, int count);
-
-/* The number of a signal that has come, or -1 with errno. */
-int upgradelink_next_signal(int signals);
-
 /* posix_spawn_file_actions_addclosefrom_np(3) is declared only under the macro _GNU_SOURCE. `actions` is a
    posix_spawn_file_actions_t. Returns 0, or what went wrong. */
 int upgradelink_close_from(void *actions, int descriptor);
+
+/* posix_spawn_file_actions_addchdir_np(3), likewise. */
+int upgradelink_change_directory(void *actions, const char *path);
+
+/* POSIX_SPAWN_SETSID of posix_spawn(3), likewise. */
+int upgradelink_spawn_session(void);
 
 /* malloc_trim(3), whose header is not in Swift's module of the C library: gives free memory back to the kernel. */
 void upgradelink_trim_heap(void);

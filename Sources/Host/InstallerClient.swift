@@ -1,0 +1,115 @@
+import FoundationEssentials
+import Glibc
+public import UpdateCore
+
+/// The agent's side of the installer socket: one request goes in, with the artifact as an open file next to it, and
+/// reports come back.
+@MainActor public struct InstallerClient {
+    public enum Route: Hashable, Sendable {
+        /// A socket on which the service manager starts an installer for each connection.
+        case socket(String)
+        /// No service manager: the caller starts the installer itself.
+        case program(String, arguments: [String])
+    }
+
+    private let route: Route
+    private let timeLimit: Seconds
+
+    /// - Parameter timeLimit: afterwards the installer counts as lost.
+    public init(_ route: Route, timeLimit: Seconds) {
+        self.route = route
+        self.timeLimit = timeLimit
+    }
+
+    /// Sends a request. Neither closure is called before this returns.
+    ///
+    /// - Parameters:
+    ///   - onReport: called with each report but the last, in order.
+    ///   - onEnd: called once.
+    public func send(
+        _ request: InstallRequest, onReport: @escaping @MainActor (InstallReport) -> Void,
+        onEnd: @escaping @MainActor (InstallResult) -> Void
+    ) {
+        let message: [UInt8]
+        let artifact: OpenFile?
+        do {
+            (message, artifact) = try Self.encode(request)
+        } catch {
+            return MainQueue.soon { onEnd(.refused("its file is lost: \(error)")) }
+        }
+        let exchange = Exchange(onReport, onEnd)
+        switch route {
+        case .program(let path, let arguments):
+            let program = Program(path, arguments, streams: .socket(passing: artifact), timeLimit: timeLimit)
+            ChildProcess.start(program, request: message, onLine: exchange.take) { exchange.end("\($0)") }
+        case .socket(let path):
+            do throws(SystemError) {
+                let socket = try LocalSocket(connectingTo: path).duplicate()
+                exchange.connect(socket, message, artifact, timeLimit)
+            } catch {
+                MainQueue.soon { exchange.end("\(error); see systemctl status upgradelink-installer.socket") }
+            }
+        }
+    }
+
+    /// The artifact is passed open: what its name means later does not matter.
+    private static func encode(_ request: InstallRequest) throws -> (message: [UInt8], artifact: OpenFile?) {
+        switch request {
+        case .resume(let id): return (try JSONLine.encode(InstallMessage.resume(id)), nil)
+        case .restart(let id): return (try JSONLine.encode(InstallMessage.restart(id)), nil)
+        case .forgetAttempts(let versionCode):
+            return (try JSONLine.encode(InstallMessage.forgetAttempts(versionCode: versionCode)), nil)
+        case .install(let order):
+            let file = try OpenFile(order.artifact.path, O_RDONLY)
+            let sidecar = try order.artifact.sidecarPath.map {
+                String(decoding: try Files.read($0, limit: maximumSidecarBytes), as: UTF8.self)
+            }
+            let job = InstallJob(id: order.id, offer: order.offer, sidecar: sidecar)
+            return (try JSONLine.encode(InstallMessage.install(job)), file)
+        }
+    }
+
+    /// What came back so far.
+    @MainActor private final class Exchange {
+        private let onReport: @MainActor (InstallReport) -> Void
+        private let onEnd: @MainActor (InstallResult) -> Void
+        private var result: InstallResult?
+        private var channel: LineChannel?
+        private var limit: Timer?
+        private var hasEnded = false
+
+        init(
+            _ onReport: @escaping @MainActor (InstallReport) -> Void,
+            _ onEnd: @escaping @MainActor (InstallResult) -> Void
+        ) {
+            (self.onReport, self.onEnd) = (onReport, onEnd)
+        }
+
+        func connect(_ socket: CInt, _ message: [UInt8], _ artifact: OpenFile?, _ timeLimit: Seconds) {
+            let hint = "see journalctl -t upgradelink-installer"
+            limit = Timer(after: timeLimit) { self.end("it took too long; \(hint)") }
+            channel = LineChannel(input: socket, output: socket, onLine: take) {
+                self.end("it ended without a result; \(hint)")
+            }
+            channel?.send(message, passing: artifact)
+        }
+
+        func take(_ line: String) {
+            switch try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
+            case .finished(let value)?: result = value
+            case let report?: onReport(report)
+            case nil: break
+            }
+        }
+
+        /// - Parameter reason: why there is no result, if there is none.
+        func end(_ reason: String) {
+            guard !hasEnded else { return }
+            hasEnded = true
+            limit?.cancel()
+            channel?.close()
+            (limit, channel) = (nil, nil)
+            onEnd(result ?? .lost(reason))
+        }
+    }
+}
