@@ -11,7 +11,7 @@ import Verification
 struct Boots: Sendable {
     let scratch: Scratch
     let publisher: Publisher
-    let settings: InstallSettings
+    var settings: InstallSettings
     /// The box's version file.
     var versionFile: String
 

@@ -12,9 +12,9 @@ import Verification
 /// Restarts of the whole box, which a test plays by giving the installer another boot id.
 @Suite struct RestartTests {
     /// A box whose module writes its states down.
-    private struct Recorded {
+    struct Recorded {
         let recorder: RecorderBox
-        private let boots: Boots
+        var boots: Boots
         var scratch: Scratch { recorder.box.scratch }
 
         init(fails: String? = nil) async throws {
