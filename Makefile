@@ -139,7 +139,7 @@ release:
 # Against what people use today, in one run; as root. BENCH=--quick for a first look.
 bench: release
 	@packaging/dependencies.sh bench
-	@/usr/bin/python3 Benchmarks/bench.py $(STAGE) $(BENCH)
+	@/usr/bin/python3 Tests/Benchmarks/bench.py $(STAGE) $(BENCH)
 
 # A million boxes at virtual time; FLEET has its options.
 fleet: deps

@@ -86,4 +86,7 @@ if [ "${1:-build}" = test ]; then
         mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus bookworm "$debian/new.tar"
         mv "$debian/new.tar" "$debian/bookworm.tar"
     fi
+    # The release before, for the test that updates from it and rolls back to it.
+    "$(dirname "$0")/earlier-release.sh" 0.1.0 "$(cd "$(dirname "$0")/.." && pwd)/.cache/releases/0.1.0" ||
+        say "There is no package of 0.1.0: the test of the update from it is skipped"
 fi

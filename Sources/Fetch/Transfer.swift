@@ -129,7 +129,8 @@ struct Transfer {
         if cancellation.isCancelled, code != CURLE_OK { throw .cancelled }
         if receiver.wantsNoMore { throw .stopped }
         guard code == CURLE_OK else {
-            let detail = String(cString: Array(message))
+            let detail = String(
+                decoding: message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             throw .curl(code, detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail)
         }
         guard receiver.hasWholeHead else {

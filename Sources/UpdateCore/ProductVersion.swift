@@ -1,2 +1,2 @@
 /// The version of this software, as CHANGELOG.md names it.
-public let productVersion = "0.1.0"
+public let productVersion = "0.2.0"

@@ -61,7 +61,15 @@ struct Furniture: Sendable {
             """)
     }
 
-    func configure(module: String = "directory", install: String = "", more: String = "") throws {
+    /// Signs a file of /srv as what the server offers for a version.
+    func sign(version: Int) async throws {
+        try await publisher.sign("\(container.root)/srv/v\(version)", comment: "urlKey=box versionCode=\(version)")
+    }
+
+    func configure(
+        module: String = "directory", files: String = "link = \"/opt/player\"",
+        versionFile: String = "/opt/player/version", install: String = "", more: String = ""
+    ) throws {
         try container.edit(
             "etc/upgradelinkd/upgradelinkd.toml",
             """
@@ -71,14 +79,14 @@ struct Furniture: Sendable {
             [device]
             urlKey = "box"
             devKey = "d1"
-            versionFile = "/opt/player/version"
+            versionFile = "\(versionFile)"
             [poll]
             splay = "1s"
             backOffBase = "1s"
             backOffCap = "5s"
             [install]
             module = "\(module)"
-            files = { link = "/opt/player" }
+            files = { \(files) }
             retryDelay = "1s"
             \(install)
             \(more)

@@ -8,7 +8,7 @@ extension SystemTests {
     /// The package on a clean Debian 12, as a newcomer has it.
     @Suite struct PackageTests {
         /// The Swift runtime of this machine, which the simulated server needs; the package has its own.
-        private static func runtimeFolder() throws -> String {
+        static func runtimeFolder() throws -> String {
             let maps = String(decoding: try Files.read("/proc/self/maps", limit: 16 << 20), as: UTF8.self)
             let line = try #require(maps.split(separator: "\n").first { $0.hasSuffix("/libswiftCore.so") })
             return Files.folder(of: String(line.split(separator: " ").last ?? ""))
@@ -17,7 +17,7 @@ extension SystemTests {
         @Test func itIsInstalledUpgradedRemovedAndPurged() async throws {
             let runtime = try Self.runtimeFolder()
             try await Container(.cleanDebian, binds: [runtime]).run { container async throws in
-                try await install(container)
+                try await Self.install(try PackageLayer.package, container)
                 let installed = container.read("etc/upgradelinkd/upgradelinkd.toml")
                 #expect(installed.contains("# urlKey = "), "the annotated configuration is there")
                 let furniture = try await Furniture(container, versions: [(2, 2), (3, 2)])
@@ -70,13 +70,13 @@ extension SystemTests {
         }
 
         /// As "apt install ./upgradelinkd_*.deb" does it, with what it depends on from Debian.
-        private func install(_ container: Container) async throws {
+        static func install(_ package: String, _ container: Container) async throws {
             for mount in ["proc", "sys", "dev"] {
                 try await execute("mount", ["--rbind", "/\(mount)", "\(container.root)/\(mount)"])
                 try await execute("mount", ["--make-rslave", "\(container.root)/\(mount)"])
             }
             defer { for mount in ["proc", "sys", "dev"] { umount2("\(container.root)/\(mount)", CInt(MNT_DETACH)) } }
-            try await execute("cp", [try PackageLayer.package, "\(container.root)/root/upgradelinkd.deb"])
+            try await execute("cp", [package, "\(container.root)/root/upgradelinkd.deb"])
             for file in ["/etc/resolv.conf", "/etc/hosts"] {
                 try await execute("cp", ["-L", file, "\(container.root)\(file)"])
             }

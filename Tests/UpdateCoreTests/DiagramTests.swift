@@ -47,7 +47,7 @@ import Testing
 
     private func name(_ state: AgentState) -> String {
         guard let step = state.work?.step else { return "[*]" }
-        return String("\(step)".prefix { $0.isLetter })
+        return "\(step)".prefix { $0.isLetter }.description
     }
 
     private func draw(_ edges: [Edge: Set<String>]) -> String {
@@ -63,7 +63,7 @@ extension Event {
         switch self {
         case .started: "start"
         case .tick: "time"
-        case .command(let command): String("\(command)".prefix { $0.isLetter })
+        case .command(let command): "\(command)".prefix { $0.isLetter }.description
         case .fileOffered: "file"
         case .asked: "reply"
         case .downloaded: "download ends"

@@ -132,7 +132,7 @@ class Bus:
     """A system bus as a box has one; the agent would look for it again and again."""
 
     def __init__(self, folder):
-        policy = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../packaging/dbus/org.upgradelink.Agent1.conf")
+        policy = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/dbus/org.upgradelink.Agent1.conf")
         self.address = f"unix:path={folder}/bus"
         with open(f"{folder}/bus.conf", "w") as file:
             file.write(f"""<busconfig><type>system</type><listen>{self.address}</listen><auth>EXTERNAL</auth>

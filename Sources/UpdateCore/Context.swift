@@ -1,0 +1,28 @@
+/// The world at the moment of an event: time, chance and what the box reports are arguments.
+public struct Context: Codable, Hashable, Sendable {
+    public var now: BootInstant
+    public var bootID: String
+    public var wallClock: WallTime
+    /// When this agent was built: no right clock is earlier.
+    public var buildTime: WallTime
+    public var installed: InstalledVersion
+    public var policy: Policy
+    public var zone: TimeZoneOffsets
+    public var inhibitors: [Inhibitor]
+    public var seed: UInt64
+
+    public init(
+        now: BootInstant, bootID: String, wallClock: WallTime, buildTime: WallTime, installed: InstalledVersion,
+        policy: Policy, zone: TimeZoneOffsets = .utc, inhibitors: [Inhibitor] = [], seed: UInt64
+    ) {
+        self.now = now
+        self.bootID = bootID
+        self.wallClock = wallClock
+        self.buildTime = buildTime
+        self.installed = installed
+        self.policy = policy
+        self.zone = zone
+        self.inhibitors = inhibitors
+        self.seed = seed
+    }
+}

@@ -1,0 +1,17 @@
+/// What the box reports as installed.
+public enum InstalledVersion: Codable, Hashable, Sendable {
+    case known(versionCode: Int, versionName: String?)
+    /// Why it cannot be told, in a line for the operator.
+    case unknown(String)
+
+    public var versionCode: Int? {
+        if case .known(let code, _) = self { code } else { nil }
+    }
+
+    public var title: String {
+        switch self {
+        case .known(let code, let name): name.map { "\($0), code \(code)" } ?? "code \(code)"
+        case .unknown: "unknown version"
+        }
+    }
+}

@@ -1,0 +1,55 @@
+/// How to reach a server.
+public struct ServerConnection: Codable, Hashable, Sendable {
+    public var url: String
+    /// The path that is signed, where a reverse proxy makes it differ from the path in the URL.
+    public var signingPath: String?
+    public var caBundle: String?
+    public var clientCertificate: String?
+    public var clientKey: String?
+    public var proxy: String?
+    public var connectTimeout: Seconds
+    public var requestTimeout: Seconds
+
+    public init(
+        url: String, signingPath: String? = nil, caBundle: String? = nil, clientCertificate: String? = nil,
+        clientKey: String? = nil, proxy: String? = nil, connectTimeout: Seconds, requestTimeout: Seconds
+    ) {
+        self.url = url
+        self.signingPath = signingPath
+        self.caBundle = caBundle
+        self.clientCertificate = clientCertificate
+        self.clientKey = clientKey
+        self.proxy = proxy
+        self.connectTimeout = connectTimeout
+        self.requestTimeout = requestTimeout
+    }
+}
+
+/// A value that must not be seen: it prints as `***`. Only its coded form, on a pipe to a worker, carries it.
+public struct Secret: Codable, Hashable, Sendable, CustomStringConvertible, CustomReflectable {
+    public let value: String
+
+    public init(_ value: String) { self.value = value }
+
+    public init(from decoder: any Decoder) throws {
+        value = try decoder.singleValueContainer().decode(String.self)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(value)
+    }
+
+    public var description: String { "***" }
+    public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+public struct Credentials: Codable, Hashable, Sendable {
+    public var accessKey: String
+    public var secretKey: Secret
+
+    public init(accessKey: String, secretKey: Secret) {
+        self.accessKey = accessKey
+        self.secretKey = secretKey
+    }
+}

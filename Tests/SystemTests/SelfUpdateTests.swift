@@ -1,0 +1,128 @@
+import Glibc
+import Host
+import Simulator
+import Subprocess
+import TestSupport
+import Testing
+
+extension SystemTests {
+    /// The agent updates itself: from the real 0.1.0 to this version, and back, each reading what the other stored.
+    @Suite struct SelfUpdateTests {
+        /// Made from the repository's history by packaging/earlier-release.sh.
+        private static let earlier = "\(repositoryFolder)/.cache/releases/0.1.0"
+
+        private static var package: String? {
+            (try? Files.list(earlier))?.first { $0.hasSuffix(".deb") }.map { "\(earlier)/\($0)" }
+        }
+
+        private static let versionFile = "/usr/share/device/version"
+
+        @Test(.enabled(if: package != nil, "there is no package of 0.1.0: make test builds it from the history"))
+        func stateSurvivesTheUpdateAndTheRollback() async throws {
+            let earlier = try #require(Self.package)
+            try await Container(.cleanDebian, binds: [try PackageTests.runtimeFolder()]).run { container async throws in
+                try await PackageTests.install(earlier, container)
+                let furniture = try await Furniture(container, versions: [(2, 1)])
+                // Version 1 is 0.1.0, and where the module finds it again.
+                let store = "\(container.root)/var/lib/upgradelink-installer/packages"
+                try await repack(earlier, container, code: 1, version: "0.1.0", at: "\(store)/upgradelinkd_0.1.0.deb")
+                try await execute("chroot", [container.root, "dpkg", "-i", "/srv/package.deb"])
+                // Version 3 does not pass the health check, version 4 does.
+                for (code, version) in [(3, "0.2.0~3"), (4, "0.2.0~4")] {
+                    try await repack(
+                        try PackageLayer.package, container, code: code, version: version,
+                        at: "\(container.root)/srv/v\(code)")
+                    try await furniture.sign(version: code)
+                }
+                try furniture.configure(
+                    module: "deb", files: "restart = \"Automatic\"", versionFile: Self.versionFile,
+                    install: "healthProgram = [\"/srv/is-healthy\"]\nhealthTimeout = \"3s\"\nattempts = 1")
+                try container.write(
+                    "srv/is-healthy",
+                    """
+                    #!/bin/sh
+                    cp /var/lib/upgradelinkd/state.json /srv/stored-by-0.2.0
+                    ! grep -q VERSION_CODE=3 \(Self.versionFile)
+                    """, mode: 0o755)
+                try await update(container, furniture)
+            }
+        }
+
+        private func update(_ container: Container, _ furniture: Furniture) async throws {
+            // 0.1.0 has a history: version 2 was rejected.
+            let first = try await container.boot { machine async throws in
+                try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
+                try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                #expect(await machine.status(says: "Waiting for consent to install v2"))
+                #expect(try await machine.run("upgradelinkctl", "reject").isSuccess)
+                try furniture.offer([(3, 2)])
+                try await machine.run("systemctl", "restart", "sim")
+                try await machine.run("upgradelinkctl", "check")
+                #expect(await machine.goesDown(), "it reboots into 0.2.0")
+            }
+            #expect(first.status == .exited(133))
+            // 0.2.0 goes on with the installation that 0.1.0 began, and rolls it back.
+            let second = try await container.boot { machine async throws in
+                #expect(await machine.goesDown(), "it reboots into 0.1.0")
+            }
+            #expect(second.status == .exited(133))
+            #expect(container.read("srv/stored-by-0.2.0").contains("\"format\":2"))
+            // 0.1.0 again: it knows what it knew, and what became of the update.
+            let third = try await container.boot { machine async throws in
+                #expect(await machine.status(says: "v3 (code 3) "))
+                #expect(await programs(machine) == "0.1.0\nVERSION_CODE=1")
+                let history = await machine.shell("upgradelinkctl history")
+                #expect(history.contains("rolledBack  v3 (code 3)") && history.contains("rejected  v2 (code 2)"), "\(history)")
+                #expect(damaged(container).isEmpty)
+                // Nor is the rejected version, or the one that failed, taken up again.
+                try furniture.offer([(2, 1), (3, 2)])
+                try await machine.run("systemctl", "restart", "sim")
+                try await machine.run("upgradelinkctl", "check")
+                #expect(await machine.has("/var/lib/upgradelinkd/state.json"))
+                try furniture.offer([(4, 2)])
+                try await machine.run("systemctl", "restart", "sim")
+                try await machine.run("upgradelinkctl", "check")
+                #expect(await machine.goesDown(), "it reboots into 0.2.0")
+            }
+            #expect(third.status == .exited(133))
+            try await container.boot { machine async throws in
+                #expect(await machine.status(says: "Up to date (code 4)"))
+                #expect(await programs(machine).hasSuffix("VERSION_CODE=4"))
+                #expect(await programs(machine).hasPrefix("0.2.0"))
+                let history = await machine.shell("upgradelinkctl history")
+                for line in ["installed  v4 (code 4)", "rolledBack  v3 (code 3)", "rejected  v2 (code 2)"] {
+                    #expect(history.contains(line), "\(history)")
+                }
+                #expect(damaged(container).isEmpty)
+            }
+        }
+
+        private func programs(_ machine: Machine) async -> String {
+            await machine.shell("upgradelinkd --version; cat \(Self.versionFile)")
+        }
+
+        private func damaged(_ container: Container) -> [String] {
+            ["var/lib/upgradelinkd", "var/lib/upgradelink-installer"].flatMap { directory in
+                ((try? Files.list("\(container.root)/\(directory)")) ?? []).filter { $0.hasSuffix(".damaged") }
+            }
+        }
+
+        /// The package with a version file of the device's in it, which makes it what a device's publisher ships.
+        private func repack(
+            _ package: String, _ container: Container, code: Int, version: String, at path: String
+        ) async throws {
+            try await execute("cp", [package, "\(container.root)/srv/package.deb"])
+            let line = """
+                dpkg-deb -R /srv/package.deb /srv/package
+                sed -i 's/^Version: .*/Version: \(version)/' /srv/package/DEBIAN/control
+                install -d /srv/package/usr/share/device
+                echo VERSION_CODE=\(code) >/srv/package\(Self.versionFile)
+                dpkg-deb --root-owner-group -b /srv/package /srv/package.deb
+                rm -r /srv/package
+                """
+            try await execute("chroot", [container.root, "env", "-u", "TMPDIR", "sh", "-ec", line])
+            try Files.createFolder(Files.folder(of: path))
+            try await execute("cp", ["\(container.root)/srv/package.deb", path])
+        }
+    }
+}
