@@ -17,12 +17,9 @@ SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
 UNITS = upgradelinkd.service upgradelink-installer@.service upgradelink-installer-resume.service
 
-# TOMLKit's parser has assertions where it also has errors, and before them: "[?" in a configuration would end the agent.
-DEFINES = -Xcxx '-DTOML_ASSERT(condition)=static_assert(true)'
-
 # All four programs are one file, with the parts of the Swift runtime that they use: the box needs no Swift. make sizes has
 # the measurement.
-RELEASE = $(DEFINES) -c release -Xswiftc -Osize --static-swift-stdlib --scratch-path .build-release --product upgradelink
+RELEASE = -c release -Xswiftc -Osize --static-swift-stdlib --scratch-path .build-release --product upgradelink
 STAGE = .build-release/stage
 
 # Swift's package manager leaves folders behind wherever its temporary files go: here "make clean" finds them.
@@ -53,7 +50,7 @@ deps:
 	@packaging/dependencies.sh build
 
 build: deps
-	@$(SWIFT) build --quiet $(DEFINES)
+	@$(SWIFT) build --quiet
 
 demo: build
 	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/packaging/modules"
@@ -71,17 +68,17 @@ test:
 	@packaging/dependencies.sh test
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory deb
-	@$(SWIFT) build --build-tests $(DEFINES)
-	@export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8; $(SWIFT) test --skip-build $(DEFINES)
+	@$(SWIFT) build --build-tests
+	@export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8; $(SWIFT) test --skip-build
 
 # The state machine's whole state space, in a world with second tries; prints how many states there are.
 explore: build
-	@export UPGRADELINKD_EXPLORE=1; $(SWIFT) test $(DEFINES) --scratch-path .build-explore -c release -Xswiftc -enable-testing \
+	@export UPGRADELINKD_EXPLORE=1; $(SWIFT) test --scratch-path .build-explore -c release -Xswiftc -enable-testing \
 	    --filter ExplorationTests
 
 # docs/states.md, drawn from the state machine.
 diagram: build
-	@export UPGRADELINKD_DIAGRAM=1; $(SWIFT) test $(DEFINES) --filter DiagramTests
+	@export UPGRADELINKD_DIAGRAM=1; $(SWIFT) test --filter DiagramTests
 
 # The long part, bounded: thirty power cuts at random moments, of which the seed is printed; root.
 SEED ?= $(shell date +%s)
@@ -89,23 +86,23 @@ soak:
 	@packaging/dependencies.sh test
 	@$(MAKE) --no-print-directory deb
 	@echo "SEED=$(SEED)"
-	@$(SWIFT) build --build-tests $(DEFINES)
+	@$(SWIFT) build --build-tests
 	@for part in AgentTests.FleetTests PowerLossTests CrashMatrixTests; do \
 	    export UPGRADELINKD_SOAK=$(SEED) SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8; \
-	    $(SWIFT) test --skip-build $(DEFINES) --filter $$part || exit 1; done
+	    $(SWIFT) test --skip-build --filter $$part || exit 1; done
 
 # The tests again, with programs that watch their own memory, or threads. What boots containers uses the package, which has
-# no sanitizer, and is left out. TOMLKit's parser keeps a few hundred bytes of each file that it reads.
-SANITIZED = $(DEFINES) --skip SystemTests
+# no sanitizer, and is left out. Leaks are looked for by test-leaks.
+SANITIZED = --skip SystemTests
 test-asan:
 	@packaging/dependencies.sh test
-	@$(SWIFT) build --build-tests $(DEFINES) --scratch-path .build-asan --sanitize=address
+	@$(SWIFT) build --build-tests --scratch-path .build-asan --sanitize=address
 	@export UPGRADELINKD_SANITIZER=address SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4 ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0; \
 	    $(SWIFT) test --skip-build --scratch-path .build-asan --sanitize=address $(SANITIZED)
 
 test-tsan:
 	@packaging/dependencies.sh test
-	@$(SWIFT) build --build-tests $(DEFINES) --scratch-path .build-tsan --sanitize=thread
+	@$(SWIFT) build --build-tests --scratch-path .build-tsan --sanitize=thread
 	@export UPGRADELINKD_SANITIZER=thread SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4 TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/threads.txt; \
 	    $(SWIFT) test --skip-build --scratch-path .build-tsan --sanitize=thread $(SANITIZED)
 
@@ -113,16 +110,16 @@ test-tsan:
 POLL_SECONDS ?= 3600
 test-leaks:
 	@packaging/dependencies.sh test
-	@$(SWIFT) build --build-tests $(DEFINES) --scratch-path .build-asan --sanitize=address
+	@$(SWIFT) build --build-tests --scratch-path .build-asan --sanitize=address
 	@export UPGRADELINKD_SANITIZER=address UPGRADELINKD_POLL_SECONDS=$(POLL_SECONDS); \
 	    export ASAN_OPTIONS=detect_leaks=0 LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.txt:print_suppressions=0; \
-	    $(SWIFT) test --skip-build --scratch-path .build-asan --sanitize=address $(DEFINES) --filter ResourceTests
+	    $(SWIFT) test --skip-build --scratch-path .build-asan --sanitize=address --filter ResourceTests
 
 # Each target for so many seconds, from the seeds in the repository; what is found is left in .cache/fuzz.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS = reply signature date configuration state installMessage fetchReport busCall text
 fuzz: deps
-	@$(SWIFT) build --quiet $(DEFINES) --scratch-path .build-fuzz --product upgradelink-fuzz -Xswiftc -sanitize=fuzzer \
+	@$(SWIFT) build --quiet --scratch-path .build-fuzz --product upgradelink-fuzz -Xswiftc -sanitize=fuzzer \
 	    -Xswiftc -DFUZZING -Xswiftc -parse-as-library
 	@for target in $(FUZZ_TARGETS); do mkdir -p .cache/fuzz/$$target/found; echo "== $$target"; \
 	    SWIFT_BACKTRACE=enable=no FUZZ_TARGET=$$target .build-fuzz/debug/upgradelink-fuzz -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
@@ -143,7 +140,7 @@ bench: release
 
 # A million boxes at virtual time; FLEET has its options.
 fleet: deps
-	@$(SWIFT) build --quiet $(DEFINES) -c release --scratch-path .build-fleet --product upgradelink-sim
+	@$(SWIFT) build --quiet -c release --scratch-path .build-fleet --product upgradelink-sim
 	@.build-fleet/release/upgradelink-sim fleet --chart docs/fleet.svg $(FLEET)
 
 # What is installed, and where: also what packages are made of.

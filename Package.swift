@@ -32,12 +32,11 @@ let package = Package(
         .library(name: "faultydisk", type: .dynamic, targets: ["FaultyDisk"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
-        .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
-        .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2", traits: []),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+        .package(url: "https://github.com/swhitty/FlyingFox", exact: "0.27.1"),
     ],
     targets: [
         // The core: decisions only.
@@ -50,6 +49,9 @@ let package = Package(
         .target(name: "CCurl", dependencies: ["CLibrary"]),
         .target(name: "CCrypto", dependencies: ["CLibrary"]),
         .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
+        // toml++ (libtomlplusplus-dev) behind a C interface, and its Swift face.
+        .target(name: "CTOML"),
+        .target(name: "TOML", dependencies: ["CTOML"], swiftSettings: strict),
 
         // Adapters: each knows the core and Host, and no sibling. Installation also knows Verification,
         // whose proof type is the only thing it installs.
@@ -59,7 +61,7 @@ let package = Package(
             dependencies: [
                 "UpdateCore", "CHost",
             ], swiftSettings: strict),
-        .target(name: "Configuration", dependencies: ["UpdateCore", "Host", "TOMLKit"], swiftSettings: strict),
+        .target(name: "Configuration", dependencies: ["UpdateCore", "Host", "TOML"], swiftSettings: strict),
         .target(name: "Fetch", dependencies: ["UpdateCore", "Host", "CCurl"], swiftSettings: strict),
         .target(name: "Verification", dependencies: ["UpdateCore", "Host", "CCrypto"], swiftSettings: strict),
         .target(
@@ -101,7 +103,7 @@ let package = Package(
         .target(
             name: "Simulator",
             dependencies: [
-                "FlyingFox", .product(name: "FlyingSocks", package: "FlyingFox"), "TOMLKit", "CCrypto", "Host",
+                "FlyingFox", .product(name: "FlyingSocks", package: "FlyingFox"), "TOML", "CCrypto", "Host",
                 subprocess,
                 system,
             ], swiftSettings: strict),
@@ -129,6 +131,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["Host", "Simulator", "UpdateCore", subprocess, system],
             path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "HostTests", dependencies: ["Host", "UpdateCore", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "TOMLTests", dependencies: ["TOML"], swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "Host", "UpdateCore", "TestSupport"],
             swiftSettings: strict),
@@ -188,5 +191,6 @@ let package = Package(
                 "UpdateCore",
                 "Simulator", "TestSupport", subprocess, system,
             ], swiftSettings: strict),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )

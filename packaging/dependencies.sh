@@ -4,9 +4,9 @@
 set -eu
 
 need_swift="6.2"
-build="libcurl4-openssl-dev libssl-dev libsystemd-dev minisign dbus-daemon pkg-config"
+build="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev minisign dbus-daemon pkg-config"
 # Beside minisign, tar makes the demonstration's artifacts.
-release="libcurl4-openssl-dev libssl-dev libsystemd-dev binutils"
+release="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev binutils"
 deb="$release debhelper lintian"
 # nginx ends TLS, curl asks the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
 test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \

@@ -1,6 +1,6 @@
 import Glibc
 import Host
-import TOMLKit
+import TOML
 
 /// One file, read and checked by itself: every key known, every value allowed.
 struct Fragment: Sendable {
@@ -21,26 +21,20 @@ struct Fragment: Sendable {
                 error.code == EACCES ? "; chgrp upgradelinkd it, and chmod 640: the agent is not root" : ""
             throw ConfigurationError(file: file, key: "", problem: "it cannot be read: \(error.reason)\(remedy)")
         }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw ConfigurationError(file: file, key: "", problem: "it is not UTF-8 text")
-        }
-        try self.init(file: file, text: text, isReadableByOthers: Files.isReadableByOthers(file))
+        try self.init(file: file, bytes: bytes, isReadableByOthers: Files.isReadableByOthers(file))
     }
 
-    init(file: String, text: String, isReadableByOthers: Bool = false) throws(ConfigurationError) {
+    init(file: String, bytes: [UInt8], isReadableByOthers: Bool = false) throws(ConfigurationError) {
         let table: TOMLTable
-        do {
-            table = try TOMLTable(string: text)
-        } catch let error as TOMLParseError {
-            let place = error.source.begin
-            throw ConfigurationError(
-                file: "\(file):\(place.line):\(place.column)", key: "", problem: "not TOML: \(error.description)")
+        do throws(TOMLError) {
+            table = try TOMLTable(parsing: bytes)
         } catch {
-            throw ConfigurationError(file: file, key: "", problem: "not TOML: \(error)")
+            throw ConfigurationError(file: "\(file):\(error.position)", key: "", problem: "not TOML: \(error.text)")
         }
         var values: [String: Value] = [:]
-        for (section, value) in Value.fields(table).sorted(by: { $0.key < $1.key }) {
+        for (section, entry) in table.entries.sorted(by: { $0.key < $1.key }) {
             guard Schema.sections.contains(section) else { throw Self.unknown(section, file) }
+            let value = Value(entry.value)
             guard case .table(let fields) = value else {
                 throw ConfigurationError(
                     file: file, key: section, problem: "found \(value.found), allowed is a table: [\(section)]")

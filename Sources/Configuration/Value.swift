@@ -1,5 +1,5 @@
 import FoundationEssentials
-import TOMLKit
+import TOML
 
 /// A value of a configuration file.
 enum Value: Hashable, Sendable {
@@ -12,22 +12,16 @@ enum Value: Hashable, Sendable {
     /// A date or a time: allowed by TOML, wanted by no option.
     case moment(String)
 
-    init(_ value: any TOMLValueConvertible) {
-        switch value.type {
-        case .string: self = .string(value.string ?? "")
-        case .int: self = .integer(value.int ?? 0)
-        case .double: self = .number(value.double ?? 0)
-        case .bool: self = .bool(value.bool ?? false)
-        case .array: self = .list((value.array ?? TOMLArray()).map { Value($0) })
-        case .table: self = .table(Self.fields(value.table ?? TOMLTable()))
-        case .date, .time, .dateTime: self = .moment(value.debugDescription)
+    init(_ value: TOMLValue) {
+        switch value.content {
+        case .string(let text): self = .string(text)
+        case .integer(let number): self = .integer(number)
+        case .number(let number): self = .number(number)
+        case .bool(let flag): self = .bool(flag)
+        case .moment(let text): self = .moment(text)
+        case .list(let items): self = .list(items.map { Value($0) })
+        case .table(let table): self = .table(table.entries.mapValues { Value($0.value) })
         }
-    }
-
-    static func fields(_ table: TOMLTable) -> [String: Value] {
-        var fields: [String: Value] = [:]
-        for key in table.keys { fields[key] = table[key].map { Value($0) } }
-        return fields
     }
 
     /// For an error line: the kind and the value, a long one cut off.

@@ -1,5 +1,5 @@
 /// A way to misbehave, for requests whose path begins with ``path``.
-public struct Fault: Codable, Sendable {
+public struct Fault: Sendable {
     public var path: String
     /// Only this often. Absent: always.
     public var times: Int?

@@ -1,45 +1,85 @@
-import FoundationEssentials
-import TOMLKit
+import TOML
 
 extension SimulatorConfiguration {
     /// What is wrong with a configuration, in one line.
     public struct Problem: Error, CustomStringConvertible, Sendable {
         public var description: String
+
+        init(_ position: TOMLPosition, _ text: String) {
+            description = "line \(position.line), column \(position.column): \(text)"
+        }
     }
+
+    private enum Key: String, CaseIterable { case port, folder, clockOffset, keys, applications, faults }
 
     /// Reads a configuration; a key that is not known is an error.
     public init(toml: String) throws(Problem) {
-        do {
-            var decoder = TOMLDecoder()
-            decoder.strictDecoding = true
-            self = try decoder.decode(Self.self, from: toml)
-        } catch let error as TOMLParseError {
-            throw Problem(description: "not TOML: \(error.debugDescription)")
-        } catch let error as UnexpectedKeysError {
-            let keys = error.keys.keys.sorted().joined(separator: ", ")
-            throw Problem(description: "keys that are not known: \(keys)")
-        } catch let error as DecodingError {
-            throw Problem(description: Self.words(error))
+        let table: TOMLTable
+        do throws(TOMLError) {
+            table = try TOMLTable(parsing: Array(toml.utf8))
         } catch {
-            throw Problem(description: "\(error)")
+            throw Problem(error.position, "not TOML: \(error.text)")
         }
+        let fields = try TOMLFields<Key>(table, at: "", position: TOMLPosition(line: 1, column: 1))
+        self.init(
+            port: try fields.optional(.port) ?? 8480, folder: try fields.optional(.folder) ?? ".",
+            clockOffset: try fields.optional(.clockOffset) ?? 0, keys: try fields.required(.keys),
+            applications: try fields.required(.applications), faults: try fields.optional(.faults) ?? [])
+    }
+}
+
+extension KeyPair: TOMLReadable {
+    private enum Key: String, CaseIterable { case accessKey, secretKey }
+
+    init(_ value: TOMLValue, at path: String) throws(SimulatorConfiguration.Problem) {
+        let fields = try TOMLFields<Key>(value, at: path)
+        self.init(accessKey: try fields.required(.accessKey), secretKey: try fields.required(.secretKey))
+    }
+}
+
+extension Application: TOMLReadable {
+    private enum Key: String, CaseIterable { case urlKey, groups, versions }
+
+    init(_ value: TOMLValue, at path: String) throws(SimulatorConfiguration.Problem) {
+        let fields = try TOMLFields<Key>(value, at: path)
+        self.init(
+            urlKey: try fields.required(.urlKey), groups: try fields.optional(.groups) ?? [:],
+            versions: try fields.optional(.versions) ?? [])
+    }
+}
+
+extension Version: TOMLReadable {
+    private enum Key: String, CaseIterable {
+        case versionCode, versionName, file, upgradeType, promptUpgradeContent, staged, rateLimit, models, devices,
+            groups
     }
 
-    private static func words(_ error: DecodingError) -> String {
-        switch error {
-        case .keyNotFound(_, let context):
-            // TOMLKit's path ends with the missing key itself.
-            return "\(path(context.codingPath)) is missing"
-        case .typeMismatch(let type, let context):
-            return "\(path(context.codingPath)) is not of the type \(type)"
-        case .valueNotFound(_, let context), .dataCorrupted(let context):
-            return "\(path(context.codingPath)): \(context.debugDescription)"
-        @unknown default:
-            return "\(error)"
-        }
+    init(_ value: TOMLValue, at path: String) throws(SimulatorConfiguration.Problem) {
+        let fields = try TOMLFields<Key>(value, at: path)
+        self.init(
+            versionCode: try fields.required(.versionCode), versionName: try fields.required(.versionName),
+            file: try fields.required(.file), upgradeType: try fields.required(.upgradeType),
+            promptUpgradeContent: try fields.optional(.promptUpgradeContent) ?? "",
+            staged: try fields.optional(.staged), rateLimit: try fields.optional(.rateLimit),
+            models: try fields.optional(.models) ?? [], devices: try fields.optional(.devices) ?? [],
+            groups: try fields.optional(.groups) ?? [])
+    }
+}
+
+extension Fault: TOMLReadable {
+    private enum Key: String, CaseIterable {
+        case path, times, status, body, headers, dropAfter, bytesPerSecond, delay, contentLength, noRanges,
+            changingETag, redirect, corrupt
     }
 
-    private static func path(_ keys: [any CodingKey]) -> String {
-        keys.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".").replacing(".[", with: "[")
+    init(_ value: TOMLValue, at path: String) throws(SimulatorConfiguration.Problem) {
+        let fields = try TOMLFields<Key>(value, at: path)
+        self.init(
+            path: try fields.required(.path), times: try fields.optional(.times), status: try fields.optional(.status),
+            body: try fields.optional(.body), headers: try fields.optional(.headers),
+            dropAfter: try fields.optional(.dropAfter), bytesPerSecond: try fields.optional(.bytesPerSecond),
+            delay: try fields.optional(.delay), contentLength: try fields.optional(.contentLength),
+            noRanges: try fields.optional(.noRanges), changingETag: try fields.optional(.changingETag),
+            redirect: try fields.optional(.redirect), corrupt: try fields.optional(.corrupt))
     }
 }

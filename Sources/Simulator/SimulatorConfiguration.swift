@@ -1,5 +1,5 @@
 /// What the server serves, and how it misbehaves. In a TOML file each of these is a key or a table of the same name.
-public struct SimulatorConfiguration: Codable, Sendable {
+public struct SimulatorConfiguration: Sendable {
     /// 0 lets the system choose.
     public var port: UInt16
     /// Artifacts are served from here, as `/files/NAME`.
@@ -21,23 +21,9 @@ public struct SimulatorConfiguration: Codable, Sendable {
         self.applications = applications
         self.faults = faults
     }
-
-    private enum CodingKeys: String, CodingKey, CaseIterable {
-        case port, folder, clockOffset, keys, applications, faults
-    }
-
-    public init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: CodingKeys.self)
-        port = try fields.decodeIfPresent(UInt16.self, forKey: .port) ?? 8480
-        folder = try fields.decodeIfPresent(String.self, forKey: .folder) ?? "."
-        clockOffset = try fields.decodeIfPresent(Double.self, forKey: .clockOffset) ?? 0
-        keys = try fields.decode([KeyPair].self, forKey: .keys)
-        applications = try fields.decode([Application].self, forKey: .applications)
-        faults = try fields.decodeIfPresent([Fault].self, forKey: .faults) ?? []
-    }
 }
 
-public struct KeyPair: Codable, Sendable {
+public struct KeyPair: Sendable {
     public var accessKey: String
     public var secretKey: String
 
@@ -47,7 +33,7 @@ public struct KeyPair: Codable, Sendable {
     }
 }
 
-public struct Application: Codable, Sendable {
+public struct Application: Sendable {
     public var urlKey: String
     /// Device groups: the devKeys of each, by the group's name.
     public var groups: [String: [String]]
@@ -57,15 +43,6 @@ public struct Application: Codable, Sendable {
         self.urlKey = urlKey
         self.groups = groups
         self.versions = versions
-    }
-
-    private enum CodingKeys: String, CodingKey { case urlKey, groups, versions }
-
-    public init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: CodingKeys.self)
-        urlKey = try fields.decode(String.self, forKey: .urlKey)
-        groups = try fields.decodeIfPresent([String: [String]].self, forKey: .groups) ?? [:]
-        versions = try fields.decodeIfPresent([Version].self, forKey: .versions) ?? []
     }
 
     /// Whether a version is meant for a box.
@@ -78,7 +55,7 @@ public struct Application: Codable, Sendable {
 }
 
 /// A version and the strategy by which it is offered.
-public struct Version: Codable, Sendable {
+public struct Version: Sendable {
     public var versionCode: Int
     public var versionName: String
     /// A file in the folder, or a whole URL.
@@ -111,24 +88,5 @@ public struct Version: Codable, Sendable {
         self.models = models
         self.devices = devices
         self.groups = groups
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case versionCode, versionName, file, upgradeType, promptUpgradeContent, staged, rateLimit, models, devices,
-            groups
-    }
-
-    public init(from decoder: any Decoder) throws {
-        let fields = try decoder.container(keyedBy: CodingKeys.self)
-        versionCode = try fields.decode(Int.self, forKey: .versionCode)
-        versionName = try fields.decode(String.self, forKey: .versionName)
-        file = try fields.decode(String.self, forKey: .file)
-        upgradeType = try fields.decode(Int.self, forKey: .upgradeType)
-        promptUpgradeContent = try fields.decodeIfPresent(String.self, forKey: .promptUpgradeContent) ?? ""
-        staged = try fields.decodeIfPresent(Int.self, forKey: .staged)
-        rateLimit = try fields.decodeIfPresent(Int.self, forKey: .rateLimit)
-        models = try fields.decodeIfPresent([String].self, forKey: .models) ?? []
-        devices = try fields.decodeIfPresent([String].self, forKey: .devices) ?? []
-        groups = try fields.decodeIfPresent([String].self, forKey: .groups) ?? []
     }
 }

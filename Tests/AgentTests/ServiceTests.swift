@@ -119,6 +119,21 @@ import UpdateCore
         #expect(try await command(["--check-config", "--root", box.scratch.path]).status == .exited(0))
     }
 
+    @Test(arguments: [
+        ("\0", "1:1: not TOML: a NUL byte"), ("[poll]\ninterval = \"6h\"\n\0[server]\n", "3:1: not TOML: a NUL byte"),
+        ("[poll]\ninterval = \"6\0h\"\n", "2:14: not TOML: a NUL byte"),
+        ("[poll] # \0\ninterval = \"6h\"\n", "1:10: not TOML: a NUL byte"), ("[?", "1:2: not TOML: "),
+        ("[poll]\n[?server]\n", "2:2: not TOML: "),
+    ])
+    func aFileThatIsNotTOMLIsExitStatus78(text: String, complaint: String) async throws {
+        try box.configure(server: "http://127.0.0.1:1", changes: text)
+        let check = try await command(["--check-config", "--root", box.scratch.path])
+        #expect(check.status == .exited(78))
+        #expect(check.errors.split(separator: "\n").count == 1)
+        #expect(
+            check.errors.contains("/etc/upgradelinkd/upgradelinkd.toml.d/test.toml:\(complaint)"), "\(check.errors)")
+    }
+
     @Test func helpAndVersionAnswer() async throws {
         let help = try await command(["--help"])
         #expect(help.status == .exited(0) && help.output.contains("/etc/upgradelinkd/upgradelinkd.toml"))

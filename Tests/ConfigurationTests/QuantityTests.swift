@@ -35,7 +35,8 @@ var allOptionKeys: [String] { Schema.options.map(\.key) }
 
     @Test func metaDataBecomesJSON() throws {
         let fragment = try Fragment(
-            file: "x", text: "[install.metaData]\na = \"q\\\"\\n\"\nb = [1, 2.5, true]\nc = { d = \"e\" }")
+            file: "x",
+            bytes: Array("[install.metaData]\na = \"q\\\"\\n\"\nb = [1, 2.5, true]\nc = { d = \"e\" }".utf8))
         #expect(fragment.values["install.metaData"]?.json == #"{"a":"q\"\n","b":[1,2.5,true],"c":{"d":"e"}}"#)
     }
 }

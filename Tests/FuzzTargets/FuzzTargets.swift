@@ -41,7 +41,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             if let seconds = Amount.seconds(text) { precondition(seconds >= 0) }
             if let bytes = Amount.bytes(text) { precondition(bytes >= 0) }
         case .configuration:
-            guard let fragment = try? Fragment(file: "/f", text: text) else { return }
+            guard let fragment = try? Fragment(file: "/f", bytes: bytes) else { return }
             let merged = MergedConfiguration([fragment], mainFile: "/f")
             keep((try? Settings(merged, [:])) == nil ? 0 : 1)
         case .state: state(bytes)

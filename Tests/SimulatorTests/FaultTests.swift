@@ -105,8 +105,22 @@ import Testing
     }
 
     @Test(arguments: [
-        ("colour = 1", "colour"), ("[[faults]]\npath = \"/\"\nslow = true", "slow"), ("port = \"x\"", "port"),
-        ("port = ", "line 3"), ("[[faults]]\nstatus = 500", "faults[0].path is missing"),
+        (
+            "colour = 1",
+            "line 3, column 1: colour is not a known key; allowed are port, folder, clockOffset, keys, applications, faults"
+        ),
+        (
+            "[[faults]]\npath = \"/\"\nslow = true",
+            "line 5, column 1: faults[0].slow is not a known key; allowed are path,"
+        ),
+        ("port = \"x\"", "line 3, column 8: port is not a whole number from 0 to 65535"),
+        ("port = 65536", "line 3, column 8: port is not a whole number from 0 to 65535"),
+        ("port = ", "line 3, column 8: not TOML: "), ("port = 1 # \0", "line 3, column 12: not TOML: a NUL byte"),
+        ("[[faults]]\nstatus = 500", "line 3, column 1: faults[0].path is missing"),
+        (
+            "[[faults]]\npath = \"/\"\nheaders = { A = 1 }",
+            "line 5, column 17: faults[0].headers.A is not a string"
+        ),
     ])
     func aWrongConfigurationIsNamed(text: String, word: String) async throws {
         try scratch.write("sim.toml", "keys = []\napplications = []\n\(text)\n")

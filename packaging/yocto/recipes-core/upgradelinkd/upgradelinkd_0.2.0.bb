@@ -16,13 +16,12 @@ S = "${WORKDIR}/git"
 # The Swift toolchain and its package manager's network access come from meta-swift.
 inherit swift systemd useradd pkgconfig
 
-DEPENDS = "curl openssl systemd"
+DEPENDS = "curl openssl systemd tomlplusplus"
 # The libraries are loaded when they are needed, which no tool sees.
 RDEPENDS:${PN} = "dbus libcurl libcrypto"
 RRECOMMENDS:${PN} = "ca-certificates"
 
-# TOMLKit's parser has assertions where it also has errors: see the Makefile.
-EXTRA_SWIFTFLAGS = "-Xswiftc -Osize -Xcxx '-DTOML_ASSERT(condition)=static_assert(true)'"
+EXTRA_SWIFTFLAGS = "-Xswiftc -Osize"
 
 SYSTEMD_SERVICE:${PN} = "upgradelinkd.service upgradelink-installer.socket upgradelink-installer-resume.service"
 # Whoever has configured the agent enables it.
