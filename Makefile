@@ -1,4 +1,4 @@
-# make help says what there is.
+# `make help` lists the targets.
 SHELL = /bin/sh
 PREFIX ?= /usr
 DESTDIR ?=
@@ -6,7 +6,7 @@ BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 SHAREDIR = $(PREFIX)/share
 LIBDIR = $(PREFIX)/lib/upgradelinkd
-# Where the agent looks, whatever PREFIX is.
+# The agent reads these directories independently of PREFIX.
 VENDORDIR = /usr/lib/upgradelinkd
 CONFDIR = /etc/upgradelinkd
 UNITDIR ?= /usr/lib/systemd/system
@@ -17,34 +17,34 @@ SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
 UNITS = upgradelinkd.service upgradelink-installer@.service upgradelink-installer-resume.service
 
-# All four programs are one file, with the parts of the Swift runtime that they use: the box needs no Swift. make sizes has
-# the measurement.
+# All four programs are one file with the required parts of the Swift runtime, so the device needs no Swift. `make bench`
+# measures the size.
 RELEASE = -c release -Xswiftc -Osize --static-swift-stdlib --scratch-path .build-release --product upgradelink
 STAGE = .build-release/stage
 
-# Swift's package manager leaves folders behind wherever its temporary files go: here "make clean" finds them.
+# Swift's package manager leaves temporary directories behind; below .cache "make clean" removes them.
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
 .PHONY: help deps build demo picture test explore diagram soak fuzz test-asan test-tsan test-leaks lint release bench fleet install uninstall deb clean
 
 help:
-	@echo "make demo      build, and show a box being updated (nothing is installed, nothing is left behind)"
-	@echo "make test      install what is missing, and run every test"
+	@echo "make demo      build, and show the update of a device (installs nothing, leaves no files behind)"
+	@echo "make test      install missing packages, and run every test"
 	@echo "make explore   explore every state of the update machine"
 	@echo "make soak      power cuts at thirty random moments (SEED=…)"
-	@echo "make test-asan, make test-tsan   the tests with the address, or the thread sanitizer"
+	@echo "make test-asan, make test-tsan   run the tests with the address or the thread sanitizer"
 	@echo "make test-leaks   poll for an hour (POLL_SECONDS=$(POLL_SECONDS)) with the leak sanitizer"
-	@echo "make fuzz      fuzz everything that reads foreign bytes (FUZZ_SECONDS=$(FUZZ_SECONDS) for each target)"
-	@echo "make install   build for use, and install below DESTDIR with PREFIX ($(PREFIX)); then:"
+	@echo "make fuzz      fuzz everything that reads external data (FUZZ_SECONDS=$(FUZZ_SECONDS) for each target)"
+	@echo "make install   build a release, and install it below DESTDIR with PREFIX ($(PREFIX)); then:"
 	@echo "               edit $(CONFDIR)/upgradelinkd.toml; systemctl enable --now upgradelinkd"
-	@echo "make picture   run the demonstration, and draw it as docs/demo.svg"
-	@echo "make deb       build a Debian package, below .cache/deb"
-	@echo "make bench     measure against what people use today"
-	@echo "make fleet     play a million boxes and their server"
+	@echo "make picture   run the demonstration, and write its picture to docs/demo.svg"
+	@echo "make deb       build a Debian package below .cache/deb"
+	@echo "make bench     compare with other update programs (as root)"
+	@echo "make fleet     simulate a million devices and their server"
 	@echo "make build     build for development"
 	@echo "make lint      check the format"
-	@echo "make clean     remove what was built"
+	@echo "make clean     remove all build products"
 
 deps:
 	@packaging/dependencies.sh build
@@ -55,7 +55,7 @@ build: deps
 demo: build
 	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/packaging/modules"
 
-# What the README opens with: drawn from a real run.
+# The picture in README.md, generated from a real run.
 picture: build
 	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/packaging/modules" \
 	    --picture "$(CURDIR)/docs/demo.svg"
@@ -63,7 +63,7 @@ picture: build
 lint:
 	@$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
 
-# Not more than eight at a time: they have real time limits, and share the machine.
+# At most eight tests at a time, because they have real time limits and share the machine.
 test:
 	@packaging/dependencies.sh test
 	$(MAKE) --no-print-directory lint
@@ -71,16 +71,16 @@ test:
 	@$(SWIFT) build --build-tests
 	@export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8; $(SWIFT) test --skip-build
 
-# The state machine's whole state space, in a world with second tries; prints how many states there are.
+# Explores the whole state space of the state machine, with repeated attempts, and prints the number of states.
 explore: build
 	@export UPGRADELINKD_EXPLORE=1; $(SWIFT) test --scratch-path .build-explore -c release -Xswiftc -enable-testing \
 	    --filter ExplorationTests
 
-# docs/states.md, drawn from the state machine.
+# Generates docs/states.md from the state machine.
 diagram: build
 	@export UPGRADELINKD_DIAGRAM=1; $(SWIFT) test --filter DiagramTests
 
-# The long part, bounded: thirty power cuts at random moments, of which the seed is printed; root.
+# Long tests: thirty power cuts at random moments. Prints the seed; needs root.
 SEED ?= $(shell date +%s)
 soak:
 	@packaging/dependencies.sh test
@@ -91,8 +91,8 @@ soak:
 	    export UPGRADELINKD_SOAK=$(SEED) SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8; \
 	    $(SWIFT) test --skip-build --filter $$part || exit 1; done
 
-# The tests again, with programs that watch their own memory, or threads. What boots containers uses the package, which has
-# no sanitizer, and is left out. Leaks are looked for by test-leaks.
+# The tests with a sanitizer for memory or threads. The tests that boot containers are excluded, because they use the package,
+# which has no sanitizer. The target test-leaks checks for leaks.
 SANITIZED = --skip SystemTests
 test-asan:
 	@packaging/dependencies.sh test
@@ -106,7 +106,7 @@ test-tsan:
 	@export UPGRADELINKD_SANITIZER=thread SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4 TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/threads.txt; \
 	    $(SWIFT) test --skip-build --scratch-path .build-tsan --sanitize=thread $(SANITIZED)
 
-# The agent polls for so long, ten times a second, and must have lost no memory and no report at the end.
+# The agent polls ten times a second for POLL_SECONDS, and must not leak memory or lose a report.
 POLL_SECONDS ?= 3600
 test-leaks:
 	@packaging/dependencies.sh test
@@ -115,7 +115,7 @@ test-leaks:
 	    export ASAN_OPTIONS=detect_leaks=0 LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.txt:print_suppressions=0; \
 	    $(SWIFT) test --skip-build --scratch-path .build-asan --sanitize=address --filter ResourceTests
 
-# Each target for so many seconds, from the seeds in the repository; what is found is left in .cache/fuzz.
+# Runs each target for FUZZ_SECONDS, from the seeds in the repository; the findings are in .cache/fuzz.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS = reply signature date configuration state installMessage fetchReport busCall text
 fuzz: deps
@@ -133,17 +133,17 @@ release:
 	@mkdir -p $(STAGE); strip -o $(STAGE)/upgradelink .build-release/release/upgradelink
 	@for name in upgradelinkd upgradelinkctl upgradelink-fetch upgradelink-installer; do ln -sf upgradelink $(STAGE)/$$name; done
 
-# Against what people use today, in one run; as root. BENCH=--quick for a first look.
+# Compares with other update programs in one run; needs root. BENCH=--quick is shorter.
 bench: release
 	@packaging/dependencies.sh bench
 	@/usr/bin/python3 Tests/Benchmarks/bench.py $(STAGE) $(BENCH)
 
-# A million boxes at virtual time; FLEET has its options.
+# Simulates a million devices in virtual time; FLEET contains options.
 fleet: deps
 	@$(SWIFT) build --quiet -c release --scratch-path .build-fleet --product upgradelink-sim
 	@.build-fleet/release/upgradelink-sim fleet --chart docs/fleet.svg $(FLEET)
 
-# What is installed, and where: also what packages are made of.
+# The packages contain what this target installs.
 install: release
 	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(SBINDIR) $(BINDIR) $(LIBDIR) $(VENDORDIR)/modules \
 	    $(VENDORDIR)/upgradelinkd.toml.d $(UNITDIR) $(SYSUSERSDIR) $(TMPFILESDIR) $(CATALOGDIR) $(DBUSDIR)/system.d \
@@ -190,7 +190,7 @@ uninstall:
 	for page in packaging/man/*; do rm -f "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/$${page##*/}"; done
 	rm -rf "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(VENDORDIR)" "$(DESTDIR)$(SHAREDIR)/upgradelinkd"
 
-# A package for the Debian that this runs on, below .cache/deb.
+# Builds a package for the running Debian release, below .cache/deb.
 deb: release
 	@packaging/dependencies.sh deb
 	@packaging/deb.sh "$(CURDIR)/.cache/deb"

@@ -99,7 +99,7 @@ let package = Package(
             dependencies: ["DaemonProgram", "ControlProgram", "FetchProgram", "InstallerProgram", "Host"],
             swiftSettings: strict),
 
-        // For demonstrations, tests and integrators; never on a box.
+        // For demonstrations, tests and integrators; never on a device.
         .target(
             name: "Simulator",
             dependencies: [
@@ -107,7 +107,7 @@ let package = Package(
                 subprocess,
                 system,
             ], swiftSettings: strict),
-        // A million boxes at virtual time, by the core alone.
+        // A million devices at virtual time, by the core alone.
         .target(name: "Fleet", dependencies: ["UpdateCore"], swiftSettings: strict),
         .executableTarget(
             name: "upgradelink-sim",
@@ -116,7 +116,7 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        // Tests: one folder for each target.
+        // Tests: one directory for each target.
         // Preloaded into programs that have no sanitizer, too.
         .target(
             name: "FakeClock", path: "Tests/FakeClock", cSettings: [.unsafeFlags(["-fno-sanitize=all"])]),

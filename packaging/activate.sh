@@ -1,6 +1,6 @@
 #!/bin/sh
-# After "make install" on the machine itself: the users and folders that the units need, and a word to whoever has read
-# the files before. Nothing is enabled or started.
+# Runs after "make install" without DESTDIR: creates the users and directories that the units need, and makes running services
+# read the new files. It enables and starts nothing.
 set -eu
 
 systemd-sysusers upgradelinkd.conf
@@ -8,5 +8,5 @@ systemd-tmpfiles --create upgradelinkd.conf
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload
 journalctl --update-catalog
-# The bus learns who may own the agent's name.
+# D-Bus reads who may own the agent's name.
 systemctl reload dbus.service || true

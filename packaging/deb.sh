@@ -1,19 +1,19 @@
 #!/bin/sh
-# Builds the Debian package from what "make release" built.  Usage: deb.sh FOLDER
+# Builds the Debian package from what "make release" built.  Usage: deb.sh DIRECTORY
 set -eu
 
-folder=$1
+directory=$1
 top=$(cd "$(dirname "$0")/.." && pwd)
 
-rm -rf "$folder"
-mkdir -p "$folder/source"
-cp -r "$top/packaging/debian" "$folder/source/debian"
-cd "$folder/source"
-TOP=$top DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage -b -us -uc --no-check-builddeps >"$folder/build.log" 2>&1 || {
-    tail -n 40 "$folder/build.log" >&2
+rm -rf "$directory"
+mkdir -p "$directory/source"
+cp -r "$top/packaging/debian" "$directory/source/debian"
+cd "$directory/source"
+TOP=$top DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage -b -us -uc --no-check-builddeps >"$directory/build.log" 2>&1 || {
+    tail -n 40 "$directory/build.log" >&2
     exit 1
 }
-cd "$folder"
+cd "$directory"
 rm -rf source ./*.buildinfo ./*.changes
 lintian --fail-on warning,error --info ./*.deb
-echo "$folder/$(echo upgradelinkd_*.deb)"
+echo "$directory/$(echo upgradelinkd_*.deb)"

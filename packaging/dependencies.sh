@@ -1,20 +1,20 @@
 #!/bin/sh
-# Installs what is missing for building and testing on Debian: says what it does, and does nothing where nothing is
-# missing.  Usage: dependencies.sh build|release|deb|test|bench
+# Installs the missing packages for building and testing on Debian, and prints what it installs.
+# Usage: dependencies.sh build|release|deb|test|bench
 set -eu
 
 need_swift="6.2"
+# minisign and dbus-daemon are for the demonstration.
 build="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev minisign dbus-daemon pkg-config"
-# Beside minisign, tar makes the demonstration's artifacts.
 release="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev binutils"
 deb="$release debhelper lintian"
-# nginx ends TLS, curl asks the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
+# nginx terminates TLS, curl polls the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
 test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
     libnss-wrapper tzdata mmdebstrap e2fsprogs rauc swupdate squashfs-tools cpio"
 
 say() { printf '%s\n' "$*" >&2; }
 
-# Who it is measured against.
+# The programs that `make bench` compares with.
 bench="$release nginx-light curl minisign openssl python3 dbus-daemon systemd swupdate mender-client"
 
 as_root() {
@@ -23,7 +23,7 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        say "Missing packages, and neither root nor sudo to install them with. As root: $*"
+        say "Packages are missing, and installing them needs root or sudo. Run as root: $*"
         exit 1
     fi
 }
@@ -40,14 +40,13 @@ swift_is_new_enough() {
     [ -n "$version" ] && [ "$(printf '%s\n%s\n' "$need_swift" "$version" | sort -V | head -n 1)" = "$need_swift" ]
 }
 
-
 case "${1:-build}" in
     build) wanted=$build ;;
     release) wanted=$release ;;
     deb) wanted=$deb ;;
     test) wanted=$test ;;
     bench) wanted=$bench ;;
-    *) say "usage: $0 build|release|deb|test"; exit 64 ;;
+    *) say "usage: $0 build|release|deb|test|bench"; exit 64 ;;
 esac
 
 missing=
@@ -62,12 +61,12 @@ if ! swift_is_new_enough; then
     if [ -n "$candidate" ] && [ "$(printf '%s\n%s\n' "$need_swift" "$candidate" | sort -V | head -n 1)" = "$need_swift" ]; then
         install swiftlang
     else
-        say "Swift $need_swift or later is needed, and Debian's swiftlang is ${candidate:-not to be had}: install it from https://www.swift.org/install/linux/"
+        say "Swift $need_swift or later is needed, and Debian's swiftlang is ${candidate:-not available}: install it from https://www.swift.org/install/linux/"
         exit 1
     fi
 fi
 
-# Mender's own update modules, for the test that runs them unchanged. They are only unpacked: nothing is installed.
+# Mender's own update modules, for the test that runs them unchanged. The package is only unpacked, not installed.
 if [ "${1:-build}" = test ]; then
     cache=$(dirname "$0")/../.cache/mender
     if [ ! -e "$cache/usr/share/mender/modules/v3/single-file" ]; then
@@ -78,7 +77,7 @@ if [ "${1:-build}" = test ]; then
         dpkg -x "$cache"/download/mender-client_*.deb "$cache"
         rm -rf "$cache/download"
     fi
-    # A clean Debian, for the test that installs the package there.
+    # A clean Debian, for the test that installs the package on it.
     debian=$(dirname "$0")/../.cache/debian
     if [ "$(id -u)" = 0 ] && [ ! -e "$debian/bookworm.tar" ]; then
         say "Making a clean Debian 12 with mmdebstrap (200 MB, below .cache)"
@@ -86,7 +85,7 @@ if [ "${1:-build}" = test ]; then
         mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus bookworm "$debian/new.tar"
         mv "$debian/new.tar" "$debian/bookworm.tar"
     fi
-    # The release before, for the test that updates from it and rolls back to it.
+    # The previous release, for the test that updates from it and rolls back to it.
     "$(dirname "$0")/earlier-release.sh" 0.1.0 "$(cd "$(dirname "$0")/.." && pwd)/.cache/releases/0.1.0" ||
         say "There is no package of 0.1.0: the test of the update from it is skipped"
 fi

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the Debian package of an earlier release from this repository's history, for the test that updates from it and rolls
-# back to it.  Usage: earlier-release.sh VERSION DIRECTORY
+# Builds the Debian package of an earlier release from this repository's history, for the test that updates from this release
+# and rolls back to it.  Usage: earlier-release.sh VERSION DIRECTORY
 set -eu
 
 version=$1
@@ -21,7 +21,7 @@ source=$directory/source
 rm -rf "$source"
 mkdir -p "$source"
 git -C "$top" archive "$commit" | tar -x -C "$source"
-# The same make, with nothing of the one that runs this.
+# The flags of the make that runs this script must not affect the make of the earlier release.
 env -u MAKEFLAGS -u MAKELEVEL make -C "$source" deb >"$directory/build.log" 2>&1 || {
     tail -n 40 "$directory/build.log" >&2
     exit 1

@@ -5,11 +5,11 @@ import Logging
 import Systemd
 import UpdateCore
 
-/// What callers on the bus want, carried out.
+/// Carries out the actions that callers request on the bus.
 extension Agent {
     func busProperties() -> BusProperties {
         BusProperties(
-            state, context(), status: statusLine(), hasError: hasTrouble, progress: progress,
+            state, context(), status: statusLine(), hasError: hasError, progress: progress,
             speedLimit: speedLimit ?? settings.download.speedLimit)
     }
 
@@ -31,7 +31,7 @@ extension Agent {
         }
     }
 
-    /// Takes in a file that somebody brought.
+    /// Copies, verifies and offers a local file.
     private func install(_ file: LocalFile, _ call: BusCall) {
         if let refusal = refusal(of: .check, state, context()) { return call.fail(BusInterface.error(refusal)) }
         logger.notice("Asked to install \(file.name)")
@@ -58,7 +58,7 @@ extension Agent {
 
     // MARK: inhibitors
 
-    /// The caller gets one end of a pipe; while it is open, the inhibitor holds.
+    /// The caller receives one end of a pipe. The inhibitor is active while that end is open.
     private func inhibit(_ inhibitor: Inhibitor, _ call: BusCall) {
         guard inhibitors.count < BusInterface.maximumInhibitors else {
             return call.fail(
@@ -72,7 +72,7 @@ extension Agent {
         nextInhibitor += 1
         let watch = DescriptorWatch(reading, release: { close(reading) })
         watch.whenReadable { [weak self] in self?.release(id) }
-        inhibitors.append(HeldInhibitor(id: id, inhibitor: inhibitor, watch: watch, descriptor: reading))
+        inhibitors.append(ActiveInhibitor(id: id, inhibitor: inhibitor, watch: watch, descriptor: reading))
         logger.info("Inhibited by \(inhibitor.line)")
         call.reply([.descriptor(ends.writing)])
         close(ends.writing)
@@ -81,19 +81,19 @@ extension Agent {
 
     private func release(_ id: Int) {
         guard let index = inhibitors.firstIndex(where: { $0.id == id }) else { return }
-        let held = inhibitors[index]
+        let released = inhibitors[index]
         var bytes = [UInt8](repeating: 0, count: 256)
-        // Bytes mean nothing; the end does.
-        if read(held.descriptor, &bytes, bytes.count) > 0 { return }
+        // Bytes on the pipe are ignored; its end releases the inhibitor.
+        if read(released.descriptor, &bytes, bytes.count) > 0 { return }
         inhibitors.remove(at: index)
-        held.watch.cancel()
-        logger.info("No longer inhibited by \(held.inhibitor.line)")
+        released.watch.cancel()
+        logger.info("No longer inhibited by \(released.inhibitor.line)")
         handle(.tick)
     }
 }
 
-/// An inhibitor and the pipe whose other end somebody holds.
-struct HeldInhibitor {
+/// An inhibitor, and the end of the pipe that the agent watches; the caller holds the other end.
+struct ActiveInhibitor {
     let id: Int
     let inhibitor: Inhibitor
     let watch: DescriptorWatch

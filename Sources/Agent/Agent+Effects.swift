@@ -3,16 +3,16 @@ import Host
 import Logging
 import UpdateCore
 
-/// The interpreter: carries out what the core decided. What comes of it returns as events.
+/// Carries out the effects that the core decided on. Their results return as events.
 extension Agent {
     func perform(_ effect: Effect) {
         switch effect {
-        case .ask(let question): ask(question)
+        case .check(let checkRequest): check(checkRequest)
         case .download(let offer): fetch(offer)
         case .stopDownload: stopDownload()
-        case .install(let order): install(order.id, .install(order))
+        case .install(let job): install(job.id, .install(job))
         case .resumeInstall(let id): install(id, .resume(id))
-        case .restart(let id): install(id, .restart(id))
+        case .reboot(let id): install(id, .reboot(id))
         case .forgetAttempts(let versionCode): forgetAttempts(versionCode)
         case .announce(let announcement): announce(announcement)
         case .send(let id, let report): send(id, report)
@@ -24,24 +24,24 @@ extension Agent {
 
     // MARK: the network
 
-    private func ask(_ question: Question) {
-        // A worker that outlived an earlier agent may have stored an offer after that one was gone.
+    private func check(_ checkRequest: CheckRequest) {
+        // A worker of an earlier agent may have stored an offer after that agent had ended.
         if let offer = store.inbox.read() {
-            handle(.asked(AskReport(answer: .offer(offer))))
+            handle(.checked(CheckReport(answer: .offer(offer))))
             return
         }
-        let job = settings.askJob(question, credentials, state.serverClock, inbox: store.inbox.path)
-        var answer: AskReport?
-        FetchWorker(installation).start(.ask(job), timeLimit: settings.requestTimeLimit) { [logger] report in
+        let job = settings.checkJob(checkRequest, credentials, state.serverClock, inbox: store.inbox.path)
+        var result: CheckReport?
+        FetchWorker(installation).start(.check(job), timeLimit: settings.requestTimeLimit) { [logger] report in
             switch report {
-            case .asked(let report): answer = report
+            case .checked(let report): result = report
             case .note(let line): logger.info("\(line)")
             case .reported, .progress, .downloaded, .adopted, .digest: break
             }
         } onEnd: { [self] end in
-            // A worker may have died between storing an offer and saying so.
-            let stored = store.inbox.read().map { AskReport(answer: .offer($0)) }
-            handle(.asked(answer ?? stored ?? AskReport(answer: .trouble(.worker("\(end)")))))
+            // A worker may have ended after it had stored an offer and before it reported the offer.
+            let stored = store.inbox.read().map { CheckReport(answer: .offer($0)) }
+            handle(.checked(result ?? stored ?? CheckReport(answer: .transientError(.worker("\(end)")))))
         }
     }
 
@@ -51,13 +51,13 @@ extension Agent {
         FetchWorker(installation).start(.report(job), timeLimit: settings.requestTimeLimit) { report in
             if case .reported(let result) = report { delivery = result }
         } onEnd: { [self] end in
-            handle(.reported(id: id, delivery ?? .trouble(.worker("\(end)"))))
+            handle(.reported(id: id, delivery ?? .transientError(.worker("\(end)"))))
         }
     }
 
     private func fetch(_ offer: Offer) {
         progress = nil
-        // One that was told to stop may still be about to; two must not write to one file.
+        // A terminated download may still be running, and two downloads must not write to one file.
         guard download == nil else {
             nextDownload = offer
             return
@@ -75,7 +75,7 @@ extension Agent {
                 refresh()
             case .downloaded(let value): result = value
             case .note(let line): logger.info("\(line)")
-            case .progress, .asked, .reported, .adopted, .digest: break
+            case .progress, .checked, .reported, .adopted, .digest: break
             }
         } onEnd: { [self] end in
             progress = nil
@@ -84,7 +84,7 @@ extension Agent {
                 nextDownload = nil
                 fetch(next)
             } else if isDownloadWanted {
-                handle(.downloaded(versionCode: offer.versionCode, result ?? .trouble(.worker("\(end)"))))
+                handle(.downloaded(versionCode: offer.versionCode, result ?? .transientError(.worker("\(end)"))))
             }
         }
     }
@@ -96,8 +96,8 @@ extension Agent {
         download?.terminate()
     }
 
-    func tellDownload(_ order: DownloadOrder) {
-        if let line = try? JSONLine.encode(order) { download?.send(line) }
+    func tellDownload(_ job: DownloadControl) {
+        if let line = try? JSONLine.encode(job) { download?.send(line) }
     }
 
     // MARK: the installer
@@ -114,7 +114,7 @@ extension Agent {
                 refresh()
             case .output(let text):
                 logger.info("\(text)", metadata: ["UPGRADELINK_MODULE_STATE": "\(state)"])
-                // RAUC tells its progress so, and other modules may.
+                // RAUC prints its progress like this; other modules can do the same.
                 if let percentage = text.leadingPercentage {
                     phase = "\(state), \(percentage) %"
                     refresh()
@@ -123,7 +123,7 @@ extension Agent {
             }
         } onEnd: { [self] result in
             phase = nil
-            // The version may be read from the configuration itself, which the update may have replaced.
+            // The update may have changed the configuration, which may contain the installed version.
             reloadQuietly()
             handle(.installed(id, result))
         }
@@ -132,21 +132,23 @@ extension Agent {
     private func forgetAttempts(_ versionCode: Int) {
         let client = InstallerClient(installation.installer, timeLimit: settings.requestTimeLimit)
         client.send(.forgetAttempts(versionCode: versionCode), onReport: { _ in }) { [logger] result in
-            if case .lost(let reason) = result { logger.warning("The installer still counts failures: \(reason)") }
+            if case .lost(let reason) = result {
+                logger.warning("The attempts of versionCode \(versionCode) were not reset: \(reason)")
+            }
         }
     }
 
     // MARK: the disk
 
-    /// Staging files are named by their version: `4.part`, `4.artifact`.
+    /// Removes the staging files of other versions. Their names begin with the versionCode: `4.part`, `4.artifact`.
     private func cleanStaging(keep: Int?) {
-        let folder = settings.download.folder
-        for name in (try? Files.list(folder)) ?? [] {
+        let directory = settings.download.directory
+        for name in (try? Files.list(directory)) ?? [] {
             let parts = name.split(separator: ".", maxSplits: 1)
             guard parts.count == 2, let code = Int(parts[0]), stagingSuffixes.contains(String(parts[1])) else {
                 continue
             }
-            if code != keep { try? Files.remove("\(folder)/\(name)") }
+            if code != keep { try? Files.remove("\(directory)/\(name)") }
         }
     }
 
@@ -176,7 +178,7 @@ extension Notice.Level {
     }
 }
 
-/// Download progress for the log, sparingly: each tenth, and not more than once in ten seconds.
+/// Download progress for the log: a line for each tenth of the file, and at most one in ten seconds.
 struct ProgressLog {
     private var lastTenth = 0
     private var lastTime = BootInstant(-.infinity)

@@ -5,18 +5,19 @@ import Logging
 import Systemd
 import UpdateCore
 
-/// The resident process, on the main queue: every event goes through ``handle(_:)``, which decides, stores and acts.
+/// The resident process. It runs on the main queue; ``handle(_:)`` takes every event, decides, stores the state and acts.
 public final class Agent {
-    /// Where the agent finds what it needs.
+    /// The directories, programs and variables that the agent uses.
     public struct Installation {
-        /// Stands for `/` where the configuration is read.
+        /// The directory that replaces `/` when the configuration is read.
         public var root: String
-        /// The folder of `upgradelink-fetch` and `upgradelink-installer`.
+        /// The directory of `upgradelink-fetch` and `upgradelink-installer`.
         public var programs: String
         public var installer: InstallerClient.Route
         public var environment: [String: String]
 
-        /// - Parameter installerSocket: where the service manager starts the installer; without one the agent does.
+        /// - Parameter installerSocket: the path of the socket on which the service manager starts the installer; nil: the agent
+        ///   starts it.
         public init(root: String, programs: String, installerSocket: String? = nil, environment: [String: String]) {
             self.root = root
             self.programs = programs
@@ -29,20 +30,21 @@ public final class Agent {
 
     public enum StartFailure: Error, CustomStringConvertible {
         case configuration(ConfigurationError)
-        case stateFolder(String)
+        /// The state directory, or another resource of the system, cannot be used; the text is for the operator.
+        case stateDirectory(String)
 
         public var description: String {
             switch self {
             case .configuration(let error): "\(error)"
-            case .stateFolder(let line): line
+            case .stateDirectory(let line): line
             }
         }
 
-        /// sysexits(3): 78 is a configuration error, which the unit does not restart on; 73 a folder that cannot be used.
+        /// From sysexits(3): 78 for a configuration error, after which systemd does not restart the unit, else 73.
         public var exitStatus: CInt {
             switch self {
             case .configuration: 78
-            case .stateFolder: 73
+            case .stateDirectory: 73
             }
         }
     }
@@ -52,39 +54,40 @@ public final class Agent {
     private(set) var credentials: Credentials
     private(set) var devKey = ""
     private let bootID: String
-    private let lock: FolderLock
+    private let lock: DirectoryLock
     var store: Store
     private(set) var state: AgentState
     let logger = Logger(label: "upgradelinkd")
 
-    /// Events that came and could not be stored yet, the oldest first.
+    /// Events that are not handled yet, the oldest first: they came while another event was handled, or the state could not be
+    /// stored.
     private var waiting: [Event] = []
     private var isHandling = false
-    private var storageTrouble: String?
+    private var storageError: String?
     private var reloadError: String?
 
     var progress: DownloadProgress?
     var phase: String?
     var download: ChildProcess?
-    /// What became of the running download is of interest: it was not told to stop.
+    /// Whether the result of the running download is used; false after the agent has stopped the download.
     var isDownloadWanted = false
-    /// Begins once the running one has stopped.
+    /// Starts after the running download has ended.
     var nextDownload: Offer?
-    /// Set over the bus, in place of the configured one, until the agent restarts.
+    /// In bytes per second, 0 for no limit. Set over the bus; replaces the configured limit until the agent restarts.
     var speedLimit: Int?
-    var inhibitors: [HeldInhibitor] = []
+    var inhibitors: [ActiveInhibitor] = []
     var nextInhibitor = 1
     private var bus: BusService?
     private var clockWatch: ClockWatch?
-    /// The next poll, and whatever else is due at a moment.
+    /// For the next poll, and for everything else that is due at a known moment.
     private var wakeUp: Timer?
     private var watchdogFeeding: Timer?
     private var rest: Timer?
     private var shownStatus = ""
-    /// How often the configuration was read: a reload that a later one overtook has no effect.
+    /// The number of reloads. A reload has no effect if a later one begins before it is complete.
     private var reloads = 0
 
-    /// Reads the configuration and the state; nothing happens yet.
+    /// Reads the configuration and the state, and locks the state directory. ``start(onFailure:)`` starts the work.
     public init(_ installation: Installation) throws(StartFailure) {
         do throws(ConfigurationError) {
             (settings, credentials) = try Settings.loadWithCredentials(
@@ -92,48 +95,52 @@ public final class Agent {
         } catch {
             throw .configuration(error)
         }
-        let folder = settings.stateFolder
+        let directory = settings.stateDirectory
         do throws(SystemError) {
-            try Files.createFolder(folder)
-            lock = try FolderLock(folder)
+            try Files.createDirectory(directory)
+            lock = try DirectoryLock(directory)
             bootID = try Clock.bootID()
-            store = Store(folder: folder)
+            store = Store(directory: directory)
             let damage: String?
             (state, damage) = try store.load()
             if let damage { logger.error("\(damage)") }
         } catch {
-            throw .stateFolder(
+            throw .stateDirectory(
                 error.code == EWOULDBLOCK
-                    ? "\(folder) is in use by another upgradelinkd: stop that one, or set state.folder"
-                    : "\(error); make the folder writable for this user, or set state.folder")
+                    ? "\(directory) is in use by another upgradelinkd: stop that one, or set state.directory"
+                    : "\(error); make the directory writable for this user, or set state.directory")
         }
         self.installation = installation
     }
 
-    /// Starts working; ``stop()`` ends the process.
+    /// Starts the work. SIGTERM and SIGINT end the process.
     ///
-    /// - Parameter onFailure: called if the device has no identity.
+    /// - Parameter onFailure: called if the device has no identity, or the clock cannot be watched.
     public func start(onFailure: @escaping (StartFailure) -> Void) {
         MainQueue.onSignal([SIGTERM, SIGINT]) { [self] _ in stop() }
-        identify(settings) { [self] result in
-            switch result {
-            case .success(let key):
-                devKey = key
-                begin(onFailure)
-            case .failure(let error): onFailure(.configuration(error))
+        // Before the agent is ready, the configuration has just been read.
+        MainQueue.onSignal([SIGHUP]) { [self] _ in if wakeUp != nil { reload() } }
+        // The queue registers its signals first: one that follows READY=1 is not lost.
+        MainQueue.soon { [self] in
+            identify(settings) { [self] result in
+                switch result {
+                case .success(let key):
+                    devKey = key
+                    begin(onFailure)
+                case .failure(let error): onFailure(.configuration(error))
+                }
             }
         }
     }
 
     private func begin(_ onFailure: (StartFailure) -> Void) {
         settings.warnings.forEach { logger.warning("\($0)") }
-        MainQueue.onSignal([SIGHUP]) { [self] _ in reload() }
         do throws(SystemError) {
-            // Maintenance windows, what waits for a clock that is right, and the timer below: a moment of CLOCK_BOOTTIME comes
-            // earlier after standby.
+            // A change of the clock affects maintenance windows, and steps that wait for a correct clock. After standby, the
+            // timer below must be scheduled again, because it did not count that time.
             clockWatch = try ClockWatch { [self] in beat() }
         } catch {
-            return onFailure(.stateFolder("\(error)"))
+            return onFailure(.stateDirectory("\(error)"))
         }
         wakeUp = Timer { [self] in beat() }
         rest = Timer { Memory.giveBack() }
@@ -145,6 +152,7 @@ public final class Agent {
             feeding.schedule(after: interval / 2)
             watchdogFeeding = feeding
         }
+        if let damage = store.inbox.setAsideUnreadable() { logger.error("\(damage)") }
         shownStatus = statusLine()
         ServiceManager.ready(status: shownStatus)
         handle(.started(found: store.inbox.read()))
@@ -154,13 +162,13 @@ public final class Agent {
         bus.connect()
     }
 
-    /// The devKey that these settings lead to.
+    /// Determines the devKey for these settings.
     private func identify(
         _ settings: Settings, then done: @escaping (Result<String, ConfigurationError>) -> Void
     ) {
         do throws(ConfigurationError) {
             switch try Identity.devKey(
-                settings.device, folder: settings.stateFolder, interfaces: NetworkInterfaces())
+                settings.device, directory: settings.stateDirectory, interfaces: NetworkInterfaces())
             {
             case .known(let key): done(.success(key))
             case .digest(let text):
@@ -181,7 +189,7 @@ public final class Agent {
 
     // MARK: events
 
-    /// Every event takes this way, one at a time.
+    /// Handles every event, one at a time: decides, stores the new state, then carries out the effects.
     func handle(_ event: Event) {
         waiting.append(event)
         guard !isHandling else { return }
@@ -192,14 +200,14 @@ public final class Agent {
             do {
                 try store.save(next)
             } catch {
-                // What cannot be stored has not happened: the event waits until it can be.
-                if storageTrouble == nil { logger.error("The state cannot be stored: \(error)") }
-                storageTrouble = "Cannot store the state: \(error)"
+                // An event whose state cannot be stored has not happened: it waits, and is handled again later.
+                if storageError == nil { logger.error("The state cannot be stored: \(error)") }
+                storageError = "Cannot store the state: \(error)"
                 break
             }
-            if storageTrouble != nil {
+            if storageError != nil {
                 logger.notice("The state can be stored again")
-                storageTrouble = nil
+                storageError = nil
             }
             waiting.removeFirst()
             state = next
@@ -212,7 +220,7 @@ public final class Agent {
     func context() -> Context {
         let wallClock = Clock.wallTime
         let policy = settings.policy(devKey: devKey)
-        // Only windows need to know when clocks are changed.
+        // Only maintenance windows need future changes of the UTC offset.
         let zone =
             policy.windows.isEmpty ? LocalTime.offset(now: wallClock) : LocalTime.offsets(around: wallClock)
         return Context(
@@ -224,7 +232,7 @@ public final class Agent {
     // MARK: time
 
     private static let storageRetry: Seconds = 10
-    /// After the last event, before memory is given back.
+    /// The time between the last event and the release of unused memory.
     private static let restlessTime: Seconds = 2
 
     private func beat() {
@@ -239,12 +247,12 @@ public final class Agent {
         rest.forEach { handle($0) }
     }
 
-    /// Without a moment to wait for there is only what others bring.
+    /// Schedules the next moment at which something is due. If there is none, the agent waits for other events only.
     private func armTimer() {
         var moments: [BootInstant] = []
         if let wake = nextWakeUp(state, context()) { moments.append(wake) }
-        if storageTrouble != nil { moments.append(Clock.bootTime + Self.storageRetry) }
-        // What makes no progress must not spin.
+        if storageError != nil { moments.append(Clock.bootTime + Self.storageRetry) }
+        // A moment that stays in the past must not cause a busy loop.
         guard let next = moments.min() else { return wakeUp?.disarm() ?? () }
         wakeUp?.schedule(after: max(next - Clock.bootTime, 0.01))
     }
@@ -253,10 +261,10 @@ public final class Agent {
 
     func statusLine() -> String {
         if let reloadError { return "The configuration was not reloaded: \(reloadError)" }
-        return storageTrouble ?? statusText(state, context(), progress: progress, phase: phase)
+        return storageError ?? statusText(state, context(), progress: progress, phase: phase)
     }
 
-    var hasTrouble: Bool { reloadError != nil || storageTrouble != nil }
+    var hasError: Bool { reloadError != nil || storageError != nil }
 
     func announce(_ announcement: Announcement) { bus?.announce(announcement, context()) }
 
@@ -278,10 +286,10 @@ public final class Agent {
         do throws(ConfigurationError) {
             let (fresh, keys) = try Settings.loadWithCredentials(
                 root: installation.root, environment: installation.environment)
-            guard fresh.stateFolder == settings.stateFolder else {
+            guard fresh.stateDirectory == settings.stateDirectory else {
                 throw ConfigurationError(
-                    file: "the configuration", key: "state.folder",
-                    problem: "found another folder, which needs a restart: systemctl restart upgradelinkd")
+                    file: "the configuration", key: "state.directory",
+                    problem: "found another directory, which needs a restart: systemctl restart upgradelinkd")
             }
             identify(fresh) { [self] result in
                 guard number == reloads else { return }
@@ -308,7 +316,7 @@ public final class Agent {
 
     private func keepConfiguration(_ error: ConfigurationError) {
         reloadError = "\(error)"
-        logger.error("The configuration was not reloaded, the old one stays in force: \(error)")
+        logger.error("The configuration was not reloaded, the old one stays effective: \(error)")
         reloaded()
     }
 
@@ -317,17 +325,17 @@ public final class Agent {
         ServiceManager.ready(status: shownStatus)
     }
 
-    /// Takes over what an update changed in the configuration, as far as it makes sense; the operator did not ask, so
-    /// nobody is told.
+    /// Applies a configuration that an update may have changed. The operator did not request this, so a configuration that is
+    /// invalid, or needs a restart, is ignored without a message.
     func reloadQuietly() {
         guard let fresh = try? Settings.load(root: installation.root, environment: installation.environment),
-            fresh.stateFolder == settings.stateFolder, fresh.device.devKey == settings.device.devKey
+            fresh.stateDirectory == settings.stateDirectory, fresh.device.devKey == settings.device.devKey
         else { return }
         settings = fresh
     }
 
-    /// A download worker keeps what it has and ends when its input closes with this process; an installer goes on
-    /// to its end, and the next start asks it for the result.
+    /// A download worker keeps its partial file and ends, because its input closes with this process. An installer continues
+    /// to its end; the next agent requests its result.
     private func stop() -> Never {
         ServiceManager.stopping()
         logger.notice("Stopping")

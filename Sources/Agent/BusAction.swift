@@ -3,14 +3,15 @@ import Host
 import Systemd
 import UpdateCore
 
-/// A method call that wants something done, with its arguments checked.
+/// A requested action, from a method call whose arguments have been checked.
 enum BusAction {
     case command(Command)
     case installFile(LocalFile)
     case inhibit(Inhibitor)
+    /// In bytes per second; 0 for no limit.
     case setSpeedLimit(Int)
 
-    /// Nil where the method is unknown, or the arguments are not its own.
+    /// Nil if the method is unknown, or the arguments are invalid.
     init?(_ member: String, _ arguments: [BusValue]) {
         let code = arguments.first?.number.flatMap { Int(exactly: $0) }
         switch (member, arguments.count) {
@@ -48,7 +49,7 @@ enum BusAction {
         }
     }
 
-    /// What is wrong with a call that makes no action.
+    /// The error for a call that ``init(_:_:)`` rejects.
     static func complaint(_ member: String) -> BusError {
         switch member {
         case "Check", "Cancel": .invalidArguments("\(member) takes no arguments")
@@ -68,7 +69,7 @@ enum BusAction {
 }
 
 extension BusValue {
-    /// A descriptor that a caller handed over, as a file of this process's own.
+    /// A copy of the descriptor that a caller passed, as a file.
     fileprivate func openFile(_ name: String) -> OpenFile? {
         guard case .descriptor(let descriptor) = self else { return nil }
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)

@@ -3,24 +3,24 @@ import Host
 import Systemd
 import UpdateCore
 
-/// The agent's face on the bus: names, and values of the core as D-Bus has them. Its description is
+/// The agent's D-Bus interface: its names, and the core's values as D-Bus values. The interface is described in
 /// packaging/dbus/org.upgradelink.Agent1.xml.
 public enum BusInterface {
     public static let name = "org.upgradelink.Agent1"
     public static let path = "/org/upgradelink/Agent1"
     static let polkitAction = "org.upgradelink.manage"
-    /// Who may act beside root.
+    /// The group whose members may call the methods that change something, as root may.
     static let group = "upgradelink"
     static let maximumInhibitors = 64
 
-    /// What the core refuses to do in the present state.
+    /// The D-Bus error for a command that the core refuses.
     static func error(_ refusal: CommandRefusal) -> BusError {
         refusal.isInvalidArgument
             ? .invalidArguments(refusal.description) : BusError("\(name).Error.NotNow", refusal.description)
     }
 }
 
-/// Everything that can be read, as of a moment.
+/// The values of all properties at one moment.
 struct BusProperties {
     let values: [(name: String, value: BusValue)]
 
@@ -57,7 +57,7 @@ struct BusProperties {
                 ])
             ),
             ("NextCheck", .uint64(state.poll.isRunning ? 0 : context.unixTime(state.poll.next))),
-            ("LastCheck", .number(state.poll.lastAnswer.map { Int($0.unixSeconds) } ?? 0)),
+            ("LastCheck", .number(state.poll.lastResponse.map { Int($0.unixSeconds) } ?? 0)),
             ("LastError", .string(state.lastError ?? "")),
             ("Deadline", .uint64(deadline)),
             ("DeferralsLeft", .uint32(UInt32(clamping: left))),
@@ -76,7 +76,8 @@ struct BusProperties {
         ]
     }
 
-    /// What is not as it was; times may differ by a few seconds, since they are counted on another clock.
+    /// The properties that have changed; all if there are no earlier ones. Times that differ by less than 3 seconds count as
+    /// equal, because they are computed from another clock.
     func changes(since before: BusProperties?) -> [(String, BusValue)] {
         guard let before else { return values.map { ($0.name, $0.value) } }
         return zip(values, before.values).compactMap { new, old in
@@ -91,7 +92,7 @@ struct BusProperties {
 }
 
 extension Attempt {
-    /// `(tsstttss)`, as `History` gives it: code, name, type, start, end, bytes, result, reason.
+    /// `(tsstttss)`, as `History` returns it: versionCode, name, type, start and end in Unix seconds, bytes, result, reason.
     var busValue: BusValue {
         .structure([
             .number(versionCode), .string(versionName), .string(upgradeType), .number(Int(started.unixSeconds)),
@@ -105,7 +106,7 @@ extension BusValue {
 }
 
 extension Context {
-    /// A moment of this boot on the wall clock.
+    /// A moment of this boot in Unix seconds, by the present wall clock.
     func unixTime(_ moment: BootInstant) -> UInt64 {
         UInt64(max(0, min((wallClock + (moment - now)).unixSeconds.rounded(), 1e15)))
     }

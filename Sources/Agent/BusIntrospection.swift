@@ -1,4 +1,4 @@
-/// What `Introspect` answers: packaging/dbus/org.upgradelink.Agent1.xml, which a test compares it to.
+/// The reply to `Introspect`. A test compares it to packaging/dbus/org.upgradelink.Agent1.xml.
 let busIntrospection = """
     <!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"
      "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">

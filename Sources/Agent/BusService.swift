@@ -4,7 +4,7 @@ import Logging
 import Systemd
 import UpdateCore
 
-/// The agent on the system bus. Without a bus the agent runs all the same, and is there as soon as one is.
+/// The agent on the system bus. Without a bus the agent runs too; it connects as soon as a bus is available.
 final class BusService {
     private unowned let agent: Agent
     private var bus: Bus?
@@ -14,9 +14,10 @@ final class BusService {
     private var retryDelay = BusService.firstRetry
     private var isProcessing = false
 
+    /// In seconds; the delay doubles after each failure.
     private static let firstRetry = 1.0
     private static let longestRetry = 600.0
-    /// Messages handled before others get their turn.
+    /// The number of messages that are handled before other events get their turn.
     private static let turn = 16
 
     init(_ agent: Agent) {
@@ -34,7 +35,7 @@ final class BusService {
             bus.request(name: BusInterface.name) { [weak self] error in
                 MainActor.assumeIsolated { self?.named(error) }
             }
-            // The bus closes its descriptor itself, and lives until nothing watches it any more.
+            // The bus closes its descriptor itself, so it must live until no source watches the descriptor.
             let watch = DescriptorWatch(bus.descriptor, release: { withExtendedLifetime(bus) {} })
             watch.whenReadable { [weak self] in self?.process() }
             self.watch = watch
@@ -86,12 +87,12 @@ final class BusService {
         if isWanted { watch.whenWritable { [weak self] in self?.process() } } else { watch.whenWritable(nil) }
     }
 
-    /// What was sent goes out as soon as others have had their turn.
+    /// Sends queued messages after the other events that wait now.
     private func flush() { if bus != nil { timer?.schedule(after: 0) } }
 
-    // MARK: what is told
+    // MARK: signals
 
-    /// Tells what has changed since it was told last.
+    /// Emits the properties that have changed since the last time.
     func publish() {
         guard let bus else { return }
         let now = agent.busProperties()
@@ -121,13 +122,13 @@ final class BusService {
                 .string(attempt.reason),
             ]
         }
-        // Who hears the signal and asks finds the state that goes with it.
+        // A client that receives the signal and reads the properties must find the matching state.
         publish()
         bus?.emit(BusInterface.path, BusInterface.name, member, values)
         flush()
     }
 
-    // MARK: what is asked
+    // MARK: method calls
 
     private func take(_ call: BusCall) {
         switch (call.interface, call.member) {
@@ -151,7 +152,7 @@ final class BusService {
     private func properties(_ call: BusCall) {
         let properties = agent.busProperties().values
         guard let interface = call.arguments.first?.text else {
-            return call.fail(.invalidArguments("the interface is wanted"))
+            return call.fail(.invalidArguments("the first argument must be the name of an interface (s)"))
         }
         guard interface == BusInterface.name || interface.isEmpty else {
             return call.member == "GetAll"
@@ -171,7 +172,7 @@ final class BusService {
         }
     }
 
-    // MARK: who may
+    // MARK: authorization
 
     private static let driver = "org.freedesktop.DBus"
 
@@ -198,7 +199,7 @@ final class BusService {
         }
     }
 
-    /// polkit's answer; no where there is no polkit.
+    /// Whether polkit allows the call; false if polkit is not available.
     private func askPolkit(_ call: BusCall, _ done: @escaping (Bool) -> Void) {
         guard let bus else { return }
         let subject = BusValue.structure([

@@ -11,8 +11,9 @@ struct FetchWorker {
     ///
     /// - Parameters:
     ///   - files: become the worker's descriptors 3 and so on.
-    ///   - onReport: called with each report as it comes; the last says what became of the job.
-    ///   - onEnd: called with how the worker ended.
+    ///   - timeLimit: in seconds; the worker is terminated after this time.
+    ///   - onReport: called with each report when it is received; the last one contains the result of the job.
+    ///   - onEnd: called once, after the last report.
     @discardableResult
     func start(
         _ job: FetchJob, passing files: [OpenFile] = [], timeLimit: Seconds,
@@ -29,7 +30,7 @@ struct FetchWorker {
             }, onEnd: onEnd)
     }
 
-    /// SHA-256 of a text, in hex; nil if the worker fails.
+    /// Computes the SHA-256 digest of a text, in hex; nil if the worker fails.
     func digest(_ text: String, then: @escaping @MainActor (String?) -> Void) {
         var digest: String?
         start(.digest(text), timeLimit: 10) { report in

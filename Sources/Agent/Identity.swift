@@ -2,26 +2,26 @@ import Configuration
 import Host
 import UpdateCore
 
-/// Who the box is: the configured devKey, or one derived from a MAC address and remembered, so that a swapped or
-/// missing network card does not make another box of it.
+/// The identity of the device: the configured devKey, or one that is derived from a MAC address. The address is stored, so
+/// that the identity stays the same if a network card is replaced or missing.
 enum Identity {
     nonisolated struct Memory: Codable, Sendable {
         var address: [UInt8]
-        /// The configured interface it was read from; another one there is a wish for another address.
+        /// The configured interface. If the configuration names another one, the address is read again.
         var interface: String?
     }
 
     enum DevKey: Hashable {
         case known(String)
-        /// The SHA-256 digest of this text, in hex: the agent itself has no cryptography linked.
+        /// The SHA-256 digest of this text, in hex. A worker computes it, because the agent does not load libcrypto.
         case digest(of: String)
     }
 
     static func devKey(
-        _ device: DeviceSettings, folder: String, interfaces: NetworkInterfaces
+        _ device: DeviceSettings, directory: String, interfaces: NetworkInterfaces
     ) throws(ConfigurationError) -> DevKey {
         if let devKey = device.devKey { return .known(devKey) }
-        let path = "\(folder)/identity.json"
+        let path = "\(directory)/identity.json"
         let address: [UInt8]
         if let memory = remembered(path), memory.interface == device.interface {
             address = memory.address

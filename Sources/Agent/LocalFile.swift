@@ -1,17 +1,18 @@
 import Host
 import UpdateCore
 
-/// An artifact that somebody brought, with its signature. Only a worker opens and reads it: a file system may keep whoever
-/// does so waiting.
+/// A local artifact with its signature. Only a worker reads them, and opens a path, because a file system may block its
+/// caller.
 enum LocalFile {
-    /// Its signature is expected beside it, as `PATH.minisig`.
+    /// The signature is expected next to the artifact, as `PATH.minisig`.
     case path(String)
+    /// Files that the caller has opened.
     case handedOver(artifact: OpenFile, signature: OpenFile)
 
-    /// For people.
+    /// For messages to the user.
     var name: String {
         switch self {
-        case .path(let path): path.forPeople(limit: 200)
+        case .path(let path): path.sanitized(limit: 200)
         case .handedOver: "a file that was handed over"
         }
     }
@@ -20,7 +21,7 @@ enum LocalFile {
         if case .path(let path) = self { path } else { nil }
     }
 
-    /// What the worker gets as its descriptors 3 and 4.
+    /// The files that become the worker's descriptors 3 and 4.
     var handedOver: [OpenFile] {
         if case .handedOver(let artifact, let signature) = self { [artifact, signature] } else { [] }
     }

@@ -1,7 +1,7 @@
 import Configuration
 import UpdateCore
 
-// The settings as the core and the workers want them.
+// Converts the settings to the policy of the core and to jobs of the workers.
 
 extension Settings {
     func policy(devKey: String) -> Policy {
@@ -14,10 +14,10 @@ extension Settings {
             inhibitLimit: install.inhibitLimit, maximumDeferrals: install.deferrals, reboot: install.reboot)
     }
 
-    func askJob(
-        _ question: Question, _ credentials: Credentials, _ clock: ServerClock?, inbox: String
-    ) -> AskJob {
-        AskJob(server: server, credentials: credentials, question: question, serverClock: clock, inbox: inbox)
+    func checkJob(
+        _ checkRequest: CheckRequest, _ credentials: Credentials, _ clock: ServerClock?, inbox: String
+    ) -> CheckJob {
+        CheckJob(server: server, credentials: credentials, checkRequest: checkRequest, serverClock: clock, inbox: inbox)
     }
 
     func reportJob(
@@ -30,23 +30,23 @@ extension Settings {
 
     func downloadJob(_ offer: Offer, speedLimit: Int?) -> DownloadJob {
         DownloadJob(
-            offer: offer, devModelKey: device.devModelKey, connection: server, folder: download.folder,
+            offer: offer, devModelKey: device.devModelKey, connection: server, directory: download.directory,
             speedLimit: speedLimit ?? download.speedLimit, sizeLimit: download.sizeLimit, keepFree: download.keepFree,
             lowSpeed: download.lowSpeed, lowSpeedTime: download.lowSpeedTime, verification: verification,
-            courtesy: download.courtesy)
+            priority: download.priority)
     }
 
     func adoptJob(_ file: LocalFile) -> AdoptJob {
         AdoptJob(
             name: file.name, path: file.path, urlKey: device.urlKey, devModelKey: device.devModelKey,
-            folder: download.folder,
+            directory: download.directory,
             sizeLimit: download.sizeLimit, keepFree: download.keepFree, verification: verification)
     }
 
-    /// A request may be signed anew and sent once more.
+    /// In seconds. The worker may sign a request again, and send it a second time.
     var requestTimeLimit: Seconds { 2 * (server.connectTimeout + server.requestTimeout) + 10 }
 
-    /// More than all states of a module together.
+    /// In seconds; longer than all states of a module and the health check together.
     var installTimeLimit: Seconds {
         12 * max(install.timeout, install.timeouts.values.max() ?? 0) + install.healthTimeout + 600
     }

@@ -2,30 +2,31 @@ import Glibc
 import Host
 import UpdateCore
 
-/// The agent's memory on disk.
+/// The files in the agent's state directory.
 struct Store {
-    let folder: String
+    let directory: String
     private var stored: [UInt8] = []
 
-    init(folder: String) { self.folder = folder }
+    init(directory: String) { self.directory = directory }
 
-    private var statePath: String { "\(folder)/state.json" }
-    /// Where a worker leaves a granted offer before it speaks of it.
-    var inbox: Inbox { Inbox("\(folder)/offer.json") }
+    private var statePath: String { "\(directory)/state.json" }
+    /// A worker stores a granted offer here before it reports the offer.
+    var inbox: Inbox { Inbox("\(directory)/offer.json") }
 
     private static let limit = 4 << 20
 
-    /// What an earlier run stored, whichever version of this program it was. A file that makes no sense is set aside, never a
-    /// reason not to start.
+    /// Reads the state that an earlier run stored, possibly another version of this program. A file that cannot be decoded is
+    /// renamed, and the agent starts with an empty state.
     ///
-    /// - Returns: the state, and a line about what could not be read.
+    /// - Throws: if the file cannot be read or renamed.
+    /// - Returns: the state, and a line about the parts that could not be read.
     mutating func load() throws(SystemError) -> (state: AgentState, damage: String?) {
         do {
             guard let found = try StoredFile.read(AgentState.self, from: statePath, limit: Self.limit) else {
                 return (AgentState(), nil)
             }
             guard !found.unreadable.isEmpty else { return (found.value, nil) }
-            let fields = found.unreadable.joined(separator: ", ").forPeople(limit: 300)
+            let fields = found.unreadable.joined(separator: ", ").sanitized(limit: 300)
             return (found.value, "\(statePath): fields that this version cannot read are left out: \(fields)")
         } catch let error as SystemError where error.code != EFBIG {
             throw error
@@ -35,7 +36,7 @@ struct Store {
         }
     }
 
-    /// Stores the state, unless it is what is stored already.
+    /// Stores the state, unless it is stored already.
     mutating func save(_ state: AgentState) throws {
         let bytes = try StoredFile.encode(state)
         guard bytes != stored else { return }

@@ -22,7 +22,7 @@
 int upgradelink_permanent_address(const char *interface_name, uint8_t address[6]) {
     union {
         struct ethtool_perm_addr request;
-        uint8_t room[sizeof(struct ethtool_perm_addr) + 32];
+        uint8_t storage[sizeof(struct ethtool_perm_addr) + 32];
     } buffer = {.request = {.cmd = ETHTOOL_GPERMADDR, .size = 32}};
     struct ifreq interface = {.ifr_data = (char *)&buffer};
     if (strlen(interface_name) >= sizeof interface.ifr_name) {
@@ -53,13 +53,13 @@ int upgradelink_reserve(int descriptor, int64_t offset, int64_t length) {
 int64_t upgradelink_send(int socket, const void *bytes, int64_t count, int descriptor) {
     union {
         struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
+        char storage[CMSG_SPACE(sizeof(int))];
     } control = {{0}};
     struct iovec part = {.iov_base = (void *)bytes, .iov_len = (size_t)count};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     if (descriptor >= 0) {
-        message.msg_control = control.room;
-        message.msg_controllen = sizeof control.room;
+        message.msg_control = control.storage;
+        message.msg_controllen = sizeof control.storage;
         struct cmsghdr *header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
@@ -72,11 +72,11 @@ int64_t upgradelink_send(int socket, const void *bytes, int64_t count, int descr
 int64_t upgradelink_receive(int socket, void *bytes, int64_t count, int *descriptor) {
     union {
         struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int))];
+        char storage[CMSG_SPACE(sizeof(int))];
     } control = {{0}};
     struct iovec part = {.iov_base = bytes, .iov_len = (size_t)count};
     struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.storage, .msg_controllen = sizeof control.storage};
     *descriptor = -1;
     ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     if (received < 0) return received;
@@ -112,7 +112,7 @@ int upgradelink_finish_write_out(int descriptor, int64_t offset, int64_t length)
 int upgradelink_clock_watch(void) { return timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC); }
 
 int upgradelink_arm_clock_watch(int watch) {
-    /* Far away: only the setting of the clock ends it. */
+    /* The timer never expires; only a change of the clock makes it readable. */
     struct itimerspec when = {.it_value = {INT64_MAX / 1000000000, 0}};
     return timerfd_settime(watch, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
 }
@@ -134,7 +134,7 @@ static int forget_code_of(struct dl_phdr_info *object, size_t size, void *unused
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     for (int index = 0; index < object->dlpi_phnum; index++) {
         const ElfW(Phdr) *part = &object->dlpi_phdr[index];
-        /* What was never writable is as it is in the file. */
+        /* The kernel can read a segment that was never writable from its file again. */
         if (part->p_type != PT_LOAD || part->p_flags & PF_W) continue;
         uintptr_t start = (object->dlpi_addr + part->p_vaddr) & ~(page - 1);
         uintptr_t end = (object->dlpi_addr + part->p_vaddr + part->p_memsz) & ~(page - 1);

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 const char *upgradelink_load(void **library, const char *file) {
-    /* Loading twice, from two threads, is the same library. */
+    /* If two threads load the library at the same time, dlopen() returns the same handle to both. */
     if (!*library) *library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     return *library ? NULL : dlerror();
 }

@@ -1,6 +1,6 @@
 public import UpdateCore
 
-/// Lengths of time and sizes as the configuration has them, for programs that are told them elsewhere.
+/// Durations and sizes in the form of the configuration, for arguments of commands.
 public enum Amount {
     /// `90`, `15min`, `1h 30min`; nil for anything else.
     public static func seconds(_ text: String) -> Seconds? { Quantity.seconds(text) }

@@ -1,6 +1,7 @@
-/// What is wrong with the configuration, as one line that names the file, the key, what was found and what is allowed.
+/// An error in the configuration. It is one line with the file, the key, what was found and what is allowed.
 public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
     public var file: String
+    /// Empty if the error concerns the whole file.
     public var key: String
     public var problem: String
 

@@ -1,8 +1,8 @@
-/// Every option as it is in force, for people: with the file it came from, and without secrets.
+/// Every option with its effective value and the file that sets it, without secrets.
 public struct EffectiveConfiguration: Sendable {
     public struct Entry: Sendable {
         public var key: String
-        /// As TOML would have it; nil where it is neither configured nor has a default.
+        /// The value as JSON; nil if the option is not configured and has no default.
         public var value: String?
         /// Nil for a default.
         public var file: String?
@@ -10,7 +10,7 @@ public struct EffectiveConfiguration: Sendable {
 
     public let entries: [Entry]
 
-    /// Reads the files below `root`, each by itself right; what they amount to together is ``Settings``'s to judge.
+    /// Reads the files below `root`. Each file is checked alone; ``Settings`` checks the whole configuration.
     public init(root: String) throws(ConfigurationError) {
         let merged = try MergedConfiguration(root: root)
         entries = Schema.options.map { option in

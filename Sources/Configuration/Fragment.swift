@@ -2,7 +2,7 @@ import Glibc
 import Host
 import TOML
 
-/// One file, read and checked by itself: every key known, every value allowed.
+/// One configuration file, checked alone: every key is known, every value allowed.
 struct Fragment: Sendable {
     let file: String
     let values: [String: Value]
@@ -10,7 +10,7 @@ struct Fragment: Sendable {
 
     private static let maximumBytes = 1 << 20
 
-    /// Nil where there is no such file.
+    /// Nil if the file does not exist.
     init?(file: String) throws(ConfigurationError) {
         let bytes: [UInt8]
         do throws(SystemError) {
@@ -58,7 +58,7 @@ struct Fragment: Sendable {
         let known =
             key.contains(".")
             ? Schema.options.map(\.key).filter { $0.hasPrefix("\(section).") } : Schema.sections.sorted()
-        // Somebody who slipped on the case of a letter is told so.
+        // A key that differs only in upper and lower case is suggested.
         let similar = known.first { $0.lowercased() == key.lowercased() }
         let allowed = similar.map { "did you mean \($0)?" } ?? "allowed are \(known.joined(separator: ", "))"
         return ConfigurationError(file: file, key: key, problem: "found a key that is not known; \(allowed)")

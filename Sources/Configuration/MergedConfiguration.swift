@@ -1,6 +1,6 @@
 import Host
 
-/// The files of both places laid over each other: the later file wins, key by key.
+/// The merged files of the vendor and the administrator: the later file wins, key by key.
 struct MergedConfiguration: Sendable {
     struct Entry: Sendable {
         var value: Value
@@ -8,44 +8,44 @@ struct MergedConfiguration: Sendable {
     }
 
     private(set) var entries: [String: Entry] = [:]
-    /// The administrator's file, which errors name that no file is to blame for.
+    /// The administrator's file. An error that no file causes names this one.
     let mainFile: String
-    /// Things that are allowed, and unwise.
+    /// Settings that are allowed but unwise, one line each.
     private(set) var warnings: [String] = []
 
-    /// - Parameter root: stands for `/`, so that a configuration can be tried out elsewhere.
+    /// - Parameter root: the directory to use as `/`, so that a configuration can be tested elsewhere.
     init(root: String) throws(ConfigurationError) {
         let base = root == "/" ? "" : root
         let vendor = "\(base)/usr/lib/upgradelinkd/upgradelinkd.toml"
         let administrator = "\(base)/etc/upgradelinkd/upgradelinkd.toml"
         mainFile = administrator
         var files = [vendor, administrator]
-        // Drop-ins of both places in name order; one in /etc replaces the vendor's of the same name, as systemd's do.
+        // The drop-ins of both directories are sorted by name. One in /etc replaces the vendor's of the same name, as in systemd.
         var dropIns: [String: String] = [:]
-        for folder in ["\(vendor).d", "\(administrator).d"] {
+        for directory in ["\(vendor).d", "\(administrator).d"] {
             let names: [String]
             do throws(SystemError) {
-                names = try Files.list(folder)
+                names = try Files.list(directory)
             } catch {
                 if error.isNotFound { continue }
-                throw ConfigurationError(file: folder, key: "", problem: "it cannot be read: \(error.reason)")
+                throw ConfigurationError(file: directory, key: "", problem: "it cannot be read: \(error.reason)")
             }
             for name in names where name.hasSuffix(".toml") && !name.hasPrefix(".") {
-                dropIns[name] = "\(folder)/\(name)"
+                dropIns[name] = "\(directory)/\(name)"
             }
         }
         files += dropIns.sorted { $0.key < $1.key }.map(\.value)
         for file in files {
-            if let fragment = try Fragment(file: file) { lay(fragment) }
+            if let fragment = try Fragment(file: file) { merge(fragment) }
         }
     }
 
     init(_ fragments: [Fragment], mainFile: String) {
         self.mainFile = mainFile
-        fragments.forEach { lay($0) }
+        fragments.forEach { merge($0) }
     }
 
-    private mutating func lay(_ fragment: Fragment) {
+    private mutating func merge(_ fragment: Fragment) {
         for (key, value) in fragment.values { entries[key] = Entry(value: value, file: fragment.file) }
         if fragment.isReadableByOthers, fragment.values["credentials.secretKey"] != nil {
             warnings.append(
@@ -54,13 +54,13 @@ struct MergedConfiguration: Sendable {
         }
     }
 
-    /// - Parameter other: the key whose file is named where the key itself is in none.
+    /// - Parameter other: the error names this key's file if no file has `key`.
     func error(_ key: String, _ problem: String, because other: String? = nil) -> ConfigurationError {
         let file = entries[key]?.file ?? other.flatMap { entries[$0]?.file } ?? mainFile
         return ConfigurationError(file: file, key: key, problem: problem)
     }
 
-    /// What is configured, else the default.
+    /// The configured value, else the default.
     func value(_ key: String) -> Value? { entries[key]?.value ?? Schema.byKey[key]?.standard }
 
     func text(_ key: String) -> String? {
@@ -88,7 +88,7 @@ struct MergedConfiguration: Sendable {
         if case .table(let fields)? = value(key) { fields } else { [:] }
     }
 
-    // For options that have a default.
+    // For options with a default.
 
     func require(text key: String) -> String { text(key) ?? "" }
     func require(seconds key: String) -> Double { seconds(key) ?? 0 }

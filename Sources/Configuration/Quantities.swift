@@ -1,8 +1,9 @@
 import UpdateCore
 
-/// Lengths of time and sizes as people write them.
+/// Durations and sizes in text form.
 enum Quantity {
-    /// `90`, `90s`, `15min`, `6h`, `1h 30min`, `2d`, `1w`: systemd.time(7)'s common units. Seconds without a unit.
+    /// `90`, `90s`, `15min`, `6h`, `1h 30min`, `2d`, `1w`: the common units of systemd.time(7). A number without a unit is in
+    /// seconds.
     static func seconds(_ text: String) -> Seconds? {
         let units: [String: Seconds] = [
             "": 1, "ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 86_400,
@@ -11,7 +12,7 @@ enum Quantity {
         return sum(text, units)
     }
 
-    /// `1048576`, `512K`, `64M`, `8G`: powers of 1024, as systemd's size options; `kB`, `MB`, `GB` are powers of 1000.
+    /// `1048576`, `512K`, `64M`, `8G`: powers of 1024, as in systemd's size options; `kB`, `MB`, `GB` are powers of 1000.
     static func bytes(_ text: String) -> Int? {
         let units: [String: Double] = [
             "": 1, "B": 1, "K": 1024, "M": 1_048_576, "G": 1_073_741_824, "T": 1_099_511_627_776, "KiB": 1024,

@@ -1,6 +1,6 @@
 import UpdateCore
 
-/// An option: where it is, what it may be, and what it is where nobody says.
+/// An option: its key, its allowed values and its default.
 struct Option: Sendable {
     enum Kind: Sendable {
         case text
@@ -9,8 +9,9 @@ struct Option: Sendable {
         case url
         case flag
         case integer(ClosedRange<Int>)
-        /// A length of time; bounds in seconds.
+        /// A duration; the bounds are in seconds.
         case duration(ClosedRange<Seconds>)
+        /// The bounds are in bytes.
         case size(ClosedRange<Int>)
         case choice([String])
         case texts
@@ -22,7 +23,7 @@ struct Option: Sendable {
 
     let key: String
     let kind: Kind
-    /// What it is where nobody says; nil where it is then absent, or follows from something else.
+    /// The default; nil if the option is absent by default, or if the default depends on another value.
     let standard: Value?
     var isSecret = false
 
@@ -33,7 +34,7 @@ struct Option: Sendable {
         self.isSecret = isSecret
     }
 
-    /// Why the value is not allowed, or nil where it is.
+    /// Why the value is not allowed; nil if it is allowed.
     func objection(to value: Value) -> String? {
         let found = isSecret ? "something else" : value.found
         switch (kind, value) {
@@ -112,7 +113,7 @@ struct Option: Sendable {
     }
 }
 
-/// Every option there is, with its default; config/upgradelinkd.toml explains them.
+/// All options with their defaults; config/upgradelinkd.toml describes them.
 enum Schema {
     private static let day: Seconds = 86_400
 
@@ -149,7 +150,7 @@ enum Schema {
         Option("poll.backOffBase", .duration(0.1...day), .string("15min")),
         Option("poll.backOffCap", .duration(1...(7 * day)), .string("6h")),
 
-        Option("download.folder", .path),
+        Option("download.directory", .path),
         Option("download.speedLimit", .size(0...Int.max), .integer(0)),
         Option("download.sizeLimit", .size(1...Int.max), .string("8G")),
         Option("download.keepFree", .size(0...Int.max), .string("64M")),
@@ -158,20 +159,20 @@ enum Schema {
         Option("download.timeout", .duration(60...(30 * day)), .string("1d")),
         Option("download.beforeConsent", .flag, .bool(true)),
         Option(
-            "download.ioClass", .choice(DownloadCourtesy.IOClass.allCases.map(\.rawValue)), .string("idle")),
+            "download.ioClass", .choice(DownloadPriority.IOClass.allCases.map(\.rawValue)), .string("idle")),
         Option("download.nice", .integer(0...19), .integer(10)),
         Option("download.flushEvery", .size(0...(1 << 30)), .string("4M")),
         Option("download.keepCache", .flag, .bool(false)),
 
         Option("verification.mode", .choice(VerificationPolicy.Mode.allCases.map(\.rawValue)), .string("minisign")),
         Option("verification.keys", .texts),
-        Option("verification.keysFolder", .path),
+        Option("verification.keysDirectory", .path),
         Option("verification.signatureUrl", .text),
         Option("verification.requireVersionCode", .flag, .bool(true)),
 
         Option("install.module", .text, .string("file")),
         Option(
-            "install.moduleFolders", .texts,
+            "install.moduleDirectories", .texts,
             .list([
                 .string("/usr/lib/upgradelinkd/modules"), .string("/usr/share/mender/modules/v3"),
             ])),
@@ -198,8 +199,8 @@ enum Schema {
         Option("install.healthTimeout", .duration(1...day), .string("5min")),
         Option("install.network", .flag, .bool(false)),
 
-        Option("state.folder", .path),
-        Option("state.installerFolder", .path),
+        Option("state.directory", .path),
+        Option("state.installerDirectory", .path),
     ]
 
     static let byKey = Dictionary(uniqueKeysWithValues: options.map { ($0.key, $0) })

@@ -2,8 +2,8 @@ import Host
 import UpdateCore
 
 extension Settings {
-    /// From the configuration itself, a file it names, or systemd's credentials folder: files named `accessKey` and
-    /// `secretKey` there (`LoadCredential=`, systemd.exec(5)).
+    /// Reads the keys from the configuration, from a file that it names, or from the files `accessKey` and `secretKey` in
+    /// systemd's credentials directory (`LoadCredential=`, systemd.exec(5)).
     static func credentials(
         _ merged: MergedConfiguration, root: String, _ environment: [String: String]
     ) throws(ConfigurationError) -> Credentials {
@@ -13,14 +13,14 @@ extension Settings {
             secretKey: Secret(try credential("secretKey", merged, handedOver("secretKey"))))
     }
 
-    /// The file in which systemd hands the credential over. For a program that the administrator starts, which gets none,
-    /// the running service's, or the one that the service will get.
+    /// The file in which systemd passes the credential. A program that the administrator starts gets none: it reads the file of
+    /// the running service, or the file that the service will get.
     private static func handedOver(_ name: String, root: String, _ environment: [String: String]) -> String? {
         var candidates = ["\(environment["CREDENTIALS_DIRECTORY"] ?? "/nonexistent")/\(name)"]
         if root == "/" {
             candidates.append("/run/credentials/upgradelinkd.service/\(name)")
-            for folder in ["/etc/credstore", "/run/credstore", "/usr/lib/credstore"] {
-                candidates.append("\(folder)/upgradelinkd.\(name)")
+            for directory in ["/etc/credstore", "/run/credstore", "/usr/lib/credstore"] {
+                candidates.append("\(directory)/upgradelinkd.\(name)")
             }
         }
         return candidates.first(where: Files.exists)
@@ -32,7 +32,8 @@ extension Settings {
         let inline = merged.text("credentials.\(name)")
         let file = merged.text("credentials.\(name)File")
         if inline != nil, file != nil {
-            throw merged.error("credentials.\(name)File", "found beside credentials.\(name), allowed is one of the two")
+            throw merged.error(
+                "credentials.\(name)File", "found together with credentials.\(name), allowed is one of the two")
         }
         if let inline { return inline }
         if let file { return try read(file, "credentials.\(name)File", merged) }

@@ -1,7 +1,7 @@
 import Host
 public import UpdateCore
 
-/// How a MAC address becomes a devKey.
+/// The form of a devKey that is derived from a MAC address.
 public enum DevKeyFormat: String, CaseIterable, Sendable {
     /// `001122aabbcc`
     case hex
@@ -11,17 +11,17 @@ public enum DevKeyFormat: String, CaseIterable, Sendable {
     case colons
     /// `00:11:22:AA:BB:CC`
     case upperColons
-    /// SHA-256 over the salt and the plain form, in hex.
+    /// SHA-256 of the salt and the hex form, in hex.
     case sha256
 }
 
-/// Where the installed version is to be read.
+/// The source of the installed version.
 public enum VersionSource: Hashable, Sendable {
     case fixed(versionCode: Int, versionName: String?)
     case file(path: String, codeKey: String, nameKey: String?)
 }
 
-/// Who the box is.
+/// The identity and the version of the device.
 public struct DeviceSettings: Hashable, Sendable {
     public var urlKey: String
     public var devModelKey: String?
@@ -29,54 +29,58 @@ public struct DeviceSettings: Hashable, Sendable {
     public var interface: String?
     public var devKeyFormat: DevKeyFormat
     public var devKeySalt: String
+    /// The pinned version; nil for the latest.
     public var appointVersionCode: Int?
     public var version: VersionSource
 }
 
 public struct DownloadSettings: Hashable, Sendable {
-    public var folder: String
+    public var directory: String
     /// Bytes per second; 0 is no limit.
     public var speedLimit: Int
+    /// Bytes; a larger file is refused.
     public var sizeLimit: Int
+    /// Bytes that must stay free on the file system.
     public var keepFree: Int
+    /// The connection ends if it is slower than this many bytes per second for `lowSpeedTime`.
     public var lowSpeed: Int
     public var lowSpeedTime: Seconds
-    /// A download worker is stopped after this time; the next one goes on from there.
+    /// A download worker is stopped after this time; the next worker resumes the download.
     public var timeout: Seconds
     public var beforeConsent: Bool
-    public var courtesy: DownloadCourtesy
+    public var priority: DownloadPriority
 }
 
-/// What the operator says about the update module.
+/// The options of the section `install`.
 public struct ModuleSettings: Hashable, Sendable {
     public var module: String
-    public var folders: [String]
+    public var directories: [String]
     public var fileName: String
     public var files: [String: String]
-    /// JSON.
+    /// JSON, for the module's meta-data.
     public var metaData: String
     public var timeout: Seconds
     public var timeouts: [String: Seconds]
     public var attempts: Int
     public var retryDelay: Seconds
-    /// Maintenance windows; none means at any time.
+    /// Maintenance windows. Empty: at any time.
     public var windows: [MaintenanceWindow]
     public var gracePeriod: Seconds
     public var inhibitLimit: Seconds
     public var deferrals: Int
     public var reboot: RebootPolicy
     public var rebootCommand: [String]
-    /// A program and its arguments that tells whether the box works after an update; empty for none.
+    /// A program with its arguments: it checks after an update whether the device works. Empty: no program.
     public var healthProgram: [String]
     /// Units that must be active after an update.
     public var healthUnits: [String]
     public var healthTimeout: Seconds
-    /// The module gets the box's network, which the installer itself has not.
+    /// The module can use the device's network, which the installer itself cannot use.
     public var needsNetwork: Bool
 }
 
-/// The whole configuration, valid as a whole: there is no other way to make one than by reading the files. The keys for
-/// the server are apart from it, since only the agent needs them.
+/// The whole configuration, checked. It can only be made from the configuration files. The keys for the server are separate,
+/// because only the agent needs them.
 public struct Settings: Hashable, Sendable {
     public let server: ServerConnection
     public let device: DeviceSettings
@@ -84,10 +88,10 @@ public struct Settings: Hashable, Sendable {
     public let download: DownloadSettings
     public let verification: VerificationPolicy
     public let install: ModuleSettings
-    public let stateFolder: String
-    /// The installer's own, which the agent cannot read.
-    public let installerFolder: String
-    /// Things that are allowed, and unwise: a line each.
+    public let stateDirectory: String
+    /// The directory of the installer, which the agent cannot read.
+    public let installerDirectory: String
+    /// Settings that are allowed but unwise, one line each.
     public let warnings: [String]
 
     /// Reads the configuration files below `root`.
@@ -97,9 +101,9 @@ public struct Settings: Hashable, Sendable {
         try Settings(try MergedConfiguration(root: root), environment)
     }
 
-    /// The same, and the keys for the server.
+    /// Reads the configuration files below `root`, and the keys for the server.
     ///
-    /// - Parameter environment: besides, `CREDENTIALS_DIRECTORY`.
+    /// - Parameter environment: as for ``load(root:environment:)``, and `CREDENTIALS_DIRECTORY`.
     public static func loadWithCredentials(
         root: String, environment: [String: String]
     ) throws(ConfigurationError) -> (settings: Settings, credentials: Credentials) {
@@ -115,10 +119,10 @@ public struct Settings: Hashable, Sendable {
         download = Self.download(merged, environment)
         verification = try Self.verification(merged)
         install = try Self.install(merged)
-        stateFolder =
-            merged.text("state.folder") ?? environment["STATE_DIRECTORY"]?.firstPath ?? "/var/lib/upgradelinkd"
-        installerFolder =
-            merged.text("state.installerFolder") ?? merged.text("state.folder").map { "\($0)/installer" }
+        stateDirectory =
+            merged.text("state.directory") ?? environment["STATE_DIRECTORY"]?.firstPath ?? "/var/lib/upgradelinkd"
+        installerDirectory =
+            merged.text("state.installerDirectory") ?? merged.text("state.directory").map { "\($0)/installer" }
             ?? "/var/lib/upgradelink-installer"
         warnings = merged.warnings
     }
@@ -127,7 +131,7 @@ public struct Settings: Hashable, Sendable {
         for (one, other) in [("clientCertificate", "clientKey"), ("clientKey", "clientCertificate")] {
             if merged.text("server.\(one)") != nil, merged.text("server.\(other)") == nil {
                 throw merged.error(
-                    "server.\(other)", "missing, and needed beside server.\(one)", because: "server.\(one)")
+                    "server.\(other)", "missing, and needed together with server.\(one)", because: "server.\(one)")
             }
         }
         for key in ["server.caBundle", "server.clientCertificate", "server.clientKey"] {
@@ -159,7 +163,8 @@ public struct Settings: Hashable, Sendable {
                 "device.versionFile",
                 "missing; set it to the file that says which version is installed, or device.versionCode to a number")
         case (_?, _?):
-            throw merged.error("device.versionFile", "found beside device.versionCode, allowed is one of the two")
+            throw merged.error(
+                "device.versionFile", "found together with device.versionCode, allowed is one of the two")
         }
         let format = merged.text("device.devKeyFormat").flatMap(DevKeyFormat.init) ?? .hex
         let salt = merged.text("device.devKeySalt")
@@ -168,11 +173,11 @@ public struct Settings: Hashable, Sendable {
                 "device.devKeySalt",
                 "missing, and needed for device.devKeyFormat = \"sha256\"; a MAC address alone is guessed soon")
         }
-        let appointed = merged.require(integer: "device.appointVersionCode")
+        let pinned = merged.require(integer: "device.appointVersionCode")
         return DeviceSettings(
             urlKey: urlKey, devModelKey: merged.text("device.devModelKey"), devKey: merged.text("device.devKey"),
             interface: merged.text("device.interface"), devKeyFormat: format, devKeySalt: salt ?? "",
-            appointVersionCode: appointed > 0 ? appointed : nil, version: version)
+            appointVersionCode: pinned > 0 ? pinned : nil, version: version)
     }
 
     private static func poll(_ merged: MergedConfiguration) throws(ConfigurationError) -> PollSchedule {
@@ -192,7 +197,7 @@ public struct Settings: Hashable, Sendable {
 
     private static func download(_ merged: MergedConfiguration, _ environment: [String: String]) -> DownloadSettings {
         DownloadSettings(
-            folder: merged.text("download.folder") ?? environment["CACHE_DIRECTORY"]?.firstPath
+            directory: merged.text("download.directory") ?? environment["CACHE_DIRECTORY"]?.firstPath
                 ?? "/var/cache/upgradelinkd",
             speedLimit: merged.require(bytes: "download.speedLimit"),
             sizeLimit: merged.require(bytes: "download.sizeLimit"),
@@ -201,8 +206,8 @@ public struct Settings: Hashable, Sendable {
             lowSpeedTime: merged.require(seconds: "download.lowSpeedTime"),
             timeout: merged.require(seconds: "download.timeout"),
             beforeConsent: merged.flag("download.beforeConsent") ?? true,
-            courtesy: DownloadCourtesy(
-                ioClass: merged.text("download.ioClass").flatMap(DownloadCourtesy.IOClass.init) ?? .idle,
+            priority: DownloadPriority(
+                ioClass: merged.text("download.ioClass").flatMap(DownloadPriority.IOClass.init) ?? .idle,
                 nice: merged.integer("download.nice") ?? 10,
                 flushEvery: merged.require(bytes: "download.flushEvery"),
                 keepCache: merged.flag("download.keepCache") ?? false))
@@ -247,7 +252,7 @@ public struct Settings: Hashable, Sendable {
         }
         return ModuleSettings(
             module: module,
-            folders: merged.texts("install.moduleFolders") ?? [],
+            directories: merged.texts("install.moduleDirectories") ?? [],
             fileName: fileName, files: files, metaData: Value.table(merged.table("install.metaData")).json,
             timeout: merged.require(seconds: "install.timeout"),
             timeouts: merged.table("install.timeouts").compactMapValues { Option.seconds($0) },
@@ -268,7 +273,7 @@ public struct Settings: Hashable, Sendable {
             guard let window = MaintenanceWindow(text) else {
                 throw merged.error(
                     "install.windows",
-                    "found \"\(text.forPeople(limit: 60))\", allowed are days and hours of local time, such as "
+                    "found \"\(text.sanitized(limit: 60))\", allowed are days and hours of local time, such as "
                         + "\"Mon-Fri 02:00-05:00\", \"Sat,Sun 23:00-06:00\" or \"03:30-04:30\"")
             }
             windows.append(window)
@@ -276,7 +281,7 @@ public struct Settings: Hashable, Sendable {
         return windows
     }
 
-    /// A name, not a path: it must not lead out of the folder it belongs to.
+    /// Requires a name, not a path: it must not lead out of its directory.
     private static func requireName(
         _ name: String, _ key: String, _ merged: MergedConfiguration
     ) throws(ConfigurationError) {
@@ -287,6 +292,6 @@ public struct Settings: Hashable, Sendable {
 }
 
 extension String {
-    /// Of systemd's colon-separated lists of folders the first.
+    /// The first of the directories that systemd separates by colons.
     fileprivate var firstPath: String? { split(separator: ":").first.map(String.init) }
 }

@@ -9,7 +9,7 @@ enum Value: Hashable, Sendable {
     case bool(Bool)
     case list([Value])
     case table([String: Value])
-    /// A date or a time: allowed by TOML, wanted by no option.
+    /// A date or a time: TOML allows it, but no option does.
     case moment(String)
 
     init(_ value: TOMLValue) {
@@ -24,7 +24,7 @@ enum Value: Hashable, Sendable {
         }
     }
 
-    /// For an error line: the kind and the value, a long one cut off.
+    /// The kind and the value for an error line. A long value is cut.
     var found: String {
         switch self {
         case .string(let text): "the text \"\(text.count > 60 ? text.prefix(60) + "…" : text[...])\""
@@ -53,7 +53,7 @@ enum Value: Hashable, Sendable {
     }
 
     private func quote(_ text: String) -> String {
-        // A string cannot fail to encode.
+        // A string can always be encoded.
         (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
     }
 }

@@ -1,9 +1,9 @@
 import FoundationEssentials
 import Host
 
-/// The public keys of `verification.keys` and of the `*.pub` files in `verification.keysFolder`.
+/// The public keys of `verification.keys` and of the `*.pub` files in `verification.keysDirectory`.
 enum VerificationKeys {
-    static let defaultFolder = "/etc/upgradelinkd/keys.d"
+    static let defaultDirectory = "/etc/upgradelinkd/keys.d"
 
     static func collect(_ merged: MergedConfiguration) throws(ConfigurationError) -> [String] {
         var keys = merged.texts("verification.keys") ?? []
@@ -11,16 +11,16 @@ enum VerificationKeys {
             try require(
                 key, merged.error("verification.keys", "found \"\(key.prefix(80))\", allowed are minisign public keys"))
         }
-        let folder = merged.text("verification.keysFolder") ?? defaultFolder
+        let directory = merged.text("verification.keysDirectory") ?? defaultDirectory
         let names: [String]
         do throws(SystemError) {
-            names = try Files.list(folder)
+            names = try Files.list(directory)
         } catch {
-            if error.isNotFound, merged.text("verification.keysFolder") == nil { return keys }
-            throw merged.error("verification.keysFolder", "\(error)")
+            if error.isNotFound, merged.text("verification.keysDirectory") == nil { return keys }
+            throw merged.error("verification.keysDirectory", "\(error)")
         }
         for name in names where name.hasSuffix(".pub") {
-            let file = "\(folder)/\(name)"
+            let file = "\(directory)/\(name)"
             do throws(SystemError) {
                 let text = String(decoding: try Files.read(file, limit: 4096), as: UTF8.self)
                 let line = text.split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
@@ -35,7 +35,7 @@ enum VerificationKeys {
         return keys
     }
 
-    /// "Ed", a key id of eight bytes, and 32 bytes of key (minisign(1)).
+    /// A minisign public key is "Ed", a key id of eight bytes, and 32 bytes of key, in base64 (minisign(1)).
     private static func require(_ key: String, _ error: ConfigurationError) throws(ConfigurationError) {
         guard let bytes = Data(base64Encoded: key), bytes.count == 42, bytes.starts(with: Array("Ed".utf8)) else {
             throw error

@@ -2,7 +2,7 @@ import Host
 public import UpdateCore
 
 extension VersionSource {
-    /// What the box reports as installed, now.
+    /// Reads the installed version.
     public func read() -> InstalledVersion {
         switch self {
         case .fixed(let code, let name):
@@ -19,14 +19,14 @@ extension VersionSource {
                 return .unknown("\(path) has no line \(codeKey)=… (device.versionCodeKey)")
             }
             guard let code = Int(text), code > 0 else {
-                return .unknown("\(codeKey) in \(path) is \"\(text.forPeople(limit: 40))\", not a positive number")
+                return .unknown("\(codeKey) in \(path) is \"\(text.sanitized(limit: 40))\", not a positive number")
             }
             let name = fields[nameKey ?? "VERSION"] ?? fields["VERSION_ID"]
-            return .known(versionCode: code, versionName: name?.forPeople(limit: 128))
+            return .known(versionCode: code, versionName: name?.sanitized(limit: 128))
         }
     }
 
-    /// `KEY=value` lines as in os-release(5): quotes around a value are dropped, `#` begins a comment line.
+    /// Reads `KEY=value` lines as in os-release(5). Quotes around a value are removed; `#` begins a comment line.
     private func assignments(_ text: String) -> [String: String] {
         var fields: [String: String] = [:]
         for line in text.split(whereSeparator: \.isNewline) where !line.hasPrefix("#") {

@@ -6,14 +6,15 @@ import Systemd
 import UpdateCore
 
 struct Check: AgentCommand {
-    static let configuration = CommandConfiguration(abstract: "Ask the server now.")
+    static let configuration = CommandConfiguration(abstract: "Check for updates now.")
 
     func run(_ agent: AgentClient) throws { try agent.call("Check") }
 }
 
-/// The version that is meant; where nobody says, the one that is offered just now.
+/// The option for the version that a command is for; the default is the offered version.
 struct VersionOption: ParsableArguments {
-    @Option(name: .customLong("version-code"), help: "The version that is meant, if not the one offered.")
+    @Option(
+        name: .customLong("version-code"), help: "The versionCode that the command is for, instead of the offered one.")
     var versionCode: UInt64?
 
     func code(_ agent: AgentClient) throws(BusError) -> BusValue {
@@ -24,8 +25,8 @@ struct VersionOption: ParsableArguments {
 
 struct Accept: AgentCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Install the version that is offered.",
-        discussion: "Where the box waits to restart for it, restart.")
+        abstract: "Install the offered version.",
+        discussion: "If the device waits for consent to reboot, reboot.")
 
     @OptionGroup var version: VersionOption
 
@@ -38,16 +39,16 @@ struct Accept: AgentCommand {
 }
 
 struct Defer: AgentCommand {
-    static let configuration = CommandConfiguration(abstract: "Ask again later about the version that is offered.")
+    static let configuration = CommandConfiguration(abstract: "Request consent to the offered version again later.")
 
     @OptionGroup var version: VersionOption
 
-    @Argument(help: "How much later, from 1min to 7d: \"2h\", \"1h 30min\", \"1d\".")
+    @Argument(help: "The delay, from 1min to 7d: \"2h\", \"1h 30min\", \"1d\".")
     var delay: String
 
     func validate() throws {
         guard Amount.seconds(delay) != nil else {
-            throw ValidationError("\"\(delay)\" is no length of time, such as 30min, 2h or 1d.")
+            throw ValidationError("\"\(delay)\" is not a length of time such as 30min, 2h or 1d.")
         }
     }
 
@@ -58,7 +59,7 @@ struct Defer: AgentCommand {
 }
 
 struct Reject: AgentCommand {
-    static let configuration = CommandConfiguration(abstract: "Never install the version that is offered.")
+    static let configuration = CommandConfiguration(abstract: "Never install the offered version.")
 
     @OptionGroup var version: VersionOption
 
@@ -67,16 +68,16 @@ struct Reject: AgentCommand {
 
 struct Cancel: AgentCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Stop a download, or take an acceptance back.",
-        discussion: "An installation that has begun cannot be stopped, and neither can a forced version.")
+        abstract: "Stop a download, or withdraw an acceptance.",
+        discussion: "An installation that has begun and a forced version cannot be cancelled.")
 
     func run(_ agent: AgentClient) throws { try agent.call("Cancel") }
 }
 
 struct Retry: AgentCommand {
-    static let configuration = CommandConfiguration(abstract: "Try a version again that was given up or rejected.")
+    static let configuration = CommandConfiguration(abstract: "Try a version again that is blocked or was rejected.")
 
-    @Argument(help: "Its versionCode; without one, the latest in the history that failed or was rejected.")
+    @Argument(help: "Its versionCode; the default is the latest version in the history that failed or was rejected.")
     var versionCode: UInt64?
 
     func run(_ agent: AgentClient) throws {
@@ -92,13 +93,13 @@ struct Retry: AgentCommand {
 struct Install: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Install a local file, from a USB stick for example.",
-        discussion: "It is verified as a download is: its signature is expected beside it, as FILE.minisig.")
+        discussion: "The agent verifies it like a download: the signature must be next to it, as FILE.minisig.")
 
     @Argument(help: "The artifact.", completion: .file())
     var file: String
 
     func run(_ agent: AgentClient) throws {
-        // Handed over open: the agent, which has few rights, need not be able to find it.
+        // The agent gets open files, because it may not have the permissions to open them.
         let files: [OpenFile]
         do throws(SystemError) {
             files = [
@@ -109,23 +110,23 @@ struct Install: AgentCommand {
             throw ExitCode(EX_NOINPUT)
         }
         let descriptors = files.map { BusValue.descriptor($0.descriptor) }
-        let answer = try agent.call("InstallDescriptor", descriptors[0], descriptors[1], timeout: 86_400)
+        let reply = try agent.call("InstallDescriptor", descriptors[0], descriptors[1], timeout: 86_400)
         withExtendedLifetime(files) {}
-        let code = answer.first?.number ?? 0
-        say("Version \(code) is genuine, and on its way: upgradelinkctl status --watch")
+        let code = reply.first?.number ?? 0
+        say("Version \(code) is verified and will be installed: upgradelinkctl status --watch")
     }
 }
 
 struct Limit: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Limit the speed of downloads, the running one included.",
-        discussion: "Until the agent restarts; download.speedLimit is for good.")
+        discussion: "The limit ends when the agent restarts; download.speedLimit is permanent.")
 
     @Argument(help: "Bytes per second: 65536, \"512K\", \"2M\"; 0 for no limit.")
     var speed: String
 
     func validate() throws {
-        guard Amount.bytes(speed) != nil else { throw ValidationError("\"\(speed)\" is no number of bytes.") }
+        guard Amount.bytes(speed) != nil else { throw ValidationError("\"\(speed)\" is not a number of bytes.") }
     }
 
     func run(_ agent: AgentClient) throws {

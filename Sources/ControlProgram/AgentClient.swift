@@ -2,7 +2,7 @@ import Glibc
 import Systemd
 import UpdateCore
 
-/// The agent, as seen over the bus.
+/// A connection to the agent over D-Bus.
 struct AgentClient {
     static let name = "org.upgradelink.Agent1"
     static let path = "/org/upgradelink/Agent1"
@@ -11,6 +11,7 @@ struct AgentClient {
 
     init() throws(BusError) { bus = try Bus() }
 
+    /// - Parameter timeout: seconds; the default is longer than the 120 s that the agent waits for polkit.
     @discardableResult
     func call(_ method: String, _ arguments: BusValue..., timeout: Double = 150) throws(BusError) -> [BusValue] {
         try bus.callAndWait(Self.name, Self.path, Self.name, method, arguments, timeout: timeout)
@@ -26,7 +27,7 @@ struct AgentClient {
         (try call("History").first?.items ?? []).compactMap(HistoryEntry.init)
     }
 
-    /// The version that is offered, for commands that are not told one.
+    /// The offered version, for commands without a versionCode.
     func offeredVersion() throws(BusError) -> UInt64 {
         let offer = try status().offer
         guard offer.versionCode > 0 else { throw BusError("\(Self.name).Error.NotNow", "no version is offered") }
@@ -40,10 +41,10 @@ struct AgentClient {
         case "org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner":
             "upgradelinkd is not running: systemctl start upgradelinkd"
         case "org.freedesktop.DBus.Error.NoReply", "org.freedesktop.DBus.Error.Timeout":
-            "upgradelinkd does not answer: systemctl status upgradelinkd"
+            "upgradelinkd does not respond: systemctl status upgradelinkd"
         case "org.freedesktop.DBus.Error.FileNotFound", "org.freedesktop.DBus.Error.Failed",
             "org.freedesktop.DBus.Error.NoServer":
-            "there is no system bus (\(error)): systemctl status upgradelinkd says how the agent is"
+            "there is no system bus (\(error)): systemctl status upgradelinkd shows the state of the agent"
         default: "\(error)"
         }
     }
@@ -87,12 +88,13 @@ struct AgentStatus: Encodable {
     var installed: Version
     var offer: Offered
     var progress: Progress
-    /// Seconds since 1970; 0 for none.
+    // Times are seconds since 1970; 0 for none.
     var nextCheck: UInt64
     var lastCheck: UInt64
     var lastError: String
     var deadline: UInt64
     var deferralsLeft: UInt64
+    /// Bytes per second; 0 for no limit.
     var speedLimit: UInt64
     var inhibitors: [Inhibitor]
 
@@ -126,7 +128,7 @@ struct AgentStatus: Encodable {
         }
     }
 
-    /// 0 up to date, 1 something is pending or under way, 2 something is wrong.
+    /// 0 up to date, 1 something is pending or in progress, 2 something is wrong.
     var exitStatus: CInt {
         switch state {
         case "idle", "checking": 0

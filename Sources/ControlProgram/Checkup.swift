@@ -4,16 +4,17 @@ import Host
 import Systemd
 import UpdateCore
 
-/// The doctor's checks.
+/// The checks of `upgradelinkctl doctor`.
 struct Checkup {
     let settings: Settings
     let credentials: Credentials
     let programs: String
 
-    /// Beside this program where it was built, else in `../lib/upgradelinkd` where it was installed.
+    /// The directory of upgradelink-fetch: this program's own in a build directory, `../lib/upgradelinkd` if installed.
     static var defaultPrograms: String {
-        let folder = Files.folder(of: Environment.executablePath)
-        return Files.exists("\(folder)/upgradelink-fetch") ? folder : "\(Files.folder(of: folder))/lib/upgradelinkd"
+        let directory = Files.directory(of: Environment.executablePath)
+        return Files.exists("\(directory)/upgradelink-fetch")
+            ? directory : "\(Files.directory(of: directory))/lib/upgradelinkd"
     }
 
     var version: Finding {
@@ -34,7 +35,7 @@ struct Checkup {
         case .sha256, .none:
             .ill(
                 "keys",
-                "verification.mode is \"\(settings.verification.mode.rawValue)\": whoever has the server has the box",
+                "verification.mode is \"\(settings.verification.mode.rawValue)\": an attacker who controls the server could install anything",
                 "sign releases and use \"minisign\"")
         }
     }
@@ -49,9 +50,9 @@ struct Checkup {
 
     var nameService: Finding {
         guard let host = WebURL(settings.server.url)?.host else {
-            return .ill("DNS", "server.url has no host", "mend server.url")
+            return .ill("DNS", "server.url has no host", "fix server.url")
         }
-        if settings.server.proxy != nil { return .well("DNS", "left to the proxy") }
+        if settings.server.proxy != nil { return .well("DNS", "the proxy resolves names") }
         var hints = addrinfo()
         hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
@@ -62,23 +63,23 @@ struct Checkup {
             : .ill("DNS", "\(host): \(String(cString: gai_strerror(result)))", "check the network and /etc/resolv.conf")
     }
 
-    /// A question that is granted nothing: no version is above the highest there can be.
+    /// Sends an update check that cannot be granted anything, because it reports the highest possible version.
     ///
-    /// - Parameter done: called with a finding on TLS, and one on the reply.
+    /// - Parameter done: called with a finding for TLS and a finding for the reply.
     @MainActor func server(then done: @escaping @MainActor ([Finding]) -> Void) {
-        ask { report, end in done(findings(report, end)) }
+        check { report, end in done(findings(report, end)) }
     }
 
-    private func findings(_ report: AskReport?, _ end: String) -> [Finding] {
+    private func findings(_ report: CheckReport?, _ end: String) -> [Finding] {
         let isSecure = WebURL(settings.server.url)?.isSecure == true
-        if case .trouble(.tls(let text))? = report?.answer {
+        if case .transientError(.tls(let text))? = report?.answer {
             return [
                 .ill("TLS", text, "check the clock and server.caBundle"),
-                .ill("server", "not asked without TLS", "mend TLS first"),
+                .ill("server", "not checked without TLS", "fix TLS first"),
             ]
         }
-        if case .trouble(.network)? = report?.answer {
-            return [.well("TLS", "not come to"), reply(report, end)]
+        if case .transientError(.network)? = report?.answer {
+            return [.well("TLS", "not checked without a connection"), reply(report, end)]
         }
         return [
             .well("TLS", isSecure ? "the server's certificate is good" : "not used: server.url is plain http"),
@@ -86,22 +87,22 @@ struct Checkup {
         ]
     }
 
-    @MainActor private func ask(then done: @escaping @MainActor (AskReport?, _ end: String) -> Void) {
-        let question = Question(
+    @MainActor private func check(then done: @escaping @MainActor (CheckReport?, _ end: String) -> Void) {
+        let checkRequest = CheckRequest(
             urlKey: settings.device.urlKey, versionCode: Int(Int32.max), devModelKey: settings.device.devModelKey,
             devKey: settings.device.devKey)
-        let job = FetchJob.ask(
-            AskJob(
-                server: settings.server, credentials: credentials, question: question, serverClock: nil,
+        let job = FetchJob.check(
+            CheckJob(
+                server: settings.server, credentials: credentials, checkRequest: checkRequest, serverClock: nil,
                 inbox: "/dev/null/nothing-is-granted"))
         let path = "\(programs)/upgradelink-fetch"
-        guard let request = try? JSONLine.encode(job) else { return done(nil, "the question cannot be encoded") }
+        guard let request = try? JSONLine.encode(job) else { return done(nil, "the update check cannot be encoded") }
         let limit = 2 * (settings.server.connectTimeout + settings.server.requestTimeout) + 10
-        var report: AskReport?
+        var report: CheckReport?
         ChildProcess.start(
             Program(path, streams: .pipes(), timeLimit: limit), request: request,
             onLine: { line in
-                if case .asked(let value)? = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) {
+                if case .checked(let value)? = try? JSONLine.decode(FetchReport.self, from: Array(line.utf8)) {
                     report = value
                 }
             }
@@ -110,49 +111,50 @@ struct Checkup {
         }
     }
 
-    private func reply(_ report: AskReport?, _ end: String) -> Finding {
+    private func reply(_ report: CheckReport?, _ end: String) -> Finding {
         switch report?.answer {
         case .latest?, .offer?, .refusedOffer?:
             report?.serverClock == nil
-                ? .well("server", "it knows this box and answers")
-                : .ill("server", "it answers, but this box's clock is off", "set the clock")
+                ? .well("server", "it knows this device and responds")
+                : .ill("server", "it responds, but this device's clock is wrong", "set the clock")
         case .misconfigured(let problem)?: .ill("server", problem.line, "see [server], [credentials] and [device]")
-        case .trouble(let trouble)?: .ill("server", trouble.line, "check the network, server.url and server.proxy")
+        case .transientError(let transientError)?:
+            .ill("server", transientError.line, "check the network, server.url and server.proxy")
         case nil: .ill("server", end, "install upgradelinkd again")
         }
     }
 
     var space: Finding {
-        var folder = settings.download.folder
-        while !Files.exists(folder), folder != "/" { folder = Files.folder(of: folder) }
-        guard let free = try? Files.freeSpace(at: folder) else {
-            return .ill("disk space", "\(folder) cannot be examined", "check download.folder")
+        var directory = settings.download.directory
+        while !Files.exists(directory), directory != "/" { directory = Files.directory(of: directory) }
+        guard let free = try? Files.freeSpace(at: directory) else {
+            return .ill("disk space", "\(directory) cannot be examined", "check download.directory")
         }
         let usable = free - settings.download.keepFree
         return usable > 0
-            ? .well("disk space", "\(describe(bytes: usable)) for downloads in \(settings.download.folder)")
+            ? .well("disk space", "\(describe(bytes: usable)) for downloads in \(settings.download.directory)")
             : .ill(
                 "disk space",
-                "\(describe(bytes: free)) are free in \(folder), and download.keepFree is \(describe(bytes: settings.download.keepFree))",
-                "make room, or set download.folder")
+                "\(describe(bytes: free)) are free in \(directory), and download.keepFree is \(describe(bytes: settings.download.keepFree))",
+                "free some space, or set download.directory")
     }
 
     var module: Finding {
         let install = settings.install
-        let candidates = install.folders.map { "\($0)/\(install.module)" }
+        let candidates = install.directories.map { "\($0)/\(install.module)" }
         guard let path = candidates.first(where: Files.exists) else {
             return .ill(
-                "update module", "\(install.module) is not in \(install.folders.joined(separator: " or "))",
+                "update module", "\(install.module) is not in \(install.directories.joined(separator: " or "))",
                 "install it, or set install.module")
         }
         return Files.isExecutable(path)
             ? .well("update module", path) : .ill("update module", "\(path) is not executable", "chmod +x it")
     }
 
-    /// What systemd says of the agent's unit, and of the installer's socket.
+    /// The state of the agent's unit and of the installer socket, as systemd reports it.
     var units: [Finding] {
         let agent = "upgradelinkd.service"
-        let door = "upgradelink-installer.socket"
+        let installerSocket = "upgradelink-installer.socket"
         do throws(BusError) {
             let bus = try Bus()
             var findings: [Finding] = []
@@ -164,20 +166,20 @@ struct Checkup {
                         "systemctl enable --now upgradelinkd; systemctl status upgradelinkd"))
             } else if file != "enabled" {
                 findings.append(
-                    .ill("unit", "\(agent) runs, and is not started by the next boot", "systemctl enable upgradelinkd"))
+                    .ill("unit", "\(agent) is active, but does not start at boot", "systemctl enable upgradelinkd"))
             } else {
                 findings.append(.well("unit", "\(agent) is active and enabled"))
             }
-            let socket = try Self.unit(door, bus)
+            let socket = try Self.unit(installerSocket, bus)
             findings.append(
                 socket.isActive
-                    ? .well("installer", "\(door) is \(socket.state)")
+                    ? .well("installer", "\(installerSocket) is \(socket.state)")
                     : .ill(
-                        "installer", "\(door) is \(socket.state), so nothing can be installed",
-                        "systemctl start \(door)"))
+                        "installer", "\(installerSocket) is \(socket.state), so nothing can be installed",
+                        "systemctl start \(installerSocket)"))
             return findings
         } catch {
-            return [.well("unit", "there is no systemd on this bus to ask")]
+            return [.well("unit", "not checked: there is no systemd on this bus")]
         }
     }
 

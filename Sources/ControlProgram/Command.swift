@@ -3,7 +3,7 @@ import Glibc
 import Systemd
 import UpdateCore
 
-/// `upgradelinkctl`, the operator's hand on the agent.
+/// `upgradelinkctl`, the operator's command for the agent.
 public enum ControlProgram {
     public static func main() -> Never {
         Command.main()
@@ -14,12 +14,12 @@ public enum ControlProgram {
 struct Command: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upgradelinkctl",
-        abstract: "See and steer the updates of this box.",
+        abstract: "Show and control the updates of this device.",
         discussion: """
-            Speaks to upgradelinkd over D-Bus. Anyone may look; acting is for root, the group upgradelink, and whom polkit \
-            lets.
+            Controls upgradelinkd over D-Bus. Every user can read the state. Root, the members of the group upgradelink and \
+            users that polkit authorises can control the agent.
 
-            Exit status: 0 done, or up to date; 1 refused, or (status) something is pending or under way; 2 (status) \
+            Exit status: 0 done, or up to date; 1 refused, or (status) something is pending or in progress; 2 (status) \
             something is wrong, or the agent cannot be reached; 64 wrong arguments; 77 not allowed.
             """,
         version: productVersion,
@@ -29,14 +29,14 @@ struct Command: ParsableCommand {
         ], defaultSubcommand: StatusCommand.self)
 }
 
-/// What every command that goes to the agent does about errors: one line, and a fitting exit status.
+/// A command that calls the agent. An error of the bus is printed as one line and gives the exit status.
 protocol AgentCommand: ParsableCommand, Sendable {
     @MainActor func run(_ agent: AgentClient) throws
 }
 
 extension AgentCommand {
     func run() throws {
-        // Called by `main`, on the main thread.
+        // `main` calls this on the main thread.
         try MainActor.assumeIsolated {
             do {
                 try run(try AgentClient())

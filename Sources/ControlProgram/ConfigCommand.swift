@@ -4,13 +4,13 @@ import Host
 
 struct ConfigCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Show the configuration in force, and which file each value is from.",
-        discussion: "Secrets are masked. What the agent makes of it: upgradelinkd --check-config.")
+        commandName: "config", abstract: "Show every effective option and the file that sets it.",
+        discussion: "Secrets are masked. upgradelinkd --check-config checks the values.")
 
-    @Option(help: ArgumentHelp("Read the files below this folder instead of /.", valueName: "folder"))
+    @Option(help: ArgumentHelp("Read the files below this directory instead of /.", valueName: "directory"))
     var root = "/"
 
-    @Flag(help: "Only what is configured, without the defaults.")
+    @Flag(help: "Only options that a file sets, without the defaults.")
     var changed = false
 
     func run() throws {

@@ -9,14 +9,14 @@ struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check everything an update needs: one line each, with the remedy.",
         discussion: """
-            Asks the server as a box that runs the highest version would, so that no counter of a roll-out is used up. \
-            Needs to read the configuration: run it as root. Exit status: 0 all is well, 1 something is not.
+            The update check reports the highest possible version as installed, so that it consumes no roll-out quota. \
+            Run it as root, because it reads the configuration. Exit status: 0 all is well, 1 something is wrong.
             """)
 
-    @Option(help: ArgumentHelp("Read the files below this folder instead of /.", valueName: "folder"))
+    @Option(help: ArgumentHelp("Read the files below this directory instead of /.", valueName: "directory"))
     var root = "/"
 
-    @Option(help: ArgumentHelp("Where upgradelink-fetch is.", valueName: "folder"))
+    @Option(help: ArgumentHelp("The directory of upgradelink-fetch.", valueName: "directory"))
     var programs: String?
 
     func run() throws {
@@ -26,23 +26,23 @@ struct Doctor: ParsableCommand {
             (settings, credentials) = try Settings.loadWithCredentials(root: root, environment: Environment.current)
             say(Finding.well("configuration", settings.warnings.first ?? "right").line)
         } catch {
-            say(Finding.ill("configuration", "\(error)", "mend it, then run upgradelinkd --check-config").line)
+            say(Finding.ill("configuration", "\(error)", "fix it, then run upgradelinkd --check-config").line)
             throw ExitCode(1)
         }
         let checkup = Checkup(
             settings: settings, credentials: credentials, programs: programs ?? Checkup.defaultPrograms)
-        // Called by `main`, on the main thread.
+        // `main` calls this on the main thread.
         MainActor.assumeIsolated {
             var isWell = true
-            func tell(_ findings: [Finding]) {
+            func show(_ findings: [Finding]) {
                 for finding in findings {
                     say(finding.line)
                     isWell = isWell && finding.isWell
                 }
             }
-            tell([checkup.version, checkup.keys, checkup.clock, checkup.nameService])
+            show([checkup.version, checkup.keys, checkup.clock, checkup.nameService])
             checkup.server { findings in
-                tell(findings + [checkup.space, checkup.module] + checkup.units + [checkup.agent])
+                show(findings + [checkup.space, checkup.module] + checkup.units + [checkup.agent])
                 Glibc.exit(isWell ? 0 : 1)
             }
             MainQueue.serve()
@@ -50,7 +50,7 @@ struct Doctor: ParsableCommand {
     }
 }
 
-/// One line of the doctor's.
+/// The result of one check, as a line.
 struct Finding {
     var isWell: Bool
     var line: String

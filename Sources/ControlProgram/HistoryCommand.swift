@@ -5,7 +5,7 @@ import UpdateCore
 
 struct HistoryCommand: AgentCommand {
     static let configuration = CommandConfiguration(
-        commandName: "history", abstract: "Show what became of the last 50 updates, the latest first.")
+        commandName: "history", abstract: "Show the results of the last 50 updates, the latest first.")
 
     @Flag(help: "As JSON; times in seconds since 1970.")
     var json = false
@@ -18,9 +18,9 @@ struct HistoryCommand: AgentCommand {
             let when = LocalTime.text(WallTime(unixSeconds: Seconds(entry.ended)))
             let took = describe(Seconds(entry.ended) - Seconds(entry.started))
             let result = Terminal.paint(entry.result, entry.result == "installed" ? .green : .red)
-            var line = "\(when)  \(result)  \(entry.versionName.forPeople(limit: 64)) (code \(entry.versionCode)), "
+            var line = "\(when)  \(result)  \(entry.versionName.sanitized(limit: 64)) (code \(entry.versionCode)), "
             line += "\(entry.upgradeType), \(describe(bytes: Int(clamping: entry.bytes))), took \(took)"
-            say(entry.reason.isEmpty ? line : "\(line): \(entry.reason.forPeople(limit: 300))")
+            say(entry.reason.isEmpty ? line : "\(line): \(entry.reason.sanitized(limit: 300))")
         }
     }
 }

@@ -6,12 +6,12 @@ import UpdateCore
 struct StatusCommand: AgentCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show what the agent does and what is offered.",
-        discussion: "Exit status: 0 up to date, 1 something is pending or under way, 2 something is wrong.")
+        discussion: "Exit status: 0 up to date, 1 something is pending or in progress, 2 something is wrong.")
 
     @Flag(help: "As JSON; times in seconds since 1970.")
     var json = false
 
-    @Flag(help: "Go on showing, until interrupted; with a bar on a terminal.")
+    @Flag(help: "Show every change until interrupted; with a progress bar on a terminal.")
     var watch = false
 
     func run(_ agent: AgentClient) throws {
@@ -36,7 +36,7 @@ struct StatusCommand: AgentCommand {
         if offer.versionCode > 0 {
             let size = offer.size > 0 ? ", \(describe(bytes: Int(clamping: offer.size)))" : ""
             rows.append(("Offer", "\(title(offer.versionCode, offer.versionName)), \(offer.upgradeType)\(size)"))
-            if !offer.text.isEmpty { rows.append(("", offer.text.forPeople(limit: 1000))) }
+            if !offer.text.isEmpty { rows.append(("", offer.text.sanitized(limit: 1000))) }
         }
         if status.state == "consent" {
             rows.append(("Deferrals", "\(status.deferralsLeft) left"))
@@ -59,10 +59,10 @@ struct StatusCommand: AgentCommand {
     }
 
     private func title(_ code: UInt64, _ name: String) -> String {
-        code == 0 ? "unknown" : name.isEmpty ? "code \(code)" : "\(name.forPeople(limit: 128)) (code \(code))"
+        code == 0 ? "unknown" : name.isEmpty ? "code \(code)" : "\(name.sanitized(limit: 128)) (code \(code))"
     }
 
-    /// Shows the state now, and again whenever the agent says that it has changed.
+    /// Shows the state now and after each change that the agent signals.
     private func follow(_ agent: AgentClient) throws {
         var shown = ""
         func show() throws(BusError) {

@@ -3,10 +3,10 @@ import Glibc
 import Host
 import UpdateCore
 
-/// What a person sees: colours, bars and local times, where there is a terminal to see them on.
+/// Colours, progress bars and local times for a terminal.
 enum Terminal {
     static let isInteractive = isatty(STDOUT_FILENO) == 1
-    /// https://no-color.org, and terminals that know no colours.
+    /// Respects NO_COLOR (https://no-color.org) and terminals without colours.
     private static let hasColours =
         isInteractive && getenv("NO_COLOR") == nil && getenv("TERM").map { String(cString: $0) } ?? "dumb" != "dumb"
 
@@ -26,7 +26,7 @@ enum Terminal {
         return String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
     }
 
-    /// `2026-11-24 03:10` in local time, and how far that is.
+    /// A time such as `2026-11-24 03:10 (in 2 h)`, in local time.
     static func moment(_ unixSeconds: UInt64) -> String {
         let distance = Seconds(unixSeconds) - Clock.wallTime.unixSeconds
         let away = distance >= 0 ? "in \(describe(distance))" : "\(describe(-distance)) ago"

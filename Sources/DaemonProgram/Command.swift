@@ -4,13 +4,13 @@ import UpdateCore
 struct Command: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upgradelinkd",
-        abstract: "Keeps this box at the version that the UpgradeLink server wants it to run.",
+        abstract: "Keeps this device at the version that the UpgradeLink server wants it to run.",
         discussion: """
             The service manager starts it (systemctl enable --now upgradelinkd). It is configured by \
             /etc/upgradelinkd/upgradelinkd.toml and drop-ins in /etc/upgradelinkd/upgradelinkd.toml.d, over the vendor's \
             in /usr/lib/upgradelinkd. SIGHUP reloads the configuration, SIGTERM stops the agent.
 
-            Exit status: 0 after SIGTERM; 64 wrong arguments; 73 the state folder cannot be used; 78 wrong configuration.
+            Exit status: 0 after SIGTERM; 64 wrong arguments; 73 the state directory cannot be used; 78 wrong configuration.
             """,
         version: productVersion)
 
@@ -23,11 +23,13 @@ struct Command: ParsableCommand {
     var debug = false
 
     @Option(
-        name: .long, help: ArgumentHelp("Read the configuration below this folder instead of /.", valueName: "folder"))
+        name: .long,
+        help: ArgumentHelp("Read the configuration below this directory instead of /.", valueName: "directory"))
     var root = "/"
 
     @Option(
-        name: .long, help: ArgumentHelp("Where upgradelink-fetch and upgradelink-installer are.", valueName: "folder"))
+        name: .long,
+        help: ArgumentHelp("Where upgradelink-fetch and upgradelink-installer are.", valueName: "directory"))
     var programs: String?
 
     @Option(

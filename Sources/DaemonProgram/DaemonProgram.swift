@@ -8,7 +8,7 @@ public enum DaemonProgram {
         Signals.ignore(SIGPIPE)
         umask(0o077)
         let command = Command.parseOrExit()
-        // The process has one thread yet, and it is the main one.
+        // At this point the process has only its main thread.
         MainActor.assumeIsolated { Service.run(command) }
     }
 }

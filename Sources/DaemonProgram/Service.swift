@@ -6,7 +6,7 @@ import Logging
 import Systemd
 import UpdateCore
 
-/// From the command line to a running agent.
+/// Starts logging and the agent, as the command line says.
 @MainActor
 enum Service {
     static func run(_ command: Command) -> Never {
@@ -14,10 +14,10 @@ enum Service {
         if command.checkConfig { check(command.root, environment) }
         startLogging(environment, level: command.debug ? .debug : .info)
         let installation = Agent.Installation(
-            root: command.root, programs: command.programs ?? programsFolder(),
+            root: command.root, programs: command.programs ?? programsDirectory(),
             installerSocket: command.installerSocket, environment: environment)
         do throws(Agent.StartFailure) {
-            // Its sources hold it for the process's whole life.
+            // The agent's sources hold it until the process ends.
             try Agent(installation).start { end($0) }
         } catch {
             end(error)
@@ -57,9 +57,10 @@ enum Service {
         }
     }
 
-    /// Beside this program where it was built, else in `../lib/upgradelinkd` where it was installed.
-    private static func programsFolder() -> String {
-        let folder = Files.folder(of: Environment.executablePath)
-        return Files.exists("\(folder)/upgradelink-fetch") ? folder : "\(Files.folder(of: folder))/lib/upgradelinkd"
+    /// The directory of this program in a build tree, `../lib/upgradelinkd` if the program is installed.
+    private static func programsDirectory() -> String {
+        let directory = Files.directory(of: Environment.executablePath)
+        return Files.exists("\(directory)/upgradelink-fetch")
+            ? directory : "\(Files.directory(of: directory))/lib/upgradelinkd"
     }
 }

@@ -1,4 +1,4 @@
-/// `Content-Range: bytes 100-199/200` (RFC 9110, section 14.4), with a known total.
+/// A header `Content-Range: bytes 100-199/200` (RFC 9110, section 14.4) with a known total.
 struct ContentRange: Equatable {
     var first: Int
     var last: Int

@@ -3,15 +3,16 @@ import Host
 public import UpdateCore
 
 public enum DownloadFailure: Error, Hashable, Sendable {
-    case trouble(Trouble)
-    /// A status that is neither success nor a redirect: its meaning is the caller's to judge.
+    case transientError(TransientError)
+    /// A status that is neither success nor a redirect; the caller decides what it means.
     case status(HTTPReply)
+    /// The file or the server breaks a rule: the size limit, or the rules of ``RedirectTrail``.
     case refused(String)
     case noSpace(String)
     case cancelled
 }
 
-/// One file, fetched to its end however often the connection, the agent or the box goes down in between.
+/// The download of one file. A later run resumes it after a lost connection, an end of the agent or a power cut.
 public struct Download {
     private let job: DownloadJob
     private let url: WebURL
@@ -19,7 +20,7 @@ public struct Download {
     private let cancellation: Cancellation
     private let speedLimit: SpeedLimit
 
-    /// Data that may be lost to a power cut.
+    /// Bytes that a power cut may lose.
     private static let syncEvery = 32 << 20
 
     /// - Parameter path: the partial file.
@@ -33,11 +34,13 @@ public struct Download {
         self.cancellation = cancellation
     }
 
+    /// Downloads the file, or the rest of it.
+    ///
     /// - Parameters:
-    ///   - onBytes: sees every byte of the file in order, those of an earlier run included.
-    ///   - onRestart: the file starts over; what was seen so far does not count.
+    ///   - onBytes: called with every byte of the file in order, including the bytes of an earlier run.
+    ///   - onRestart: called if the file starts over; the bytes so far must be discarded.
     ///   - onProgress: called at most twice a second.
-    /// - Returns: the file's size, and whether part of it is from an earlier run.
+    /// - Returns: the file's size in bytes, and whether part of it is from an earlier run.
     public func run(
         onBytes: (RawSpan) -> Void, onRestart: () -> Void, onProgress: (DownloadProgress) -> Void
     ) throws(DownloadFailure) -> (size: Int, resumed: Bool) {
@@ -47,19 +50,19 @@ public struct Download {
         do throws(DownloadFailure) {
             try fetch(part, onBytes, onRestart, onProgress)
         } catch {
-            // Whatever happened, what is here is worth keeping.
+            // A later run can resume from the received bytes.
             try? part.synchronize()
             throw error
         }
         try disk { () throws(SystemError) in try part.synchronize() }
-        part.file.finishWriteOut(from: 0, count: part.size, keepCache: job.courtesy.keepCache)
+        part.file.finishWriteOut(from: 0, count: part.size, keepCache: job.priority.keepCache)
         return (part.size, resumed)
     }
 
-    /// Forgets what has been downloaded.
+    /// Removes the partial file and its note.
     public func discard() { PartialFile.discard(path) }
 
-    /// Gives the finished file its final name; nothing remains of the partial one.
+    /// Renames the finished file to its final name, and removes the note.
     public func finish(as finalPath: String) throws(DownloadFailure) {
         try disk { () throws(SystemError) in
             try Files.rename(path, to: finalPath)
@@ -99,7 +102,7 @@ public struct Download {
         var hasStartedOver = false
         var meter = ProgressMeter(received: part.size)
         while true {
-            let asksRange = part.size > 0
+            let requestsRange = part.size > 0
             var verdict = Verdict.takeBody
             var head = HTTPReply(status: 0)
             do throws(Transfer.Failure) {
@@ -107,7 +110,7 @@ public struct Download {
                     trail.url.text, headers: rangeHeaders(part),
                     onHead: { reply in
                         head = reply
-                        verdict = judge(reply, part, asksRange: asksRange, onRestart)
+                        verdict = judge(reply, part, requestsRange: requestsRange, onRestart)
                         guard case .takeBody = verdict else { return false }
                         return true
                     },
@@ -123,18 +126,18 @@ public struct Download {
                 meter.finish(received: part.size, total: part.origin.total ?? 0).map(onProgress)
                 return
             } catch .stopped {
-                // The verdict says why.
+                // The verdict has the reason.
             } catch .cancelled {
                 throw .cancelled
             } catch {
-                throw .trouble(trouble(error, tooLong: ""))
+                throw .transientError(transientError(error, tooLong: ""))
             }
             switch verdict {
-            case .takeBody: throw .trouble(.unreadable("the head of the reply does not end"))
+            case .takeBody: throw .transientError(.unreadable("the head of the reply does not end"))
             case .fail(let failure): throw failure
             case .follow: try trail.follow(head)
             case .startOver(let why):
-                guard !hasStartedOver else { throw .trouble(.unreadable(why)) }
+                guard !hasStartedOver else { throw .transientError(.unreadable(why)) }
                 hasStartedOver = true
                 try disk { () throws(SystemError) in try part.startOver() }
                 onRestart()
@@ -157,11 +160,11 @@ public struct Download {
     }
 
     private func judge(
-        _ head: HTTPReply, _ part: PartialFile, asksRange: Bool, _ onRestart: () -> Void
+        _ head: HTTPReply, _ part: PartialFile, requestsRange: Bool, _ onRestart: () -> Void
     ) -> Verdict {
         if RedirectTrail.isRedirect(head) { return .follow }
         switch head.status {
-        case 206 where asksRange:
+        case 206 where requestsRange:
             guard let range = ContentRange(head.headers["content-range"] ?? ""), range.first == part.size,
                 range.total == part.origin.total ?? range.total, range.last == range.total - 1
             else { return .startOver("a wrong Content-Range (\(head.headers["content-range"] ?? "none"))") }
@@ -170,21 +173,21 @@ public struct Download {
                 return .startOver("a part of another file")
             }
             return prepare(part, Origin(url: url.text, validator: part.origin.validator, total: range.total))
-        case 416 where asksRange:
+        case 416 where requestsRange:
             return .startOver("HTTP 416")
         case 200:
-            if asksRange {
-                // The file changed, or the server has no ranges.
+            if requestsRange {
+                // The file has changed, or the server does not support ranges.
                 do throws(SystemError) { try part.startOver() } catch { return .fail(failure(error)) }
                 onRestart()
             }
             if let encoding = head.headers["content-encoding"], encoding.lowercased() != "identity" {
                 return .fail(
-                    .trouble(.unreadable("Content-Encoding \(encoding.forPeople(limit: 40)) was not asked for")))
+                    .transientError(.unreadable("Content-Encoding \(encoding.sanitized(limit: 40)) was not requested")))
             }
             return prepare(part, Origin(head, url: url, total: head.headers["content-length"].flatMap { Int($0) }))
         case 206:
-            return .fail(.trouble(.unreadable("HTTP 206 without a range having been asked for")))
+            return .fail(.transientError(.unreadable("HTTP 206 without a requested range")))
         default:
             return .fail(.status(head))
         }
@@ -192,17 +195,17 @@ public struct Download {
 
     private typealias Origin = PartialFile.Origin
 
-    /// The last checks before bytes are taken: size and space.
+    /// Checks the size limit and the disk space before the body is received.
     private func prepare(_ part: PartialFile, _ origin: Origin) -> Verdict {
         if let total = origin.total, total > job.sizeLimit { return .fail(tooLarge(total)) }
         do throws(SystemError) {
             if let total = origin.total {
                 let needed = total - part.size
-                let free = try Files.freeSpace(at: Files.folder(of: path))
+                let free = try Files.freeSpace(at: Files.directory(of: path))
                 guard needed + job.keepFree <= free else {
                     return .fail(
                         .noSpace(
-                            "\(describe(bytes: needed)) more are needed in \(Files.folder(of: path)), "
+                            "\(describe(bytes: needed)) more are needed in \(Files.directory(of: path)), "
                                 + "\(describe(bytes: free)) are free and \(describe(bytes: job.keepFree)) "
                                 + "must stay so (download.keepFree)"))
                 }
@@ -219,12 +222,12 @@ public struct Download {
         guard part.size + bytes.byteCount <= job.sizeLimit else { return tooLarge(part.size + bytes.byteCount) }
         do throws(SystemError) {
             try part.append(bytes)
-            part.writeOut(job.courtesy)
+            part.writeOut(job.priority)
             if part.unsynced >= Self.syncEvery {
                 try part.synchronize()
-                if part.origin.total == nil, try Files.freeSpace(at: Files.folder(of: path)) < job.keepFree {
+                if part.origin.total == nil, try Files.freeSpace(at: Files.directory(of: path)) < job.keepFree {
                     return .noSpace(
-                        "fewer than \(describe(bytes: job.keepFree)) are free in \(Files.folder(of: path)) "
+                        "fewer than \(describe(bytes: job.keepFree)) are free in \(Files.directory(of: path)) "
                             + "(download.keepFree)")
                 }
             }
@@ -246,7 +249,7 @@ public struct Download {
     }
 
     private func failure(_ error: SystemError) -> DownloadFailure {
-        error.isNoSpace ? .noSpace(error.description) : .trouble(.worker(error.description))
+        error.isNoSpace ? .noSpace(error.description) : .transientError(.worker(error.description))
     }
 }
 

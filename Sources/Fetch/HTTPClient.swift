@@ -1,15 +1,15 @@
 import CCurl
 public import UpdateCore
 
-/// libcurl, which is loaded when it is needed.
+/// libcurl, which is loaded at its first use.
 public enum HTTPLibrary {
-    /// What keeps it from being used, in a line for the operator.
+    /// Why the library cannot be loaded, as one line for the operator; nil if it is available.
     public static var problem: String? {
         upgradelink_load_curl().map { "\(String(cString: $0)); install libcurl 4 (Debian's package libcurl4)" }
     }
 }
 
-/// Small requests: API calls, signatures and digests.
+/// Sends small requests: API calls, and downloads of signatures and digests.
 public struct HTTPClient {
     private let connection: ServerConnection
     private let cancellation: Cancellation
@@ -19,22 +19,27 @@ public struct HTTPClient {
         self.cancellation = cancellation
     }
 
-    /// Sends a body and reads the reply, whatever its status. Redirects are not followed: a signature is for one path.
+    /// Sends a body and reads the reply, also one with an error status. It does not follow redirects, because the signature of a
+    /// request is for one path.
+    ///
+    /// - Parameter limit: bytes; a longer reply is a transient error.
     public func post(
         _ url: String, headers: [(name: String, value: String)], body: [UInt8], limit: Int
-    ) throws(Trouble) -> HTTPReply {
+    ) throws(TransientError) -> HTTPReply {
         try exchange(url, headers: headers, body: body, limit: limit)
     }
 
-    /// Reads a small file, following redirects as a download does.
+    /// Reads a small file. It follows redirects as a download does.
+    ///
+    /// - Parameter limit: bytes; a longer reply is a transient error.
     public func get(_ url: WebURL, limit: Int) throws(DownloadFailure) -> HTTPReply {
         var trail = RedirectTrail(url)
         while true {
             let reply: HTTPReply
-            do throws(Trouble) {
+            do throws(TransientError) {
                 reply = try exchange(trail.url.text, headers: [], body: nil, limit: limit)
             } catch {
-                throw cancellation.isCancelled ? .cancelled : .trouble(error)
+                throw cancellation.isCancelled ? .cancelled : .transientError(error)
             }
             guard RedirectTrail.isRedirect(reply) else { return reply }
             try trail.follow(reply)
@@ -43,7 +48,7 @@ public struct HTTPClient {
 
     private func exchange(
         _ url: String, headers: [(name: String, value: String)], body: [UInt8]?, limit: Int
-    ) throws(Trouble) -> HTTPReply {
+    ) throws(TransientError) -> HTTPReply {
         let transfer = Transfer(
             connection: connection,
             limits: .init(connectTimeout: connection.connectTimeout, totalTimeout: connection.requestTimeout),
@@ -58,18 +63,18 @@ public struct HTTPClient {
             reply.body = received
             return reply
         } catch {
-            throw trouble(error, tooLong: "the reply is longer than \(describe(bytes: limit))")
+            throw transientError(error, tooLong: "the reply is longer than \(describe(bytes: limit))")
         }
     }
 }
 
-/// Libcurl's error as what it means for the agent.
-func trouble(_ failure: Transfer.Failure, tooLong: String) -> Trouble {
+/// Translates an error of libcurl.
+func transientError(_ failure: Transfer.Failure, tooLong: String) -> TransientError {
     switch failure {
     case .cancelled: return .network("cancelled")
     case .stopped: return .unreadable(tooLong)
     case .curl(let code, let text):
-        let text = text.forPeople(limit: 300)
+        let text = text.sanitized(limit: 300)
         return tlsCodes.contains(code) ? .tls(text) : .network(text)
     }
 }

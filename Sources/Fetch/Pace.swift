@@ -2,20 +2,21 @@ import Glibc
 import Host
 import UpdateCore
 
-/// Holds bytes back to a speed, evenly. libcurl's own limit (CURLOPT_MAX_RECV_SPEED_LARGE) looks between its turns only, in
-/// each of which version 7.88 reads up to a hundred buffers: a slow download would come in bursts, seconds apart.
+/// Limits the speed of a download evenly. libcurl checks its own limit (CURLOPT_MAX_RECV_SPEED_LARGE) only after up to a
+/// hundred buffers (version 7.88), so that a slow download would come in bursts, seconds apart.
 struct Pace {
-    /// The moment at which what has come so far is due.
+    /// The time at which the bytes received so far are due.
     private var due = BootInstant(0)
 
+    /// The longest time between two checks of the limit and of `isWanted`.
     private static let nap: Seconds = 0.1
 
-    /// How many bytes are taken at once, so that ten pieces come in a second.
+    /// Bytes of one piece: a tenth of a second's bytes, at least 256.
     static func piece(of limit: Int) -> Int { limit > 0 ? max(limit / 10, 256) : .max }
 
-    /// Waits as long as the bytes are early.
+    /// Waits until the bytes are due.
     ///
-    /// - Parameter isWanted: asked in between; waiting ends as soon as it says no, or the limit is lifted.
+    /// - Parameter isWanted: called repeatedly; the wait ends if it returns false or the limit is removed.
     mutating func wait(for bytes: Int, _ limit: SpeedLimit, isWanted: () -> Bool) {
         let now = Clock.bootTime
         let speed = limit.bytesPerSecond

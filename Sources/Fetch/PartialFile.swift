@@ -2,9 +2,9 @@ import Glibc
 import Host
 import UpdateCore
 
-/// The file that a download grows, and beside it a note of what it is a part of.
+/// The file that a download appends to, with a note next to it that says which file it is a part of.
 final class PartialFile {
-    /// What must be the same for a download to go on instead of starting over.
+    /// What must be unchanged for a download to resume instead of starting over.
     struct Origin: Codable, Equatable, Sendable {
         var url: String
         /// A strong ETag, or a Last-Modified date, as `If-Range` wants it (RFC 9110, section 13.1.5).
@@ -16,7 +16,7 @@ final class PartialFile {
         var origin: Origin
         /// Bytes that are known to be on the disk, not only in memory.
         var synced: Int
-        /// The boot in which the note was written: within it, memory is as good as the disk.
+        /// The boot id at the time of the note. In the same boot, bytes in the page cache are not lost.
         var bootID: String
     }
 
@@ -27,11 +27,12 @@ final class PartialFile {
     private let bootID: String
     private var note: Note
     private(set) var size: Int
-    /// The bytes that are on their way to the disk, or there.
+    /// Bytes whose write-out to the disk has begun.
     private var begun = 0
+    /// Bytes whose write-out to the disk has ended.
     private var finished = 0
 
-    /// Opens what an earlier run left, as far as it can be trusted.
+    /// Opens the file of an earlier run, and truncates it to the bytes that can be trusted.
     init(_ path: String, url: String) throws(SystemError) {
         bootID = try Clock.bootID()
         notePath = path + ".json"
@@ -40,7 +41,7 @@ final class PartialFile {
         size = 0
         note = Note(origin: Origin(url: url), synced: 0, bootID: bootID)
         if let found, found.origin.url == url, found.origin.validator != nil {
-            // After a power cut the file may have its length but not its content.
+            // After a power cut, the file may have its full length but not its content.
             size = min(try file.size, found.bootID == bootID ? Int.max : found.synced)
             note.origin = found.origin
             note.synced = min(found.synced, size)
@@ -70,7 +71,7 @@ final class PartialFile {
         try writeNote()
     }
 
-    /// Claims the space for what is to come, so that a full disk shows now and not after an hour.
+    /// Reserves disk space for the whole file, so that a full disk is detected before the download and not after an hour.
     func reserve(_ total: Int) throws(SystemError) {
         guard total > size else { return }
         try file.reserve(from: size, count: total - size)
@@ -81,19 +82,19 @@ final class PartialFile {
         size += bytes.byteCount
     }
 
-    /// Writes what came to the disk in steps, so that it does not all wait in memory and then hold everybody up: begins one,
-    /// and sees the one before to its end.
-    func writeOut(_ courtesy: DownloadCourtesy) {
-        guard courtesy.flushEvery > 0, size - begun >= courtesy.flushEvery else { return }
+    /// Writes received bytes to the disk in steps, because one large write-out would delay other processes. Begins a step and
+    /// waits for the end of the previous one.
+    func writeOut(_ priority: DownloadPriority) {
+        guard priority.flushEvery > 0, size - begun >= priority.flushEvery else { return }
         file.beginWriteOut(from: begun, count: size - begun)
         if begun > finished {
-            file.finishWriteOut(from: finished, count: begun - finished, keepCache: courtesy.keepCache)
+            file.finishWriteOut(from: finished, count: begun - finished, keepCache: priority.keepCache)
             finished = begun
         }
         begun = size
     }
 
-    /// Makes what was received last through a power cut.
+    /// Syncs the received bytes to the disk, so that they survive a power cut.
     func synchronize() throws(SystemError) {
         guard note.synced < size else { return }
         try file.synchronize()
@@ -104,7 +105,7 @@ final class PartialFile {
     var unsynced: Int { size - note.synced }
 
     private func writeNote() throws(SystemError) {
-        // Strings and integers alone cannot fail to encode.
+        // A value of strings and integers always encodes.
         let bytes = (try? StoredFile.encode(note)) ?? []
         try StoredFile.write(bytes, to: notePath, limit: Self.noteLimit)
     }

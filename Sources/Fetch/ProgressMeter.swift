@@ -1,7 +1,7 @@
 import Host
 import UpdateCore
 
-/// Turns a stream of counts into progress worth telling: twice a second, with the speed of the last few seconds.
+/// Turns byte counts into progress reports: at most two per second, with the speed of the last few seconds.
 struct ProgressMeter {
     private var lastTime: BootInstant
     private var lastReceived: Int
@@ -16,7 +16,7 @@ struct ProgressMeter {
         let now = Clock.bootTime
         let elapsed = now - lastTime
         guard elapsed >= 0.5 else { return nil }
-        // A download that starts over goes backwards once.
+        // The count falls when a download starts over.
         let speed = Double(max(received - lastReceived, 0)) / elapsed
         rate = rate.map { $0 * 0.7 + speed * 0.3 } ?? speed
         lastTime = now
@@ -24,7 +24,7 @@ struct ProgressMeter {
         return DownloadProgress(received: received, total: total, rate: Int(rate ?? 0))
     }
 
-    /// The last word, at whatever time it comes.
+    /// The last report; it does not wait for its half second.
     mutating func finish(received: Int, total: Int) -> DownloadProgress? {
         let elapsed = max(Clock.bootTime - lastTime, 0.001)
         let speed = rate ?? Double(max(received - lastReceived, 0)) / elapsed

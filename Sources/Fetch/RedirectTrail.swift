@@ -1,6 +1,6 @@
 import UpdateCore
 
-/// Follows redirects: a few, and never from https to http.
+/// Follows at most five redirects of one request, and none from https to http.
 struct RedirectTrail {
     static let limit = 5
 
@@ -18,12 +18,12 @@ struct RedirectTrail {
         hops += 1
         guard hops <= Self.limit else { throw .refused("more than \(Self.limit) redirects") }
         guard target.isSecure || !url.isSecure else {
-            throw .refused("a redirect from https to http (\(target.text.forPeople(limit: 200)))")
+            throw .refused("a redirect from https to http (\(target.text.sanitized(limit: 200)))")
         }
         url = target
     }
 
-    /// An absolute URL, or one relative to the host or the folder of the current one (RFC 3986, section 5).
+    /// An absolute URL, or one relative to the host or the directory of the current one (RFC 3986, section 5).
     private func resolve(_ location: String) -> WebURL? {
         if let absolute = WebURL(location) { return absolute }
         guard !location.isEmpty, !location.contains("://") else { return nil }
@@ -32,7 +32,7 @@ struct RedirectTrail {
         let afterScheme = url.text.dropFirst(scheme.count + 2)
         let authority = afterScheme.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
         if location.hasPrefix("/") { return WebURL("\(scheme)//\(authority)\(location)") }
-        let folder = url.path[...(url.path.lastIndex(of: "/") ?? url.path.startIndex)]
-        return WebURL("\(scheme)//\(authority)\(folder)\(location)")
+        let directory = url.path[...(url.path.lastIndex(of: "/") ?? url.path.startIndex)]
+        return WebURL("\(scheme)//\(authority)\(directory)\(location)")
     }
 }

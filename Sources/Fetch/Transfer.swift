@@ -2,7 +2,7 @@ import CCurl
 import Synchronization
 import UpdateCore
 
-/// Set once the transfer is no longer wanted; it then ends within a second or so.
+/// Cancels a transfer, which then ends within about a second.
 public final class Cancellation: Sendable {
     private let flag = Atomic(false)
 
@@ -12,7 +12,7 @@ public final class Cancellation: Sendable {
     public var isCancelled: Bool { flag.load(ordering: .relaxed) }
 }
 
-/// Bytes per second, 0 for no limit; it may change while a transfer runs.
+/// A limit in bytes per second, 0 for none. It may change while a transfer runs.
 public final class SpeedLimit: Sendable {
     private let value: Atomic<Int>
 
@@ -22,13 +22,15 @@ public final class SpeedLimit: Sendable {
     var bytesPerSecond: Int { value.load(ordering: .relaxed) }
 }
 
-/// One HTTP exchange by libcurl's easy interface (libcurl-easy(3)). Redirects are left to the caller, who has opinions.
+/// One HTTP exchange by libcurl's easy interface (libcurl-easy(3)). It does not follow redirects, because the caller has rules
+/// for them (``RedirectTrail``).
 struct Transfer {
     struct Limits {
         var connectTimeout: Seconds
-        /// For the whole exchange; 0 is no limit.
+        /// For the whole exchange; 0 for no limit.
         var totalTimeout: Seconds = 0
         var speedLimit = SpeedLimit(0)
+        /// A transfer that is slower than this many bytes per second for ``lowSpeedTime`` fails; 0 for no limit.
         var lowSpeed = 0
         var lowSpeedTime: Seconds = 0
     }
@@ -36,7 +38,7 @@ struct Transfer {
     enum Failure: Error {
         case curl(CURLcode, String)
         case cancelled
-        /// `onBody` wanted no more.
+        /// `onHead` or `onBody` ended the transfer, or the head was too long.
         case stopped
     }
 
@@ -59,7 +61,7 @@ struct Transfer {
 
         var list: UnsafeMutablePointer<curl_slist>?
         defer { curl_slist_free_all(list) }
-        // No "Expect: 100-continue": it costs a second with servers that ignore it.
+        // Without "Expect: 100-continue", which costs a second with servers that ignore it.
         for header in headers + [(name: "Expect", value: "")] {
             list = curl_slist_append(list, "\(header.name):" + (header.value.isEmpty ? "" : " \(header.value)"))
         }
@@ -82,7 +84,7 @@ struct Transfer {
         }
     }
 
-    /// Takes bytes no faster than is allowed.
+    /// Passes bytes on at the speed limit.
     private func take(_ bytes: RawSpan, _ pace: inout Pace, _ onBody: (RawSpan) -> Bool) -> Bool {
         var rest = bytes
         while rest.byteCount > 0 {
@@ -112,7 +114,7 @@ struct Transfer {
             return wanted ? size * count : 0
         }
         upgradelink_set_progress_callback(handle, CURLOPT_XFERINFOFUNCTION) { context, _, _, _, _ in
-            Receiver.at(context)?.goOn() == true ? 0 : 1
+            Receiver.at(context)?.shouldContinue() == true ? 0 : 1
         }
         upgradelink_set_long(handle, CURLOPT_NOPROGRESS, 0)
 
@@ -143,13 +145,13 @@ struct Transfer {
 
     private func configure(_ handle: UnsafeMutableRawPointer, _ url: String) {
         upgradelink_set_string(handle, CURLOPT_URL, url)
-        // A signature and its file, or a request that is sent anew, go over one connection.
+        // One connection serves a signature and its file, or a request that is sent again.
         upgradelink_set_pointer(handle, CURLOPT_SHARE, upgradelink_share())
         upgradelink_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
         upgradelink_set_string(handle, CURLOPT_USERAGENT, "upgradelinkd")
         upgradelink_set_long(handle, CURLOPT_NOSIGNAL, 1)
         upgradelink_set_long(handle, CURLOPT_FOLLOWLOCATION, 0)
-        // A small one keeps a slow download even on the wire too.
+        // A small buffer keeps a slow download even on the network too.
         upgradelink_set_long(handle, CURLOPT_BUFFERSIZE, limits.speedLimit.bytesPerSecond > 0 ? 16 * 1024 : 512 * 1024)
         upgradelink_set_long(handle, CURLOPT_TCP_KEEPALIVE, 1)
         upgradelink_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(limits.connectTimeout))
@@ -164,7 +166,7 @@ struct Transfer {
         for case (let option, let value?) in files { upgradelink_set_string(handle, option, value) }
     }
 
-    /// A limit on speed must not look like a slow server.
+    /// Keeps the low-speed limit below the speed limit, so that a limited download does not count as a slow one.
     private func expectSpeed(_ handle: UnsafeMutableRawPointer) {
         let limit = limits.speedLimit.bytesPerSecond
         upgradelink_set_long(
@@ -174,35 +176,38 @@ struct Transfer {
     private func milliseconds(_ seconds: Seconds) -> Int { Int(min(max(seconds, 0), 1e6) * 1000) }
 }
 
-/// What libcurl's callbacks write to.
+/// Receives the data of libcurl's callbacks.
 private final class Receiver {
     private(set) var head = HTTPReply(status: 0)
     private(set) var wantsNoMore = false
     private var headIsDone = false
-    /// The empty line that ends it came. Where a connection ends before, libcurl makes do with the headers it has, the last
-    /// of which may be cut off: a length, for example.
+    /// Whether the empty line at the end of the head has come. If a connection ends before it, libcurl accepts the headers so
+    /// far, and the last one may be cut off: a length, for example.
     private(set) var hasWholeHead = false
     private var headBytes = 0
     private static let headLimit = 300 * 1024
     private let onHead: (HTTPReply) -> Bool
     private let onBody: (RawSpan) -> Bool
-    /// Called every now and then; false ends the transfer.
-    let goOn: () -> Bool
+    /// Called by libcurl about once a second or more often; false ends the transfer.
+    let shouldContinue: () -> Bool
 
-    init(_ onHead: @escaping (HTTPReply) -> Bool, _ onBody: @escaping (RawSpan) -> Bool, _ goOn: @escaping () -> Bool) {
+    init(
+        _ onHead: @escaping (HTTPReply) -> Bool, _ onBody: @escaping (RawSpan) -> Bool,
+        _ shouldContinue: @escaping () -> Bool
+    ) {
         self.onHead = onHead
         self.onBody = onBody
-        self.goOn = goOn
+        self.shouldContinue = shouldContinue
     }
 
-    /// Set by `Transfer.perform`, which keeps the object alive until libcurl returns.
+    /// The receiver behind libcurl's user pointer. `Transfer.perform` keeps it alive until libcurl returns.
     static func at(_ context: UnsafeMutableRawPointer?) -> Receiver? {
         context.map { Unmanaged<Receiver>.fromOpaque($0).takeUnretainedValue() }
     }
 
-    /// - Returns: whether more is wanted.
+    /// - Returns: false to end the transfer.
     func header(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        // libcurl refuses single headers above 100 KiB, but not endless small ones (before 8.3), nor endless interim replies.
+        // libcurl limits single headers to 100 KiB. It does not limit their number (before 8.3) or that of interim replies.
         headBytes += bytes.count
         guard headBytes < Self.headLimit else {
             wantsNoMore = true
@@ -210,7 +215,7 @@ private final class Receiver {
         }
         let line = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first ?? ""
         if line.hasPrefix("HTTP/") {
-            // An interim reply (1xx) or a proxy's may come before the one that counts.
+            // An interim reply (1xx) or the reply of a proxy may precede the final reply.
             let words = line.split(separator: " ")
             head = HTTPReply(status: words.count > 1 ? Int(words[1]) ?? 0 : 0)
             hasWholeHead = false

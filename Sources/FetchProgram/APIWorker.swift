@@ -4,19 +4,19 @@ import UpdateCore
 import UpgradeLinkAPI
 import Verification
 
-/// Puts a signed request together with a connection, and reads what comes back.
+/// Signs API requests, sends them and decodes the replies.
 struct APIWorker {
     private let cancellation: Cancellation
 
     init(_ cancellation: Cancellation) { self.cancellation = cancellation }
 
-    /// Asks which version to run. A granted offer is on disk before anybody hears of it.
-    func ask(_ job: AskJob) -> AskReport {
-        do throws(Trouble) {
+    /// Sends an update check. It stores a granted offer before it returns the report.
+    func check(_ job: CheckJob) -> CheckReport {
+        do throws(TransientError) {
             let bootID = try currentBootID()
             var clock = job.serverClock
-            let body = upgradeBody(job.question)
-            func exchange() throws(Trouble) -> (reply: HTTPReply, signedAt: WallTime) {
+            let body = upgradeBody(job.checkRequest)
+            func exchange() throws(TransientError) -> (reply: HTTPReply, signedAt: WallTime) {
                 let time = clock?.time(at: Clock.bootTime, bootID: bootID) ?? Clock.wallTime
                 let reply = try post(
                     RequestSigner.upgradePath, body, job.server, job.credentials, signedAt: time)
@@ -27,15 +27,15 @@ struct APIWorker {
                 clock = ServerClock(bootID: bootID, atBoot: serverTime.unixSeconds - Clock.bootTime.seconds)
                 (reply, _) = try exchange()
             }
-            var answer = ReplyDecoder(now: Clock.wallTime).answer(reply, to: job.question)
+            var answer = ReplyDecoder(now: Clock.wallTime).answer(reply, to: job.checkRequest)
             if case .offer(let offer) = answer { answer = .offer(keep(offer, in: Inbox(job.inbox))) }
-            return AskReport(answer: answer, serverClock: clock == job.serverClock ? nil : clock)
+            return CheckReport(answer: answer, serverClock: clock == job.serverClock ? nil : clock)
         } catch {
-            return AskReport(answer: .trouble(error))
+            return CheckReport(answer: .transientError(error))
         }
     }
 
-    /// An offer that cannot be stored is still handed on: the agent keeps it until it can be.
+    /// Stores the offer. If that fails, the agent gets the offer all the same, and keeps it until it can store it.
     private func keep(_ offer: Offer, in inbox: Inbox) -> Offer {
         do {
             return try inbox.store(offer)
@@ -46,21 +46,21 @@ struct APIWorker {
     }
 
     func report(_ job: ReportJob) -> Delivery {
-        do throws(Trouble) {
+        do throws(TransientError) {
             let time = job.serverClock?.time(at: Clock.bootTime, bootID: try currentBootID()) ?? Clock.wallTime
             let reply = try post(
                 RequestSigner.reportPath, reportBody(job), job.server, job.credentials, signedAt: time)
             return ReplyDecoder(now: Clock.wallTime).delivery(reply)
         } catch {
-            return .trouble(error)
+            return .transientError(error)
         }
     }
 
     private func post(
         _ path: String, _ body: [UInt8], _ server: ServerConnection, _ credentials: Credentials, signedAt time: WallTime
-    ) throws(Trouble) -> HTTPReply {
+    ) throws(TransientError) -> HTTPReply {
         let signer = RequestSigner(credentials: credentials) { Digest.hex(.md5, of: $0) }
-        // The override names the path of the API call as the server sees it; reports go by the same rewriting.
+        // server.signingPath names the path of the update check as the server sees it. Reports use the same prefix.
         let prefix = server.signingPath.map {
             $0.hasSuffix(RequestSigner.upgradePath) ? String($0.dropLast(RequestSigner.upgradePath.count)) : $0
         }
@@ -72,7 +72,7 @@ struct APIWorker {
             base + path, headers: request.headers, body: request.body, limit: ReplyDecoder.maximumBodyBytes)
     }
 
-    private func currentBootID() throws(Trouble) -> String {
+    private func currentBootID() throws(TransientError) -> String {
         do throws(SystemError) { return try Clock.bootID() } catch { throw .worker("\(error)") }
     }
 }

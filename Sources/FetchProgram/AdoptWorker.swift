@@ -2,7 +2,7 @@ import Host
 import UpdateCore
 import Verification
 
-/// Takes in a file that somebody brought: proves it genuine while copying it into the staging folder.
+/// Takes in a local file: copies it into the staging directory and verifies it.
 struct AdoptWorker {
     private let job: AdoptJob
 
@@ -11,15 +11,16 @@ struct AdoptWorker {
     func run() -> AdoptResult {
         do {
             guard job.verification.mode == .minisign else {
-                throw Refusal("a local file needs verification.mode = \"minisign\": there is no https to believe")
+                throw Refusal(
+                    "a local file needs verification.mode = \"minisign\": it has no https connection to rely on")
             }
             let verifier = try ArtifactVerifier(job.verification)
             let file = try LocalFile(job)
             let versionCode = try verifier.claimedVersion(file.signature)
             let offer = Offer(file: job.name, urlKey: job.urlKey, versionCode: versionCode)
-            try Files.createFolder(job.folder)
+            try Files.createDirectory(job.directory)
             try requireSpace(for: try file.artifact.size)
-            let base = "\(job.folder)/\(versionCode)"
+            let base = "\(job.directory)/\(versionCode)"
             let verified = try verifier.copy(
                 file.artifact, sidecar: file.signature, of: offer, devModelKey: job.devModelKey,
                 sizeLimit: job.sizeLimit,
@@ -38,10 +39,10 @@ struct AdoptWorker {
     }
 
     private func requireSpace(for size: Int) throws {
-        let free = try Files.freeSpace(at: job.folder)
+        let free = try Files.freeSpace(at: job.directory)
         guard size <= free, size + job.keepFree <= free else {
             throw Refusal(
-                "\(describe(bytes: size)) are needed in \(job.folder), \(describe(bytes: free)) are free and "
+                "\(describe(bytes: size)) are needed in \(job.directory), \(describe(bytes: free)) are free and "
                     + "\(describe(bytes: job.keepFree)) must stay so (download.keepFree)")
         }
     }

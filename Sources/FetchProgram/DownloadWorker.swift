@@ -5,7 +5,7 @@ import UpdateCore
 import UpgradeLinkAPI
 import Verification
 
-/// Fetches the signature, then the file it vouches for, and gives the file its name once it is genuine.
+/// Downloads the signature, then the file, and renames the verified file to its final name.
 struct DownloadWorker {
     private let job: DownloadJob
     private let cancellation: Cancellation
@@ -18,14 +18,14 @@ struct DownloadWorker {
         self.cancellation = cancellation
     }
 
-    private var base: String { "\(job.folder)/\(offer.versionCode)" }
+    private var base: String { "\(job.directory)/\(offer.versionCode)" }
     private var artifactPath: String { base + ".artifact" }
     private var sidecarPath: String { base + ".sidecar" }
 
     func run() -> DownloadResult {
         do {
             guard let url = WebURL(offer.urlPath) else { return .refused("its address is not a URL") }
-            try Files.createFolder(job.folder)
+            try Files.createDirectory(job.directory)
             let verifier = try ArtifactVerifier(job.verification)
             let sidecar = try fetchSidecar(verifier)
             let expectation = {
@@ -38,9 +38,9 @@ struct DownloadWorker {
         } catch let failure as DownloadFailure {
             return result(failure)
         } catch let error as SystemError {
-            return error.isNoSpace ? .noSpace("\(error)") : .trouble(.worker("\(error)"))
+            return error.isNoSpace ? .noSpace("\(error)") : .transientError(.worker("\(error)"))
         } catch {
-            return .trouble(.worker("\(error)"))
+            return .transientError(.worker("\(error)"))
         }
     }
 
@@ -56,7 +56,7 @@ struct DownloadWorker {
 
     // MARK: the file
 
-    /// A run before this one may have been stopped between finishing the file and saying so.
+    /// The artifact of an earlier run that ended after the rename and before its report; nil if there is none.
     private func finishedBefore(_ expectation: ArtifactVerifier.Expectation) throws -> Artifact? {
         guard Files.exists(artifactPath) else { return nil }
         let file = try OpenFile(artifactPath, O_RDONLY)
@@ -87,9 +87,10 @@ struct DownloadWorker {
                 try expectation.verify()
             } catch {
                 download.discard()
-                // Pieces of an earlier run may be what is wrong: once more, whole.
+                // The bytes of an earlier run may be wrong: download the whole file once more.
                 if resumed {
-                    JSONLine.send(FetchReport.note("A resumed download is not genuine; it starts over: \(error)"))
+                    JSONLine.send(
+                        FetchReport.note("A resumed download is not what was signed; it starts over: \(error)"))
                     continue
                 }
                 throw error
@@ -104,14 +105,14 @@ struct DownloadWorker {
         Artifact(path: artifactPath, sidecarPath: job.verification.mode == .none ? nil : sidecarPath, size: size)
     }
 
-    // MARK: what went wrong
+    // MARK: failures
 
     private func result(_ failure: DownloadFailure) -> DownloadResult {
         switch failure {
-        case .trouble(let trouble): .trouble(trouble)
+        case .transientError(let transientError): .transientError(transientError)
         case .refused(let reason): .refused(reason)
         case .noSpace(let reason): .noSpace(reason)
-        case .cancelled: .trouble(.network("cancelled"))
+        case .cancelled: .transientError(.network("cancelled"))
         case .status(let reply): result(reply)
         }
     }
@@ -121,11 +122,12 @@ struct DownloadWorker {
             HTTPDate.parseRetryAfter($0, now: reply.headers["date"].flatMap(HTTPDate.parse) ?? Clock.wallTime)
         }
         switch reply.status {
-        case 429: return .trouble(.rateLimited(retryAfter: retryAfter))
+        case 429: return .transientError(.rateLimited(retryAfter: retryAfter))
         case 400..<500 where reply.status != 408 && reply.status != 425:
             return .gone(
                 "HTTP \(reply.status) for the file or its signature; publish both, at the address the server offers")
-        default: return .trouble(.server(status: reply.status, detail: "for the artifact", retryAfter: retryAfter))
+        default:
+            return .transientError(.server(status: reply.status, detail: "for the artifact", retryAfter: retryAfter))
         }
     }
 }

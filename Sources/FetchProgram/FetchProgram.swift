@@ -4,8 +4,8 @@ import Host
 import UpdateCore
 import Verification
 
-/// `upgradelink-fetch`, the worker for the network: one job, read from standard input, done with blocking calls, told about
-/// on standard output. But for a question, the job is wanted for as long as standard input stays open.
+/// `upgradelink-fetch`, the worker for the network. It reads one job from standard input, performs it with blocking calls, and
+/// writes its reports to standard output. Every job except an update check ends when standard input closes.
 public enum FetchProgram {
     public static func main() -> Never {
         if CommandLine.arguments.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
@@ -24,26 +24,26 @@ public enum FetchProgram {
         let cancellation = Cancellation()
         let speedLimit = SpeedLimit(0)
         switch job {
-        case .ask:
-            // A request that is on its way may consume the server's roll-out quota: its answer is waited for and stored, even
-            // if the agent has gone. Its time limits bound it.
+        case .check:
+            // A request may consume the server's roll-out quota as soon as it is sent. The worker therefore waits for the
+            // response and stores it, even if the agent has ended. The time limits of the request still apply.
             Signals.ignore(SIGTERM)
         case .report, .digest:
             onAbandoned { cancellation.cancel() }
         case .adopt:
-            // Nothing it does can be left half done: the file gets its name once it is verified.
+            // An end at any moment does no harm: a file in the staging directory is verified before it is used.
             onAbandoned { exit(1) }
         case .download(let job):
-            Priority.lower(to: job.courtesy)
+            Priority.lower(to: job.priority)
             speedLimit.set(job.speedLimit)
             onAbandoned(onLine: { line in
-                switch try? JSONLine.decode(DownloadOrder.self, from: Array(line.utf8)) {
+                switch try? JSONLine.decode(DownloadControl.self, from: Array(line.utf8)) {
                 case .limitSpeed(let bytesPerSecond)?: speedLimit.set(max(0, bytesPerSecond))
                 case nil: break
                 }
             }) { cancellation.cancel() }
         }
-        // The job's calls block; the main queue hears of the agent's end meanwhile.
+        // The calls of the job block, so they run on another thread. The main queue handles the agent's end and SIGTERM.
         Thread.start {
             run(job, speedLimit, cancellation)
             exit(0)
@@ -53,7 +53,7 @@ public enum FetchProgram {
 
     private static func run(_ job: FetchJob, _ speedLimit: SpeedLimit, _ cancellation: Cancellation) {
         switch job {
-        case .ask(let job): JSONLine.send(FetchReport.asked(APIWorker(cancellation).ask(job)))
+        case .check(let job): JSONLine.send(FetchReport.checked(APIWorker(cancellation).check(job)))
         case .report(let job): JSONLine.send(FetchReport.reported(APIWorker(cancellation).report(job)))
         case .download(let job):
             JSONLine.send(FetchReport.downloaded(DownloadWorker(job, speedLimit, cancellation).run()))
@@ -62,13 +62,13 @@ public enum FetchProgram {
         }
     }
 
-    /// Calls `action` when standard input ends or SIGTERM comes: the agent has gone, or does not want the job any more.
+    /// Calls `action` when standard input ends or SIGTERM comes: the agent has ended, or has cancelled the job.
     ///
-    /// - Parameter onLine: called with each line that follows the request.
+    /// - Parameter onLine: called with each line that follows the job.
     private static func onAbandoned(
         onLine: @escaping @MainActor (String) -> Void = { _ in }, _ action: @escaping @MainActor () -> Void
     ) {
-        // Called from `main`, before anything else runs.
+        // `main` calls this on the main thread.
         MainActor.assumeIsolated {
             MainQueue.onSignal([SIGTERM]) { _ in action() }
             input = LineChannel(
@@ -78,13 +78,13 @@ public enum FetchProgram {
 
     @MainActor private static var input: LineChannel?
 
-    /// This box lacks something, which is no fault of the server's nor of the version.
+    /// Reports that this device lacks a library. This is a failure neither of the server nor of the version.
     private static func fail(_ job: FetchJob, _ problem: String) -> Never {
-        let trouble = Trouble.worker(problem)
+        let transientError = TransientError.worker(problem)
         switch job {
-        case .ask: JSONLine.send(FetchReport.asked(AskReport(answer: .trouble(trouble))))
-        case .report: JSONLine.send(FetchReport.reported(.trouble(trouble)))
-        case .download: JSONLine.send(FetchReport.downloaded(.trouble(trouble)))
+        case .check: JSONLine.send(FetchReport.checked(CheckReport(answer: .transientError(transientError))))
+        case .report: JSONLine.send(FetchReport.reported(.transientError(transientError)))
+        case .download: JSONLine.send(FetchReport.downloaded(.transientError(transientError)))
         case .adopt: JSONLine.send(FetchReport.adopted(.refused(problem)))
         case .digest: Environment.printError("upgradelink-fetch: \(problem)")
         }

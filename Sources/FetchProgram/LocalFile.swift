@@ -2,7 +2,7 @@ import Glibc
 import Host
 import UpdateCore
 
-/// An artifact that somebody brought, open, and the content of its signature.
+/// A local artifact as an open file, and the content of its signature file.
 struct LocalFile {
     let artifact: OpenFile
     let signature: [UInt8]
@@ -12,7 +12,7 @@ struct LocalFile {
     init(_ job: AdoptJob) throws {
         do {
             if let path = job.path {
-                // O_NONBLOCK: a pipe has no writer to wait for.
+                // O_NONBLOCK, so that opening a named pipe does not wait for a writer.
                 artifact = try OpenFile(path, O_RDONLY | O_NONBLOCK)
             } else {
                 artifact = try Self.inherited(3, "the artifact")
@@ -39,6 +39,6 @@ struct LocalFile {
     }
 
     private static func odd(_ file: OpenFile) -> Refusal {
-        Refusal(description: "\(file.path.forPeople(limit: 200)) is not a regular file")
+        Refusal(description: "\(file.path.sanitized(limit: 200)) is not a regular file")
     }
 }

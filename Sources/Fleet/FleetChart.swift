@@ -1,6 +1,6 @@
 public import UpdateCore
 
-/// Requests over time, a strip for each scenario, as SVG.
+/// A chart of requests over time as SVG, with a strip for each scenario.
 public func fleetChart(_ results: [FleetResult], _ schedule: PollSchedule) -> String {
     let (width, height, left, strip) = (860, 120, 60, 170)
     var svg = """
@@ -12,7 +12,7 @@ public func fleetChart(_ results: [FleetResult], _ schedule: PollSchedule) -> St
     for (row, result) in results.enumerated() {
         let top = row * strip + 34
         let seconds = result.requests.count
-        // A point for each pixel: the most in any of its seconds, and the mean.
+        // Each pixel has one point: the maximum and the mean of its seconds.
         let span = max(seconds / width, 1)
         let points = stride(from: 0, to: seconds, by: span).map { start in
             let part = result.requests[start..<min(start + span, seconds)]

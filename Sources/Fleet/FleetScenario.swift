@@ -1,22 +1,23 @@
 public import UpdateCore
 
-/// What happens to a million boxes and their server.
+/// The events of one simulation of a million devices and their server.
 public struct FleetScenario: Sendable {
     public var name: String
     public var title: String
     /// Seconds of virtual time.
     public var duration: Int
-    /// Every box starts in the same second; otherwise they have been running for long, and are anywhere between two polls.
+    /// Whether every device boots in the same second. Otherwise each is at a random time between two polls.
     public var startsCold = false
-    /// The server does not answer in this span of seconds.
+    /// The seconds in which the server does not respond; nil for none.
     public var outage: Range<Int>?
-    /// Requests of a million boxes that the server takes in a second; the others get HTTP 429. Absent: all.
+    /// Requests per second that the server accepts from a million devices; it replies to the others with HTTP 429. Nil for all.
     public var admitted: Int?
-    /// When a new version is published, to what share of the boxes at what time; the shares grow.
+    /// The times, in seconds, at which the new version is offered to a larger share of the devices, and these shares.
     public var releases: [(at: Int, share: Double)] = []
-    /// When updates are installed, hours after midnight and so in this run; all boxes are in one time zone. Absent: any time.
+    /// The maintenance window, in hours after midnight, which is the start of the run. All devices are in one time zone. Nil for
+    /// any time.
     public var window: Range<Int>?
-    /// The share of boxes whose clock is hours off: the server refuses their first request, and its Date corrects them.
+    /// The share of devices with a wrong clock. The server refuses their first request, and the reply's Date corrects them.
     public var wrongClocks = 0.0
 
     public static let all: [FleetScenario] = [
@@ -40,7 +41,7 @@ public struct FleetScenario: Sendable {
             title: "the server is away for 6 hours, and takes 300 requests a second afterwards", duration: 24 * hour,
             outage: hour..<7 * hour, admitted: 300, releases: [(hour, 1)]),
         FleetScenario(
-            name: "window", title: "a release whose window opens for all boxes at one moment", duration: 14 * hour,
+            name: "window", title: "a release whose window opens for all devices at one moment", duration: 14 * hour,
             releases: [(0, 1)], window: 8..<11),
         FleetScenario(
             name: "staged", title: "a release for 1 %, an hour later 10 %, after 6 hours all", duration: 14 * hour,
@@ -55,41 +56,44 @@ public struct FleetScenario: Sendable {
     private static let hour = 3600
 }
 
-/// What came of it.
+/// The result of a scenario.
 public struct FleetResult: Sendable {
     public var scenario: FleetScenario
-    public var boxes: Int
-    /// In each second: polls and reports, whether they were answered or not.
+    public var devices: Int
+    /// Polls and reports in each second, including those without a response.
     public var requests: [UInt32]
-    /// Requests that got nothing: no connection, 429, or refused for a wrong clock.
+    /// Requests without a result: no connection, HTTP 429, or refused because of a wrong clock.
     public var wasted: Int
-    /// In what second each box had the new version, sorted; boxes that never had are missing.
+    /// The seconds in which devices installed the new version, sorted.
     public var updated: [Int32]
-    /// The longest that a box whose request failed went without an answer, counted from when there was one to be had.
+    /// The longest time, in seconds, from the failed poll of a device to its next response. An outage does not count.
     public var longestWait: Int
 
-    /// Of what was asked while nothing was wrong: one poll for each box and interval.
-    public func steadyRate(_ schedule: PollSchedule) -> Double { Double(boxes) / schedule.interval }
+    /// Requests per second if nothing fails: one poll per device and interval.
+    public func steadyRate(_ schedule: PollSchedule) -> Double { Double(devices) / schedule.interval }
 
-    /// Twice the steady rate, and what the server admits: what the peak must not exceed. Nil where it admits everything.
+    /// The limit for the peak, in requests per second: twice the steady rate plus the rate that the server accepts. Nil if the
+    /// server accepts every request.
     public func allowedPeak(_ schedule: PollSchedule) -> Double? {
-        scenario.admitted.map { 2 * steadyRate(schedule) + Double($0) * Double(boxes) / 1e6 }
+        scenario.admitted.map { 2 * steadyRate(schedule) + Double($0) * Double(devices) / 1e6 }
     }
 
-    /// After the outage, where there is one.
+    /// The requests after the outage; all requests if there is none.
     private var afterwards: ArraySlice<UInt32> { requests[(scenario.outage?.upperBound ?? 0)...] }
 
+    /// The highest number of requests in one second.
     public var peak: Int { Int(afterwards.max() ?? 0) }
 
+    /// The number of requests that 99 % of the seconds do not exceed.
     public var percentile99: Int {
         let sorted = afterwards.sorted()
         return sorted.isEmpty ? 0 : Int(sorted[sorted.count * 99 / 100])
     }
 
-    /// Seconds from the first release until this share of all boxes has it; nil where that is never.
+    /// Seconds from the first release until this share of all devices has the new version; nil if that never happens.
     public func time(untilUpdated share: Double) -> Int? {
         guard let release = scenario.releases.first else { return nil }
-        let index = Int((Double(boxes) * share).rounded(.up)) - 1
+        let index = Int((Double(devices) * share).rounded(.up)) - 1
         return updated.indices.contains(index) ? Int(updated[index]) - release.at : nil
     }
 }

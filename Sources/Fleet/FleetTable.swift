@@ -1,6 +1,6 @@
 public import UpdateCore
 
-/// The results in a Markdown table.
+/// The results as a Markdown table.
 public struct FleetTable {
     public let text: String
 

@@ -3,9 +3,9 @@ import UpdateCore
 
 /// A running program: started, watched and ended on the main queue.
 ///
-/// It has ended when its process has: what it left running in the background does not delay that, even if its output is
-/// still open there. Except with ``Program/Streams/inherited`` the process leads a session of its own, and is terminated
-/// with the processes of its group.
+/// A program has ended when its process has ended. Processes that it left in the background do not delay the end, even if
+/// they hold its output open. Except with ``Program/Streams/inherited``, the process leads its own session and is terminated
+/// together with the processes of its group.
 @MainActor public final class ChildProcess {
     private let pid: pid_t
     private let ownsSession: Bool
@@ -14,24 +14,24 @@ import UpdateCore
     private var timers: [Timer] = []
     private var hasTimedOut = false
 
-    /// Between SIGTERM and SIGKILL, in seconds.
-    private static let patience: Seconds = 2
+    /// The time between SIGTERM and SIGKILL, in seconds.
+    private static let killDelay: Seconds = 2
 
     /// Starts a program. No closure is called before this returns.
     ///
     /// - Parameters:
-    ///   - request: the first bytes of its standard input.
+    ///   - request: the first bytes of its standard input; not sent with the streams `captured` and `inherited`.
     ///   - onLine: called with each line of its standard output, in order.
     ///   - onErrorLine: called with each line of its standard error, if that is captured.
     ///   - onEnd: called once, after the last line.
-    /// - Returns: nil if the program cannot be started; `onEnd` is told why.
+    /// - Returns: nil if the program cannot be started; `onEnd` receives the reason.
     @discardableResult
     public static func start(
         _ program: Program, request: [UInt8] = [], onLine: @escaping @MainActor (String) -> Void = { _ in },
         onErrorLine: @escaping @MainActor (String) -> Void = { _ in },
         onEnd: @escaping @MainActor (ProcessEnd) -> Void
     ) -> ChildProcess? {
-        // A program that ends before it has read everything is an error to be handled, not a signal to die of.
+        // If the program ends before it has read everything, the write fails; SIGPIPE must not end this process.
         Signals.ignore(SIGPIPE)
         watchForEnds()
         do throws(SystemError) {
@@ -64,10 +64,10 @@ import UpdateCore
         }
     }
 
-    /// Sends more to its standard input.
+    /// Sends more bytes to its standard input.
     public func send(_ bytes: [UInt8]) { channels.first?.send(bytes) }
 
-    /// Sends SIGTERM, and SIGKILL two seconds later. Its end is told as any other.
+    /// Sends SIGTERM, and SIGKILL two seconds later. `onEnd` is called as for any other end.
     public func terminate() { terminate(after: 0) {} }
 
     private func terminate(after seconds: Seconds, _ note: @escaping @MainActor () -> Void) {
@@ -76,10 +76,10 @@ import UpdateCore
                 note()
                 self?.signal(SIGTERM)
             })
-        timers.append(Timer(after: seconds + Self.patience) { [weak self] in self?.signal(SIGKILL) })
+        timers.append(Timer(after: seconds + Self.killDelay) { [weak self] in self?.signal(SIGKILL) })
     }
 
-    /// The process has not been waited for yet, so that its number is still its own.
+    /// The process has not been waited for yet, so its number cannot belong to another process.
     private func signal(_ number: CInt) { _ = kill(ownsSession ? -pid : pid, number) }
 
     // MARK: ends
@@ -93,7 +93,8 @@ import UpdateCore
         MainQueue.onSignal([SIGCHLD]) { _ in collectEnds() }
     }
 
-    /// One signal may stand for several ends (signal(7)), and other code of this process may have children of its own.
+    /// One SIGCHLD may report several ends (signal(7)). Only known children are waited for, because other code in this
+    /// process may wait for its own children.
     private static func collectEnds() {
         for child in running.values.sorted(by: { $0.pid < $1.pid }) {
             var status: CInt = 0
@@ -107,7 +108,8 @@ import UpdateCore
         timers.forEach { $0.cancel() }
         timers = []
         channels.forEach { $0.finish() }
-        // WIFEXITED and its like are macros (wait(2)): the low seven bits are the signal, the next byte is the exit status.
+        // WIFEXITED and WEXITSTATUS are macros (wait(2)): the low seven bits are the signal, the next byte is the exit
+        // status.
         let number = status & 0x7F
         onEnd(hasTimedOut ? .timedOut : number == 0 ? .exited(status >> 8 & 0xFF) : .signalled(number))
     }

@@ -4,19 +4,23 @@ public import UpdateCore
 
 /// The clocks of this machine.
 public enum Clock {
+    /// CLOCK_BOOTTIME: seconds since the boot, standby included.
     public static var bootTime: BootInstant { BootInstant(read(CLOCK_BOOTTIME)) }
+    /// CLOCK_REALTIME: seconds since 1970 in UTC; the user and the network can set it.
     public static var wallTime: WallTime { WallTime(unixSeconds: read(CLOCK_REALTIME)) }
 
     /// CLOCK_MONOTONIC in microseconds, for `MONOTONIC_USEC=` (sd_notify(3)).
     public static var monotonicMicroseconds: UInt64 { UInt64(read(CLOCK_MONOTONIC) * 1e6) }
 
-    /// A new one with every boot of the kernel.
+    /// The kernel's boot ID, which changes with every boot (random(4)).
+    ///
+    /// - Throws: if the file in /proc cannot be read.
     public static func bootID() throws(SystemError) -> String {
         let bytes = try Files.read("/proc/sys/kernel/random/boot_id", limit: 64)
         return String(decoding: bytes.filter { $0 > 0x20 }, as: UTF8.self)
     }
 
-    /// When this program was built, less a day for the builder's time zone: no right clock shows an earlier time.
+    /// The build time of this program, minus one day for the builder's time zone. A clock that shows an earlier time is wrong.
     public static let buildTime: WallTime = {
         let words = String(cString: upgradelink_build_time()).split(separator: " ").map(String.init)
         let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]

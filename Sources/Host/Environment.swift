@@ -1,7 +1,8 @@
 import Glibc
 
-/// What this process was started with.
+/// The environment variables and the path of this process.
 public enum Environment {
+    /// The environment variables, by name.
     public static var current: [String: String] {
         var variables: [String: String] = [:]
         var entry = environ
@@ -15,16 +16,17 @@ public enum Environment {
         return variables
     }
 
-    /// The variables as `NAME=value`, with another one in place of its namesake.
+    /// The variables as `NAME=value`; the mark replaces a variable of the same name.
     static func entries(adding mark: ProcessMark) -> [String] {
         current.filter { $0.key != mark.name }.map { "\($0.key)=\($0.value)" } + ["\(mark.name)=\(mark.value)"]
     }
 
-    /// Of this program, with links resolved.
+    /// The path of this program, with links resolved; `argv[0]` if /proc is not available.
     public static var executablePath: String {
         Files.linkTarget("/proc/self/exe") ?? CommandLine.arguments.first ?? ""
     }
 
+    /// Writes a line to standard error; write errors are ignored.
     public static func printError(_ line: String) {
         _ = Array("\(line)\n".utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }

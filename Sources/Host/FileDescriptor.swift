@@ -1,12 +1,16 @@
 import CHost
 public import Glibc
 
-/// An open file that is closed when nobody holds it any more.
+/// An open file, which is closed when its last reference is released.
+///
+/// Offsets, sizes and counts are bytes.
 public final class OpenFile: Sendable {
     public let path: String
     /// Valid as long as this object lives.
     public let descriptor: CInt
 
+    /// Opens a file.
+    ///
     /// - Parameter flags: as for open(2); `O_CLOEXEC` is added.
     public init(_ path: String, _ flags: CInt, mode: mode_t = 0o600) throws(SystemError) {
         var descriptor: CInt
@@ -16,6 +20,8 @@ public final class OpenFile: Sendable {
         self.descriptor = descriptor
     }
 
+    /// Takes over an open file.
+    ///
     /// - Parameter descriptor: an open file, closed with this object.
     public init(descriptor: CInt, path: String) {
         self.descriptor = descriptor
@@ -24,13 +30,13 @@ public final class OpenFile: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Content of its own: no folder, no device, no pipe that might keep its reader waiting.
+    /// Whether this is a regular file; a pipe or a device could block its reader.
     public var isRegular: Bool {
         var status = stat()
         return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
-    /// Bytes that an unprivileged process may still write on the file system.
+    /// The bytes that an unprivileged process can still write on the file system.
     public var freeSpace: Int {
         get throws(SystemError) {
             var status = statvfs()
@@ -39,6 +45,7 @@ public final class OpenFile: Sendable {
         }
     }
 
+    /// Writes all bytes at the current position.
     public func write(_ bytes: RawSpan) throws(SystemError) {
         var done = 0
         while done < bytes.byteCount {
@@ -53,9 +60,12 @@ public final class OpenFile: Sendable {
         }
     }
 
+    /// Writes all bytes at the current position.
     public func write(_ bytes: [UInt8]) throws(SystemError) { try write(bytes.span.bytes) }
 
-    /// Reads at most `buffer.count` bytes into the buffer's start; 0 at the end of the file.
+    /// Reads at most `buffer.count` bytes into the buffer's start.
+    ///
+    /// - Returns: the number of bytes that were read; 0 at the end of the file.
     public func read(into buffer: inout [UInt8]) throws(SystemError) -> Int {
         while true {
             let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
@@ -64,6 +74,7 @@ public final class OpenFile: Sendable {
         }
     }
 
+    /// Waits until content and length are on the disk (fsync(2)).
     public func synchronize() throws(SystemError) {
         guard fsync(descriptor) == 0 else { throw SystemError("sync", path) }
     }
@@ -76,28 +87,32 @@ public final class OpenFile: Sendable {
         }
     }
 
+    /// Sets the file's length (ftruncate(2)).
     public func truncate(to size: Int) throws(SystemError) {
         guard ftruncate(descriptor, off_t(size)) == 0 else { throw SystemError("truncate", path) }
     }
 
+    /// Sets the current position, counted from the start of the file.
     public func seek(to offset: Int) throws(SystemError) {
         guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw SystemError("seek in", path) }
     }
 
-    /// Begins to write bytes to the disk, without waiting. A file system that cannot do so is no error.
+    /// Begins to write bytes to the disk, without waiting. It is no error if the file system does not support this.
     public func beginWriteOut(from offset: Int, count: Int) {
         _ = upgradelink_begin_write_out(descriptor, Int64(offset), Int64(count))
     }
 
-    /// Waits until bytes are written, and gives back the memory that they take in the page cache: others may want it. That
-    /// they outlast a power cut only ``synchronize()`` makes sure of.
+    /// Waits until bytes are written, and releases their memory in the page cache, because other processes may need it.
+    /// Only ``synchronize()`` makes sure that the bytes survive a power cut.
     public func finishWriteOut(from offset: Int, count: Int, keepCache: Bool) {
         _ = upgradelink_finish_write_out(descriptor, Int64(offset), Int64(count))
         if !keepCache { posix_fadvise(descriptor, off_t(offset), off_t(count), CInt(POSIX_FADV_DONTNEED)) }
     }
 
-    /// Claims disk space for `count` bytes from `offset` on without changing the file's length. A file system that
-    /// cannot do so is no error.
+    /// Reserves disk space for `count` bytes from `offset` on, without changing the file's length (fallocate(2)). It is no
+    /// error if the file system does not support this.
+    ///
+    /// - Throws: `ENOSPC` if the space is not available.
     public func reserve(from offset: Int, count: Int) throws(SystemError) {
         guard upgradelink_reserve(descriptor, Int64(offset), Int64(count)) == 0 else {
             if errno == EOPNOTSUPP || errno == ENOSYS { return }

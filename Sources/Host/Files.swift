@@ -1,13 +1,18 @@
 public import Glibc
 
-/// Files as the agent needs them: read whole and bounded, written so that a power cut leaves the old or the new one.
+/// File operations. A reader reads a whole file up to a limit. After a power cut, a replaced file has its old or its new
+/// content.
 public enum Files {
-    /// The whole file; a longer one than `limit` is an EFBIG error.
+    /// Reads the whole file.
+    ///
+    /// - Parameter limit: bytes; a longer file is an EFBIG error.
     public static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
         try read(try OpenFile(path, O_RDONLY), limit: limit)
     }
 
-    /// What is left of an open file; more than `limit` bytes are an EFBIG error.
+    /// Reads an open file from its current position to its end.
+    ///
+    /// - Parameter limit: bytes; more are an EFBIG error.
     public static func read(_ file: OpenFile, limit: Int) throws(SystemError) -> [UInt8] {
         var content = [UInt8]()
         var chunk = [UInt8](repeating: 0, count: min(limit + 1, 65_536))
@@ -19,7 +24,9 @@ public enum Files {
         }
     }
 
-    /// Replaces the file: a temporary file is written and synced, renamed over the old one, and the folder is synced.
+    /// Replaces the file: writes and syncs a temporary file, renames it over the old one, and syncs the directory.
+    ///
+    /// - Throws: if a step fails. The old file is unchanged, except if only the last sync failed.
     public static func replace(_ path: String, with bytes: [UInt8], mode: mode_t = 0o600) throws(SystemError) {
         let temporary = path + ".new"
         do throws(SystemError) {
@@ -33,22 +40,23 @@ public enum Files {
         }
     }
 
-    /// Renames, and makes the renaming last.
+    /// Renames a file, and syncs the directory so that the new name survives a power cut.
     public static func rename(_ from: String, to path: String) throws(SystemError) {
         guard Glibc.rename(from, path) == 0 else { throw SystemError("rename to", path) }
-        try synchronizeFolder(of: path)
+        try synchronizeDirectory(of: path)
     }
 
-    /// Removes a file, and makes that last. A file that is not there is no error.
+    /// Removes a file, and syncs the directory. It is no error if the file does not exist.
     public static func remove(_ path: String) throws(SystemError) {
         guard unlink(path) == 0 else {
             if errno == ENOENT { return }
             throw SystemError("remove", path)
         }
-        try synchronizeFolder(of: path)
+        try synchronizeDirectory(of: path)
     }
 
-    /// Removes a file or a folder with all that is in it, without following links out of it.
+    /// Removes a file, or a directory with its content. Symbolic links are removed, not followed. It is no error if the path
+    /// does not exist.
     public static func removeTree(_ path: String) throws(SystemError) {
         var status = stat()
         guard lstat(path, &status) == 0 else {
@@ -63,39 +71,40 @@ public enum Files {
         }
     }
 
-    /// What a symbolic link says; nil where there is none to be read.
+    /// The target of a symbolic link; nil if there is no link that can be read.
     public static func linkTarget(_ path: String) -> String? {
         var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink(path, &buffer, buffer.count)
         return count < 0 ? nil : String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    public static func synchronizeFolder(of path: String) throws(SystemError) {
-        try OpenFile(folder(of: path), O_RDONLY | O_DIRECTORY).synchronize()
+    /// Syncs the directory that contains a path, so that created, renamed and removed names survive a power cut.
+    public static func synchronizeDirectory(of path: String) throws(SystemError) {
+        try OpenFile(directory(of: path), O_RDONLY | O_DIRECTORY).synchronize()
     }
 
-    /// Creates the folder and those above it.
-    public static func createFolder(_ path: String, mode: mode_t = 0o700) throws(SystemError) {
+    /// Creates the directory with this mode, and missing directories above it with mode 0755. It is no error if it exists.
+    public static func createDirectory(_ path: String, mode: mode_t = 0o700) throws(SystemError) {
         if mkdir(path, mode) == 0 || errno == EEXIST { return }
         guard errno == ENOENT, path != "/", !path.isEmpty else { throw SystemError("create", path) }
-        try createFolder(folder(of: path), mode: 0o755)
+        try createDirectory(directory(of: path), mode: 0o755)
         guard mkdir(path, mode) == 0 || errno == EEXIST else { throw SystemError("create", path) }
     }
 
-    /// Makes a folder of a name of its own, `PREFIX.` and something, that only this user can enter.
-    public static func createTemporaryFolder(_ prefix: String) throws(SystemError) -> String {
-        // What mkdtemp(3) fills in.
+    /// Creates a directory with a unique name, `PREFIX.` and six characters, that only this user can enter.
+    public static func createTemporaryDirectory(_ prefix: String) throws(SystemError) -> String {
+        // mkdtemp(3) replaces the six X.
         var template = Array((prefix + "." + String(repeating: "X", count: 6)).utf8CString)
-        guard mkdtemp(&template) != nil else { throw SystemError("make a folder like", prefix) }
+        guard mkdtemp(&template) != nil else { throw SystemError("make a directory like", prefix) }
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// The names in a folder, sorted, without `.` and `..`.
+    /// The names in a directory, sorted, without `.` and `..`.
     public static func list(_ path: String) throws(SystemError) -> [String] {
-        guard let folder = opendir(path) else { throw SystemError("list", path) }
-        defer { closedir(folder) }
+        guard let directory = opendir(path) else { throw SystemError("list", path) }
+        defer { closedir(directory) }
         var names: [String] = []
-        while let entry = readdir(folder) {
+        while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
@@ -106,54 +115,57 @@ public enum Files {
 
     public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Whether this process may execute the file (access(2)).
     public static func isExecutable(_ path: String) -> Bool { access(path, X_OK) == 0 }
 
-    /// Whether others than the owner and the group may read the file.
+    /// Whether users other than the owner and the group may read the file; false if it cannot be examined.
     public static func isReadableByOthers(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & 0o004 != 0
     }
 
-    /// The first folder on the way to `path`, itself included, as far as they are there, in which somebody but root could put
-    /// something else in place of what follows; nil where there is none.
-    public static func firstUnsafeFolder(onTheWayTo path: String) -> String? {
-        var folder = ""
+    /// The first existing directory on the way to `path`, `path` included, in which a user other than root can replace the next
+    /// name; nil if there is none.
+    public static func firstUnsafeDirectory(onTheWayTo path: String) -> String? {
+        var directory = ""
         for name in [Substring("")] + path.split(separator: "/") {
-            if !name.isEmpty { folder += "/\(name)" }
-            let place = folder.isEmpty ? "/" : folder
+            if !name.isEmpty { directory += "/\(name)" }
+            let place = directory.isEmpty ? "/" : directory
             var status = stat()
             guard lstat(place, &status) == 0 else { return nil }
-            // A link of root's own leads where root wants.
+            // A link that root owns is trusted; its target is examined.
             if status.st_uid == 0, status.st_mode & S_IFMT == S_IFLNK, stat(place, &status) != 0 { return place }
-            // In a sticky folder others cannot rename what is not theirs.
+            // In a sticky directory, users cannot rename the files of other users.
             let isShared = status.st_mode & 0o022 != 0 && status.st_mode & mode_t(S_ISVTX) == 0
             if status.st_uid != 0 || isShared || status.st_mode & S_IFMT != S_IFDIR { return place }
         }
         return nil
     }
 
-    /// Bytes that an unprivileged process may still write on the file system.
+    /// The bytes that an unprivileged process can still write on the file system.
     public static func freeSpace(at path: String) throws(SystemError) -> Int {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { throw SystemError("examine", path) }
         return Int(status.f_bavail) * Int(status.f_frsize)
     }
 
-    public static func folder(of path: String) -> String {
+    /// The path without its last name; `.` if it has no slash.
+    public static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 }
 
-/// Keeps a second process of the same kind out of a folder, for as long as this object lives.
-public final class FolderLock: Sendable {
+/// Locks a directory against a second process of the same kind, as long as this object lives (flock(2)).
+public final class DirectoryLock: Sendable {
     private let file: OpenFile
 
-    /// Throws EWOULDBLOCK where another process holds the folder, unless `waits` is true.
-    public init(_ folder: String, waits: Bool = false) throws(SystemError) {
-        file = try OpenFile("\(folder)/lock", O_RDWR | O_CREAT)
+    /// - Parameter waits: whether to wait until another process releases the directory.
+    /// - Throws: EWOULDBLOCK if another process holds the directory and `waits` is false.
+    public init(_ directory: String, waits: Bool = false) throws(SystemError) {
+        file = try OpenFile("\(directory)/lock", O_RDWR | O_CREAT)
         while flock(file.descriptor, waits ? LOCK_EX : LOCK_EX | LOCK_NB) != 0 {
-            if errno != EINTR { throw SystemError("lock", folder) }
+            if errno != EINTR { throw SystemError("lock", directory) }
         }
     }
 }

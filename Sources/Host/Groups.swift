@@ -1,8 +1,10 @@
 import Glibc
 
-/// Membership in the groups of this box.
+/// Membership in the groups of this device.
 public enum Groups {
-    /// - Parameter groups: what the bus says of the process; where it does not, the group database is asked.
+    /// Whether a user is in a group; false if the group does not exist.
+    ///
+    /// - Parameter groups: the group IDs of the process, as the bus reported them; nil: they are read from the group database.
     public static func contains(uid: UInt64, groups: [UInt64]?, name: String) -> Bool {
         guard let group = getgrnam(name) else { return false }
         let wanted = group.pointee.gr_gid

@@ -1,19 +1,32 @@
 import Glibc
 public import UpdateCore
 
-/// Where a granted offer waits until the agent has taken it up. A worker that outlived its agent may store one here beside
-/// that of a later worker: the newer version stays.
+/// The file in which a granted offer waits until the agent has stored it in its state. A worker that outlived its agent may
+/// store an offer at the same time as a later worker: the newer version stays.
 public struct Inbox: Sendable {
     public let path: String
 
     public init(_ path: String) { self.path = path }
 
-    /// The offer that waits. One that makes no sense is none.
+    /// The waiting offer; nil if there is none or it cannot be read.
     public func read() -> Offer? {
         try? StoredFile.read(Offer.self, from: path, limit: maximumMessageBytes)?.value
     }
 
+    /// Sets aside a file that cannot be read at all.
+    ///
+    /// - Returns: a line about it for the log; nil if there is none.
+    public func setAsideUnreadable() -> String? {
+        guard Files.exists(path), read() == nil, (try? Files.rename(path, to: path + ".damaged")) != nil else {
+            return nil
+        }
+        return "\(path) was damaged and is set aside as \(path).damaged; its offer is lost"
+    }
+
+    /// Stores an offer, unless a newer version of the same application waits.
+    ///
     /// - Returns: the offer that waits now.
+    /// - Throws: if the file cannot be locked or written.
     public func store(_ offer: Offer) throws -> Offer {
         let lock = try lock()
         defer { withExtendedLifetime(lock) {} }
@@ -24,7 +37,7 @@ public struct Inbox: Sendable {
         return offer
     }
 
-    /// Removes what waits, unless it is newer than this version.
+    /// Removes the waiting offer, unless it is newer than this version.
     public func empty(upTo versionCode: Int) {
         let lock = try? lock()
         defer { withExtendedLifetime(lock) {} }

@@ -2,20 +2,20 @@ import FoundationEssentials
 import Glibc
 public import UpdateCore
 
-/// The agent's side of the installer socket: one request goes in, with the artifact as an open file next to it, and
-/// reports come back.
+/// The agent's side of the installer socket. The client sends one request, with the artifact as an open file, and receives
+/// reports.
 @MainActor public struct InstallerClient {
     public enum Route: Hashable, Sendable {
-        /// A socket on which the service manager starts an installer for each connection.
+        /// The path of a socket on which the service manager starts an installer for each connection.
         case socket(String)
-        /// No service manager: the caller starts the installer itself.
+        /// Without a service manager, the client starts the installer itself.
         case program(String, arguments: [String])
     }
 
     private let route: Route
     private let timeLimit: Seconds
 
-    /// - Parameter timeLimit: afterwards the installer counts as lost.
+    /// - Parameter timeLimit: in seconds; after this time the installer counts as lost.
     public init(_ route: Route, timeLimit: Seconds) {
         self.route = route
         self.timeLimit = timeLimit
@@ -24,8 +24,8 @@ public import UpdateCore
     /// Sends a request. Neither closure is called before this returns.
     ///
     /// - Parameters:
-    ///   - onReport: called with each report but the last, in order.
-    ///   - onEnd: called once.
+    ///   - onReport: called with each report except `finished`, in order.
+    ///   - onEnd: called once: with the result, `refused` if the artifact cannot be opened, or `lost` if no result came.
     public func send(
         _ request: InstallRequest, onReport: @escaping @MainActor (InstallReport) -> Void,
         onEnd: @escaping @MainActor (InstallResult) -> Void
@@ -52,24 +52,24 @@ public import UpdateCore
         }
     }
 
-    /// The artifact is passed open: what its name means later does not matter.
+    /// The artifact is passed as an open file, so a later change of its path has no effect.
     private static func encode(_ request: InstallRequest) throws -> (message: [UInt8], artifact: OpenFile?) {
         switch request {
         case .resume(let id): return (try JSONLine.encode(InstallMessage.resume(id)), nil)
-        case .restart(let id): return (try JSONLine.encode(InstallMessage.restart(id)), nil)
+        case .reboot(let id): return (try JSONLine.encode(InstallMessage.reboot(id)), nil)
         case .forgetAttempts(let versionCode):
             return (try JSONLine.encode(InstallMessage.forgetAttempts(versionCode: versionCode)), nil)
-        case .install(let order):
-            let file = try OpenFile(order.artifact.path, O_RDONLY)
-            let sidecar = try order.artifact.sidecarPath.map {
+        case .install(let job):
+            let file = try OpenFile(job.artifact.path, O_RDONLY)
+            let sidecar = try job.artifact.sidecarPath.map {
                 String(decoding: try Files.read($0, limit: maximumSidecarBytes), as: UTF8.self)
             }
-            let job = InstallJob(id: order.id, offer: order.offer, sidecar: sidecar)
+            let job = InstallJob(id: job.id, offer: job.offer, sidecar: sidecar)
             return (try JSONLine.encode(InstallMessage.install(job)), file)
         }
     }
 
-    /// What came back so far.
+    /// One request and the reports that have been received.
     @MainActor private final class Exchange {
         private let onReport: @MainActor (InstallReport) -> Void
         private let onEnd: @MainActor (InstallResult) -> Void

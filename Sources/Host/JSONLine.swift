@@ -2,7 +2,7 @@ import FoundationEssentials
 import Glibc
 import UpdateCore
 
-/// Messages between processes: one JSON value a line, bounded in length.
+/// Messages between processes: one JSON value per line.
 public enum JSONLine {
     public static func encode(_ message: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
@@ -14,7 +14,10 @@ public enum JSONLine {
         try JSONDecoder().decode(type, from: Data(bytes))
     }
 
-    /// The first line of standard input, at most ``maximumMessageBytes`` long; nil where the input ends before one.
+    /// Reads the first line of standard input.
+    ///
+    /// - Returns: nil if the input ends before the line does.
+    /// - Throws: EMSGSIZE if the line is longer than ``maximumMessageBytes``.
     public static func readRequest() throws(SystemError) -> [UInt8]? {
         var line = [UInt8]()
         var byte: UInt8 = 0
@@ -31,7 +34,7 @@ public enum JSONLine {
         }
     }
 
-    /// Writes one message to standard output in one go.
+    /// Writes one message to standard output. If standard output cannot be written to, the rest is dropped.
     public static func send(_ message: some Encodable) {
         guard let bytes = try? encode(message) else { return }
         bytes.withUnsafeBytes { buffer in

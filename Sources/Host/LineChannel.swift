@@ -2,7 +2,7 @@ import CHost
 import Glibc
 import UpdateCore
 
-/// Lines from and to another process, on the main queue, without waiting for it.
+/// Reads lines from another process and writes to it, on the main queue, without blocking.
 @MainActor package final class LineChannel {
     private let input: CInt
     private let output: CInt?
@@ -10,19 +10,20 @@ import UpdateCore
     private let onLine: @MainActor (String) -> Void
     private let onEnd: @MainActor () -> Void
     private var reading: DescriptorWatch?
-    /// The same where input and output are one socket.
+    /// The same object as `reading` if input and output are one socket.
     private var writing: DescriptorWatch?
     private var unsent: ArraySlice<UInt8> = []
     private var passed: OpenFile?
     private var partialLine: [UInt8] = []
 
-    /// What a process left behind may go on writing; a pipe holds less than this (pipe(7)).
+    /// The bytes that ``finish()`` reads at most: a process in the background may continue to write. A pipe holds less than
+    /// this (pipe(7)).
     private static let drainLimit = 1 << 20
 
     /// - Parameters:
-    ///   - input: what is read; closed in the end, as is `output`, which may be the same socket.
+    ///   - input: the descriptor to read from; may be the same socket as `output`. The channel closes both.
     ///   - limit: bytes; longer lines are cut into pieces.
-    ///   - onEnd: called once nothing more can come, unless the channel is closed before.
+    ///   - onEnd: called once, at the end of the input, unless the channel has been closed before.
     package init(
         input: CInt, output: CInt? = nil, limit: Int = maximumLineLength,
         onLine: @escaping @MainActor (String) -> Void, onEnd: @escaping @MainActor () -> Void = {}
@@ -37,9 +38,9 @@ import UpdateCore
         }
     }
 
-    /// Sends bytes as fast as they are taken.
+    /// Sends bytes as fast as the other process reads them.
     ///
-    /// - Parameter file: goes with the first byte, where the channel is a socket.
+    /// - Parameter file: passed with the next bytes that are sent; the channel must be a socket.
     package func send(_ bytes: [UInt8], passing file: OpenFile? = nil) {
         unsent += bytes
         passed = file ?? passed
@@ -52,7 +53,7 @@ import UpdateCore
         (reading, writing) = (nil, nil)
     }
 
-    /// Takes what is there without waiting for the end, and closes.
+    /// Reads the available input without waiting for its end, and closes the channel.
     package func finish() {
         var taken = 0
         while reading != nil, taken < Self.drainLimit, let count = readSome(), count > 0 { taken += count }
@@ -74,7 +75,7 @@ import UpdateCore
                 if !watch.isWatchingForWriting { watch.whenWritable { [weak self] in self?.write() } }
                 return
             }
-            // If the other end is gone, what it said before is still read.
+            // If the other end has closed, the lines that it has sent are still read.
             unsent = count < 0 ? [] : unsent.dropFirst(count)
             passed = nil
         }
@@ -91,7 +92,7 @@ import UpdateCore
 
     /// Reads once; nil if there is nothing to read yet, 0 or less at the end.
     private func readSome() -> Int? {
-        // The input may be shared with others, a terminal for example: it is not made non-blocking.
+        // Other processes may share the input, a terminal for example: it is not made non-blocking.
         var waiting = pollfd(fd: input, events: Int16(POLLIN), revents: 0)
         guard poll(&waiting, 1, 0) > 0 else { return nil }
         var chunk = [UInt8](repeating: 0, count: 4096)
@@ -111,5 +112,5 @@ import UpdateCore
     }
 }
 
-/// Of what workers say, in bytes.
+/// The maximum length of a line from a worker, in bytes.
 package let maximumLineLength = 512 * 1024

@@ -2,25 +2,29 @@ import CHost
 public import Glibc
 import UpdateCore
 
-/// One end of a stream socket between two processes of this box (unix(7)): bytes, and open files beside them.
+/// One end of a stream socket between two processes of this device (unix(7)). It carries bytes and open files.
 public final class LocalSocket: Sendable {
     /// Valid as long as this object lives.
     public let descriptor: CInt
 
+    /// Takes over an open socket.
+    ///
     /// - Parameter descriptor: an open socket, closed with this object.
     public init(descriptor: CInt) { self.descriptor = descriptor }
 
     deinit { close(descriptor) }
 
-    /// Standard input, where that is a socket.
+    /// Standard input; nil if it is not a socket.
     public static var standardInput: LocalSocket? {
         var status = stat()
         guard fstat(STDIN_FILENO, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return nil }
-        // A copy: standard input itself stays open when this object goes.
+        // The copy is closed with this object; standard input stays open.
         return LocalSocket(descriptor: fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3))
     }
 
-    /// Connects to the socket at a path; one whose owner is behind with his work is an EAGAIN error.
+    /// Connects to the socket at a path, without blocking.
+    ///
+    /// - Throws: EAGAIN if too many other connections wait to be accepted; ENAMETOOLONG if the path is too long (unix(7)).
     public convenience init(connectingTo path: String) throws(SystemError) {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -44,10 +48,10 @@ public final class LocalSocket: Sendable {
         return descriptor
     }
 
-    /// Another descriptor of the same socket, which no child inherits by accident; whoever asks closes it.
+    /// Another descriptor of the same socket, with `FD_CLOEXEC`. The caller closes it.
     func duplicate() -> CInt { fcntl(descriptor, F_DUPFD_CLOEXEC, 3) }
 
-    /// Two ends that are connected to each other.
+    /// Two sockets that are connected to each other.
     public static func pair() throws(SystemError) -> (LocalSocket, LocalSocket) {
         var ends: [CInt] = [-1, -1]
         guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
@@ -56,7 +60,7 @@ public final class LocalSocket: Sendable {
         return (LocalSocket(descriptor: ends[0]), LocalSocket(descriptor: ends[1]))
     }
 
-    /// The user who made the other end.
+    /// The user ID of the process that created the other end.
     public var peerUser: uid_t {
         get throws(SystemError) {
             var user: UInt32 = 0
@@ -65,7 +69,9 @@ public final class LocalSocket: Sendable {
         }
     }
 
-    /// - Parameter file: goes with the first byte; the receiver gets a descriptor of its own to it.
+    /// Sends all bytes.
+    ///
+    /// - Parameter file: passed with the first byte; the receiver gets its own descriptor.
     public func send(_ bytes: [UInt8], passing file: OpenFile? = nil) throws(SystemError) {
         var done = 0
         while done < bytes.count {
@@ -81,12 +87,12 @@ public final class LocalSocket: Sendable {
         }
     }
 
-    /// Waits for one line, and a file that came with it.
+    /// Waits for one line, and for a file that was sent with it.
     ///
     /// - Parameters:
     ///   - limit: bytes; a longer line is an EMSGSIZE error.
-    ///   - seconds: a line that is not there by then is an ETIMEDOUT error.
-    /// - Returns: nil where the other end closes before the line ends.
+    ///   - seconds: the time limit; a line that is not complete by then is an ETIMEDOUT error.
+    /// - Returns: nil if the other end closes before the line ends.
     public func receiveLine(limit: Int, within seconds: Double) throws(SystemError) -> (line: [UInt8], file: OpenFile?)?
     {
         let deadline = Clock.bootTime + seconds
@@ -104,7 +110,7 @@ public final class LocalSocket: Sendable {
                 Int(upgradelink_receive(descriptor, $0.baseAddress, Int64($0.count), &passed))
             }
             if passed >= 0 {
-                // The first counts; what else a caller hands over is closed at once.
+                // Only the first file is used; further ones are closed at once.
                 let received = OpenFile(descriptor: passed, path: "the file that was handed over")
                 file = file ?? received
             }

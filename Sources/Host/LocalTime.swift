@@ -1,11 +1,11 @@
 import Glibc
 public import UpdateCore
 
-/// The time zone of this box, as localtime(5) has it.
+/// The time zone of this device (localtime(5)).
 public enum LocalTime {
     private static let hour: Seconds = 3600
 
-    /// The offsets from UTC from three days before a moment to ten days after it, changes of the clock included.
+    /// The offsets from UTC, in seconds, from three days before a moment to ten days after it, with each change between.
     public static func offsets(around moment: WallTime) -> TimeZoneOffsets {
         tzset()
         let first = (moment.unixSeconds / hour).rounded(.down) * hour - 72 * hour
@@ -20,13 +20,13 @@ public enum LocalTime {
         return TimeZoneOffsets(segments)
     }
 
-    /// The offset from UTC at a moment, taken for that of any other.
+    /// The offset from UTC at a moment, in seconds; the result uses it for all times.
     public static func offset(now moment: WallTime) -> TimeZoneOffsets {
         tzset()
         return TimeZoneOffsets([.init(from: moment, offset: offset(at: moment.unixSeconds))])
     }
 
-    /// `2026-11-24 03:10`
+    /// The local time as text: `2026-11-24 03:10`; `?` if it cannot be computed.
     public static func text(_ moment: WallTime) -> String {
         tzset()
         var time = time_t(max(-1e14, min(moment.unixSeconds, 1e14)))
@@ -38,7 +38,7 @@ public enum LocalTime {
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
-    /// The second at which the offset changes, by halving.
+    /// The second at which the offset changes, found by bisection.
     private static func change(between low: Seconds, and high: Seconds, to new: Seconds) -> Seconds {
         var low = low
         var high = high

@@ -5,8 +5,8 @@ public import UpdateCore
 
 /// Dispatch's main queue, and the only place where its sources are made.
 ///
-/// Handlers run one after another, on whichever thread serves the queue; a handler that takes long delays the others. No
-/// other queue is used: the first use of a global queue starts a monitor that wakes up once a second for ever.
+/// Handlers run one after another, on the thread that serves the queue at the time, and a slow handler delays the others. No
+/// other queue is used, because the first use of a global queue starts a monitor that wakes up every second, without end.
 @MainActor public enum MainQueue {
     /// Serves the queue for the rest of the process's life; `exit(3)` ends it.
     public static func serve() -> Never { dispatchMain() }
@@ -14,17 +14,17 @@ public import UpdateCore
     /// Calls the body once, after the current handler has returned.
     public static func soon(_ body: @escaping @MainActor () -> Void) { DispatchQueue.main.async(execute: body) }
 
-    /// Calls the body once, after this time of CLOCK_MONOTONIC; it cannot be taken back.
+    /// Calls the body once, after this time in seconds of CLOCK_MONOTONIC. The call cannot be cancelled.
     public static func after(_ seconds: Seconds, _ body: @escaping @MainActor () -> Void) {
         DispatchQueue.main.asyncAfter(deadline: .now() + seconds, execute: body)
     }
 
-    /// Calls the handler for each of these signals, which no longer have their default action.
+    /// Calls the handler for each of these signals, with the signal's number. They no longer have their default action.
     public static func onSignal(_ numbers: [CInt], _ handler: @escaping @MainActor (CInt) -> Void) {
         for number in numbers {
             let source = DispatchSource.makeSignalSource(signal: number, queue: .main)
             source.setEventHandler(handler: onMainQueue { handler(number) })
-            // A signal that came before the kernel was told is not lost: the handler looks for itself.
+            // A child may have ended before the source was registered: the handler then looks for ended children itself.
             source.setRegistrationHandler(handler: onMainQueue { if number == SIGCHLD { handler(number) } })
             source.activate()
             signalSources.append(source)
@@ -34,16 +34,17 @@ public import UpdateCore
     private static var signalSources: [any DispatchSourceSignal] = []
 }
 
-/// Every handler of a source below belongs to the main queue.
+/// Dispatch calls the handlers of all sources below on the main queue.
 private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable () -> Void {
     { MainActor.assumeIsolated(body) }
 }
 
-/// Calls a handler once each time it is scheduled. It counts CLOCK_MONOTONIC, which stops in standby: a moment of
-/// CLOCK_BOOTTIME is scheduled again after a resume (``ClockWatch``).
+/// Calls a handler once each time it is scheduled. It counts CLOCK_MONOTONIC, which stops in standby: its user schedules a
+/// moment of CLOCK_BOOTTIME again after a resume (``ClockWatch``).
 @MainActor public final class Timer {
     private let source: any DispatchSourceTimer
 
+    /// A timer that is not scheduled yet.
     public init(_ handler: @escaping @MainActor () -> Void) {
         source = DispatchSource.makeTimerSource(queue: .main)
         source.setEventHandler(handler: onMainQueue(handler))
@@ -51,27 +52,27 @@ private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable (
         source.activate()
     }
 
-    /// A timer that is scheduled already.
+    /// A timer that is scheduled for this time from now, in seconds.
     public convenience init(after seconds: Seconds, _ handler: @escaping @MainActor () -> Void) {
         self.init(handler)
         schedule(after: seconds)
     }
 
-    /// Replaces what was scheduled before.
+    /// Schedules the handler for this time from now, in seconds; a negative time is now. Replaces an earlier schedule.
     public func schedule(after seconds: Seconds) {
         // Dispatch counts nanoseconds in 64 bits: 30 years are enough.
         let bounded = min(max(seconds, 0), 1e9)
         source.schedule(deadline: .now() + .nanoseconds(Int(bounded * 1e9)), leeway: .milliseconds(1))
     }
 
-    /// Nothing is scheduled any more.
+    /// Removes the schedule; the timer can be scheduled again.
     public func disarm() { source.schedule(deadline: .distantFuture) }
 
-    /// Ends the timer; it releases its handler, and what that holds.
+    /// Ends the timer, which releases its handler and the objects that it holds.
     public func cancel() { source.cancel() }
 }
 
-/// Watches a descriptor, and releases it once no source watches it any more (dispatch_source_set_cancel_handler(3)).
+/// Watches a descriptor, and releases it after its last source has ended (dispatch_source_set_cancel_handler(3)).
 @MainActor public final class DescriptorWatch {
     private let descriptor: CInt
     private let release: @MainActor () -> Void
@@ -87,7 +88,7 @@ private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable (
         self.release = release
     }
 
-    /// Calls the handler while there is something to read, or an end; nil: no longer.
+    /// Calls the handler repeatedly while the descriptor has input or is at its end; nil stops that.
     public func whenReadable(_ handler: (@MainActor () -> Void)?) {
         reading?.cancel()
         reading = nil
@@ -97,7 +98,7 @@ private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable (
         reading = source
     }
 
-    /// Calls the handler while the descriptor can be written to; nil: no longer.
+    /// Calls the handler repeatedly while the descriptor can be written to; nil stops that.
     public func whenWritable(_ handler: (@MainActor () -> Void)?) {
         writing?.cancel()
         writing = nil
@@ -109,7 +110,7 @@ private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable (
 
     public var isWatchingForWriting: Bool { writing != nil }
 
-    /// No handler is called any more. A second call does nothing.
+    /// Stops all handlers. A second call does nothing.
     public func cancel() {
         guard !isCancelled else { return }
         isCancelled = true
@@ -122,7 +123,7 @@ private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable (
     private func activate(_ source: any DispatchSourceProtocol, _ handler: @escaping @MainActor () -> Void) {
         sources += 1
         source.setEventHandler(handler: onMainQueue { [weak self] in if self?.isCancelled == false { handler() } })
-        // Holds this object until the descriptor is released.
+        // The strong reference keeps this object alive until the descriptor is released.
         source.setCancelHandler(handler: onMainQueue { self.sourceEnded() })
         source.activate()
     }
@@ -133,7 +134,7 @@ private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable (
     }
 }
 
-/// Tells that the wall clock was set, or that the device resumed from standby: the kernel cancels a timer for both
+/// Calls a handler after the wall clock was set or the device resumed from standby: the kernel cancels a timer in both cases
 /// (timerfd_create(2), `TFD_TIMER_CANCEL_ON_SET`).
 @MainActor public final class ClockWatch {
     private let watch: DescriptorWatch

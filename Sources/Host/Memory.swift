@@ -1,9 +1,9 @@
 import CHost
 
-/// What a process that is there for good, and idle most of the time, does about its memory.
+/// Releases memory of a resident process that is idle most of the time.
 public enum Memory {
-    /// Gives back what is not needed until something happens again: free memory, and the mappings of code and constants. The
-    /// code itself stays in the page cache for as long as nobody else wants that room, and is mapped again page by page.
+    /// Returns free heap memory to the kernel, and unmaps the pages of code and constants. The kernel keeps these pages in the
+    /// page cache while it has memory for them, and maps each again at its next use.
     public static func giveBack() {
         upgradelink_trim_heap()
         upgradelink_forget_code()

@@ -1,11 +1,12 @@
 import CHost
 import Glibc
 
-/// The network interfaces that can name a box: physical ones with an address burnt in.
+/// The network interfaces that can identify a device: physical interfaces with a permanent MAC address.
 public struct NetworkInterfaces: Sendable {
     private let root: String
     private let permanentAddress: @Sendable (String) -> [UInt8]?
 
+    /// The interfaces of this device.
     public init() {
         self.init(root: "/sys/class/net") { name in
             var address = [UInt8](repeating: 0, count: 6)
@@ -14,8 +15,8 @@ public struct NetworkInterfaces: Sendable {
     }
 
     /// - Parameters:
-    ///   - root: a folder laid out as `/sys/class/net`.
-    ///   - permanentAddress: asks the driver, as `ethtool -P` does.
+    ///   - root: a directory laid out as `/sys/class/net`.
+    ///   - permanentAddress: reads six bytes from the driver, as `ethtool -P` does; nil if the driver has none.
     public init(root: String, permanentAddress: @escaping @Sendable (String) -> [UInt8]?) {
         self.root = root
         self.permanentAddress = permanentAddress
@@ -31,14 +32,15 @@ public struct NetworkInterfaces: Sendable {
             case .noSuchInterface(let name):
                 "there is no network interface \"\(name)\": check device.interface, or set device.devKey"
             case .unsuitable(let name, let reason):
-                "the network interface \"\(name)\" cannot name this box: \(reason); set device.devKey, or another device.interface"
+                "the network interface \"\(name)\" cannot identify this device: \(reason); set device.devKey, or another device.interface"
             case .none:
                 "no physical Ethernet or Wi-Fi interface has a permanent address to derive devKey from: set device.devKey"
             }
         }
     }
 
-    /// The permanent address of the named interface, else of the first Ethernet, else Wi-Fi interface, by name.
+    /// The permanent address, six bytes, of the named interface. Without a name: of the first suitable Ethernet interface, or
+    /// else of the first suitable Wi-Fi interface, in the order of their names.
     public func identifyingAddress(of name: String?) throws(Failure) -> [UInt8] {
         if let name {
             guard Files.exists("\(root)/\(name)") else { throw .noSuchInterface(name) }
@@ -58,9 +60,9 @@ public struct NetworkInterfaces: Sendable {
             throw .unsuitable(name, reason: "its driver knows no permanent address")
         }
         guard address.contains(where: { $0 != 0 }), address[0] & 0x01 == 0 else {
-            throw .unsuitable(name, reason: "its address is no station's")
+            throw .unsuitable(name, reason: "its address is zero or a multicast address")
         }
-        // IEEE 802: the second bit of the first octet marks an address that was not burnt in.
+        // IEEE 802: the second bit of the first octet marks a locally administered address.
         guard address[0] & 0x02 == 0 else {
             throw .unsuitable(name, reason: "its address is locally administered")
         }
@@ -75,11 +77,11 @@ public struct NetworkInterfaces: Sendable {
         return octets.count == 6 ? octets : nil
     }
 
-    /// Backed by a device, of type ARPHRD_ETHER, and neither a bridge nor a bond.
+    /// Whether the interface is backed by a device, is of type ARPHRD_ETHER, and is neither a bridge nor a bond.
     private func isPhysical(_ name: String) -> Bool {
-        let folder = "\(root)/\(name)"
-        return Files.exists("\(folder)/device") && !Files.exists("\(folder)/bridge")
-            && !Files.exists("\(folder)/bonding") && read(name, "type") == "1"
+        let directory = "\(root)/\(name)"
+        return Files.exists("\(directory)/device") && !Files.exists("\(directory)/bridge")
+            && !Files.exists("\(directory)/bonding") && read(name, "type") == "1"
     }
 
     private func isWireless(_ name: String) -> Bool {

@@ -1,7 +1,8 @@
 import Glibc
 
-/// A pipe whose ends no child inherits by accident. Reading does not block.
+/// A pipe whose ends have `FD_CLOEXEC`, so that no child inherits them by accident. Reading does not block.
 public enum Pipe {
+    /// The caller closes both ends.
     public static func make() throws(SystemError) -> (reading: CInt, writing: CInt) {
         var ends: [CInt] = [-1, -1]
         guard pipe(&ends) == 0 else { throw SystemError("open", "a pipe") }

@@ -1,8 +1,8 @@
 import Glibc
 import UpdateCore
 
-/// A variable in the environment of a process, and so of whatever that one starts, by which they are found again once whoever
-/// started them is gone (proc_pid_environ(5)).
+/// A variable in the environment of a process and of all processes that it starts. It identifies them after their parent has
+/// ended (proc_pid_environ(5)).
 public struct ProcessMark: Hashable, Sendable {
     public let name: String
     public let value: String
@@ -12,9 +12,9 @@ public struct ProcessMark: Hashable, Sendable {
         self.value = value
     }
 
-    /// Ends every process that has the mark, and waits until they are gone, for five seconds at the most.
+    /// Sends SIGKILL to every other process that has the mark, and waits until they have ended, for at most five seconds.
     ///
-    /// - Returns: how many there were.
+    /// - Returns: the number of processes that received the signal.
     @discardableResult
     public func endProcesses() -> Int {
         var ended: Set<pid_t> = []
@@ -29,7 +29,7 @@ public struct ProcessMark: Hashable, Sendable {
         return ended.count
     }
 
-    /// Of a process that has ended nothing can be read.
+    /// The other processes that have the mark. The environment of a process that has ended cannot be read.
     private var processes: [pid_t] {
         let wanted = Array("\(name)=\(value)".utf8)
         return ((try? Files.list("/proc")) ?? []).compactMap { pid_t($0) }.filter { pid in

@@ -1,29 +1,29 @@
 public import UpdateCore
 
-/// A program to start, and how it is connected to this process; ``ChildProcess`` runs it.
+/// A program to start, and its connection to this process. ``ChildProcess`` runs it.
 public struct Program: Sendable {
     public enum Streams: Sendable {
-        /// Two pipes: requests go to standard input, lines come from standard output; standard error is this process's own.
-        /// The files become descriptors 3 and so on. The program ends when its input does.
+        /// Two pipes: requests go to standard input, lines come from standard output; standard error is inherited. The files
+        /// become descriptors 3 and so on. The program is expected to end when its input ends.
         case pipes(passing: [OpenFile] = [])
-        /// One socket is standard input and output; the file goes along with the first bytes (unix(7), `SCM_RIGHTS`). The
-        /// program goes on when this process ends.
+        /// One socket is standard input and output; standard error is inherited. The file is passed with the first bytes
+        /// (unix(7), `SCM_RIGHTS`). The program is expected to continue after this process has ended.
         case socket(passing: OpenFile?)
         /// Standard input is empty; lines come from standard output and from standard error.
         case captured
-        /// This process's own three, and its session.
+        /// Standard input, output and error, and the session, are those of this process.
         case inherited
     }
 
-    /// Without a slash in it, the program is looked for in `PATH`.
+    /// A name without a slash is searched for in `PATH`.
     public var path: String
     public var arguments: [String]
     public var streams: Streams
-    /// Nil: this process's own.
+    /// Nil: that of this process.
     public var workingDirectory: String?
-    /// By which the program, and what it starts, is found again.
+    /// Identifies the program and the processes that it starts.
     public var mark: ProcessMark?
-    /// After this time the program is terminated. Nil: never.
+    /// The program is terminated after this time, in seconds. Nil: no limit.
     public var timeLimit: Seconds?
 
     public init(
@@ -41,9 +41,13 @@ public struct Program: Sendable {
 
 /// How a process ended.
 public enum ProcessEnd: Hashable, Sendable, CustomStringConvertible {
+    /// With this exit status, 0 to 255.
     case exited(CInt)
+    /// By the signal with this number.
     case signalled(CInt)
+    /// ``ChildProcess`` ended it after ``Program/timeLimit``.
     case timedOut
+    /// For this reason.
     case couldNotStart(String)
 
     public var succeeded: Bool { self == .exited(0) }

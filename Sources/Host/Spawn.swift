@@ -1,15 +1,15 @@
 import CHost
 import Glibc
 
-/// The descriptors between this process and one that is being started.
+/// The descriptors between this process and a program that is being started.
 struct StreamEnds {
-    /// What becomes the program's 0, 1, 2 and so on.
+    /// The program's descriptors 0, 1, 2 and so on; this process closes those in `temporary`.
     private(set) var theirs: [CInt] = []
-    /// Of `theirs`, those that are only for the program.
+    /// Those of `theirs` that this process closes after the start.
     private var temporary: [CInt] = []
-    /// Where requests are written to.
+    /// The descriptor that requests are written to.
     private(set) var input: CInt?
-    /// Where lines are read from; the same as `input` for a socket.
+    /// The descriptor that lines are read from; the same as `input` for a socket.
     private(set) var output: CInt?
     private(set) var errors: CInt?
     private(set) var passed: OpenFile?
@@ -29,27 +29,27 @@ struct StreamEnds {
             temporary = [its]
             theirs = [its, its, STDERR_FILENO]
         case .captured:
-            let (lines, complaints) = (try Pipe.make(), try Pipe.make())
+            let (lines, errorLines) = (try Pipe.make(), try Pipe.make())
             let empty = try OpenFile("/dev/null", O_RDONLY)
-            (output, errors) = (lines.reading, complaints.reading)
+            (output, errors) = (lines.reading, errorLines.reading)
             let nothing = fcntl(empty.descriptor, F_DUPFD_CLOEXEC, 3)
-            temporary = [nothing, lines.writing, complaints.writing]
+            temporary = [nothing, lines.writing, errorLines.writing]
             theirs = temporary
         }
-        // The program waits for what it reads, and for space for what it writes.
+        // The program's ends block: most programs do not expect EAGAIN.
         for descriptor in temporary { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK) }
     }
 
     func closeTheirs() { temporary.forEach { close($0) } }
 
-    /// For a program that did not start.
+    /// Closes this process's ends, for a program that has not been started.
     func closeOwn() { Set([input, output, errors].compactMap(\.self)).forEach { close($0) } }
 }
 
-/// Starts a process that has nothing of this one but its environment and the descriptors it is given: no blocked or ignored
-/// signals (posix_spawn(3)).
+/// Starts a process with posix_spawn(3). It inherits the environment, but only the given descriptors, and its signals are
+/// neither blocked nor ignored.
 enum Spawn {
-    /// Above what a child is given, so that giving it does not close what is still to be given.
+    /// The copies below are above the child's descriptors, so that a dup2(2) to one of these does not close another copy.
     private static let aboveGiven: CInt = 32
 
     static func start(_ program: Program, _ ends: StreamEnds) throws(SystemError) -> pid_t {

@@ -2,7 +2,7 @@ import FoundationEssentials
 import Glibc
 import UpdateCore
 
-/// Files that another version of this program may read next: JSON with the number of its format (``StoredFormat``).
+/// Files that another version of this program may read: JSON with the number of its format (``StoredFormat``).
 public enum StoredFile {
     private enum FormatKey: String, CodingKey { case format }
 
@@ -16,13 +16,15 @@ public enum StoredFile {
         }
     }
 
-    /// The value, and the fields that could not be read and were left out.
+    /// A value that has been read, and the fields that could not be read and were omitted.
     public struct Found<Value: Sendable>: Sendable {
         public let value: Value
         public let unreadable: [String]
     }
 
-    /// - Parameter value: encodes as a JSON object.
+    /// The file's content.
+    ///
+    /// - Parameter value: must encode as a JSON object.
     public static func encode(_ value: some Encodable) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -31,18 +33,23 @@ public enum StoredFile {
 
     /// Replaces the file.
     ///
-    /// - Parameter limit: bytes; longer content is an EFBIG error, since no reader would take it.
+    /// - Parameter limit: bytes; longer content is an EFBIG error, because no reader would accept it.
     public static func write(_ value: some Encodable, to path: String, limit: Int) throws {
         try write(try encode(value), to: path, limit: limit)
     }
 
-    /// The same for what is encoded already.
+    /// Replaces the file with content that has been encoded already.
+    ///
+    /// - Parameter limit: bytes; longer content is an EFBIG error.
     public static func write(_ bytes: [UInt8], to path: String, limit: Int) throws(SystemError) {
         guard bytes.count <= limit else { throw SystemError("write", path, code: EFBIG) }
         try Files.replace(path, with: bytes)
     }
 
-    /// - Throws: `SystemError` if the file cannot be read, `DecodingError` if it makes no sense as a whole.
+    /// Reads a file.
+    ///
+    /// - Parameter limit: bytes; a longer file is an EFBIG error.
+    /// - Throws: `SystemError` if the file cannot be read, `DecodingError` if its content cannot be decoded.
     /// - Returns: nil if there is no file.
     public static func read<Value: Decodable & Sendable>(
         _ type: Value.Type, from path: String, limit: Int
@@ -57,6 +64,7 @@ public enum StoredFile {
         return try decode(type, from: bytes)
     }
 
+    /// Decodes a file's content.
     public static func decode<Value: Decodable & Sendable>(
         _ type: Value.Type, from bytes: [UInt8]
     ) throws -> Found<Value> {

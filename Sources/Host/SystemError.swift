@@ -1,10 +1,11 @@
 public import Glibc
 
-/// A system call that failed, as one line: `cannot write /x: No space left on device`.
+/// A failed system call. Its description is one line: `cannot write /x: No space left on device`.
 public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// What was tried: `write`, `open`.
+    /// The verb for the message: `write`, `open`.
     public let action: String
     public let path: String
+    /// The errno value (errno(3)).
     public let code: CInt
 
     public init(_ action: String, _ path: String, code: CInt = errno) {
@@ -16,5 +17,6 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String { "cannot \(action) \(path): \(reason)" }
     public var reason: String { String(cString: strerror(code)) }
     public var isNotFound: Bool { code == ENOENT || code == ENOTDIR }
+    /// A full disk, a quota, or the maximum size of a file.
     public var isNoSpace: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
 }

@@ -7,7 +7,7 @@ public enum Thread {
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
-    /// Runs the body on a thread of its own, which ends with it.
+    /// Runs the body on a new thread with a stack of 4 MiB. The thread ends when the body returns.
     public static func start(_ body: @escaping @Sendable () -> Void) {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)
@@ -19,7 +19,7 @@ public enum Thread {
         let error = pthread_create(
             &thread, &attributes,
             { context in
-                // What was retained above.
+                // Balances the passRetained() above.
                 if let context { Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run() }
                 return nil
             }, context)

@@ -3,15 +3,15 @@ import Host
 import UpdateCore
 import Verification
 
-/// The folder a module works in, laid out as the protocol's "File API" says.
+/// The working directory of a module, as the protocol's "File API" defines it.
 struct FileTree {
     let path: String
 
-    /// Makes the tree anew, with everything but the artifact in it.
+    /// Creates a new tree with every file except the artifact.
     func create(for job: InstallJob, _ settings: InstallSettings, installed: InstalledVersion) throws {
         let offer = job.offer
         try Files.removeTree(path)
-        for folder in ["", "/header", "/files", "/tmp"] { try Files.createFolder(path + folder) }
+        for directory in ["", "/header", "/files", "/tmp"] { try Files.createDirectory(path + directory) }
         let name = "\(offer.urlKey)-\(offer.versionCode)"
         let deviceType = settings.devModelKey ?? "unknown"
         let texts = [
@@ -36,9 +36,9 @@ struct FileTree {
             Note(id: job.id, offer: offer, module: settings.module), to: notePath, limit: maximumMessageBytes)
     }
 
-    // MARK: what an installation can be recovered from
+    // MARK: recovery of an installation
 
-    /// What does not change while an installation lasts.
+    /// The parts of an installation record that do not change during the installation.
     private struct Note: Codable, Sendable {
         var id: InstallID
         var offer: Offer
@@ -48,11 +48,11 @@ struct FileTree {
     private var notePath: String { "\(path)/installation.json" }
     private var commitPath: String { "\(path)/committed" }
 
-    /// Notes that the new version is to stay: the way does not lead back any more.
+    /// Notes that the new version is committed: it is not rolled back any more.
     func noteCommit() throws(SystemError) { try Files.replace(commitPath, with: []) }
 
-    /// The installation that this tree is of, if it has begun and was not committed. A tree of 0.1.0, which has no note, names
-    /// the version and the module in its header; ``InstallJob/unknownID`` stands for the installation's id then.
+    /// The installation of this tree, if it began and was not committed. A tree of 0.1.0 has no note; its header names the
+    /// version and the module, and the id is ``InstallJob/unknownID``.
     func installation() -> (job: InstallJob, module: String)? {
         guard Files.exists(path), !Files.exists(commitPath) else { return nil }
         if let note = try? StoredFile.read(Note.self, from: notePath, limit: maximumMessageBytes)?.value {
@@ -66,7 +66,7 @@ struct FileTree {
         return (InstallJob(id: InstallJob.unknownID, offer: offer, sidecar: nil), text("header/payload_type"))
     }
 
-    /// The module that the tree was made for; nil if there is none.
+    /// The module that the tree was created for; nil if the tree names none.
     var module: String? {
         let name = text("header/payload_type")
         return name.isEmpty ? nil : name
@@ -76,7 +76,7 @@ struct FileTree {
         (try? Files.read("\(path)/\(name)", limit: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
-    /// Where the artifact belongs.
+    /// The path of the artifact in the tree.
     func artifactPath(_ settings: InstallSettings) -> String { "\(path)/files/\(settings.fileName)" }
 
     func remove() throws(SystemError) { try Files.removeTree(path) }
@@ -89,7 +89,7 @@ struct FileTree {
         String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
     }
 
-    // The names are the artifact format's own.
+    // These are the field names of Mender's artifact format.
     private struct HeaderInfo: Encodable {
         var payloads: [TypeInfo]
         var artifact_provides: Provides

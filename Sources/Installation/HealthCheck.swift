@@ -1,12 +1,14 @@
 import Host
 public import UpdateCore
 
-/// How the operator tells whether a box works after an update: asked again and again until it does, or time is up.
+/// The operator's check that the device works after an update. It runs once a second until it succeeds or the time limit is
+/// reached.
 public struct HealthCheck: Hashable, Sendable {
-    /// A program and its arguments; exit status 0 is healthy. Empty for none.
+    /// A program and its arguments (`install.healthProgram`). Exit status 0 means healthy; an empty list means no program.
     public var program: [String]
-    /// Units that must be active (systemctl(1), `is-active`).
+    /// Units that must be active (`install.healthUnits`; systemctl(1), `is-active`).
     public var units: [String]
+    /// Seconds until the check has failed (`install.healthTimeout`).
     public var timeLimit: Seconds
 
     private static let pause: Seconds = 1
@@ -18,7 +20,7 @@ public struct HealthCheck: Hashable, Sendable {
         self.timeLimit = timeLimit
     }
 
-    /// - Parameter log: called with what the program prints.
+    /// - Parameter log: called with each line that the program prints.
     @MainActor func run(
         log: @escaping @MainActor (String) -> Void, then done: @escaping @MainActor (StepOutcome) -> Void
     ) {
@@ -32,13 +34,13 @@ public struct HealthCheck: Hashable, Sendable {
         checkUnits(units[...], deadline, log) { complaint in
             guard let complaint else { return done(.succeeded) }
             guard deadline - Clock.bootTime > 0 else {
-                return done(.failed("the box is not healthy after \(describe(timeLimit)): \(complaint)"))
+                return done(.failed("the device is not healthy after \(describe(timeLimit)): \(complaint)"))
             }
             MainQueue.after(Self.pause) { attempt(until: deadline, log, done) }
         }
     }
 
-    /// - Parameter done: called with what is wrong just now, or nil.
+    /// - Parameter done: called with the current problem, or nil if there is none.
     @MainActor private func checkUnits(
         _ units: ArraySlice<String>, _ deadline: BootInstant, _ log: @escaping @MainActor (String) -> Void,
         _ done: @escaping @MainActor (String?) -> Void
@@ -48,7 +50,7 @@ public struct HealthCheck: Hashable, Sendable {
         ChildProcess.start(
             Program(
                 Self.systemctl, ["is-active", "--", unit], streams: .captured, workingDirectory: "/", timeLimit: 10),
-            onLine: { state = $0.forPeople(limit: 40) }, onErrorLine: log
+            onLine: { state = $0.sanitized(limit: 40) }, onErrorLine: log
         ) { end in
             if end.succeeded {
                 checkUnits(units.dropFirst(), deadline, log, done)

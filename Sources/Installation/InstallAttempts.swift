@@ -1,25 +1,26 @@
 import UpdateCore
 
-/// How often each version was tried on this device. It is the installer's own count: neither a lost state of the agent nor a
-/// lost record of the installation resets it, so that a version that fails does not reboot the device for ever.
+/// The installer's own count of attempts for each version. A lost agent state or a lost installation record does not reset it.
+/// A version that always fails therefore cannot reboot the device for ever.
 public struct InstallAttempts: Codable, Hashable, Sendable {
     struct Version: Codable, Hashable, Sendable {
         var versionCode: Int
-        /// Installations that began to change the device.
+        /// Installations that reached the module's state `Download` and were not committed.
         var attempts = 0
-        /// Reboots into the version; those back from it are not counted.
+        /// Reboots into the version. Reboots of a rollback are not counted.
         var reboots = 0
     }
 
-    /// Reboots into one version, whatever `install.attempts` allows.
+    /// The limit of reboots into one version; it does not depend on `install.attempts`.
     static let maximumReboots = 3
+    /// The limit of stored versions; the oldest is dropped first.
     private static let remembered = 16
 
     private(set) var versions: [Version] = []
 
     init() {}
 
-    /// Why a version is not tried once more, or nil.
+    /// Why the installer refuses another attempt at a version, or nil.
     ///
     /// - Parameter limit: `install.attempts`.
     func refusal(of versionCode: Int, limit: Int) -> String? {
@@ -37,12 +38,12 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
     mutating func countAttempt(at versionCode: Int) { update(versionCode) { $0.attempts += 1 } }
     mutating func countReboot(into versionCode: Int) { update(versionCode) { $0.reboots += 1 } }
 
-    /// A version that works, or that the operator wants tried again.
+    /// Drops the counts of versions that were committed, or that the operator retries.
     mutating func forget(_ isForgotten: (_ versionCode: Int) -> Bool) {
         versions.removeAll { isForgotten($0.versionCode) }
     }
 
-    /// The higher counts of both: one of two stored copies may be lost, or older.
+    /// Takes the higher of both counts, because one of the two stored copies may be lost or older.
     func merged(with other: InstallAttempts) -> InstallAttempts {
         var merged = self
         for version in other.versions {

@@ -1,57 +1,65 @@
 public import UpdateCore
 
-/// One thing the installer does. The record that names it is stored before it is begun.
+/// A step of an installation. The installer stores the record that names the step before it begins the step.
 public enum InstallStep: Codable, Hashable, Sendable {
-    /// Verify the artifact into a fresh file tree.
+    /// Copy the artifact into a new file tree and verify it there.
     case prepare
     case module(ModuleState)
     case askNeedsReboot
-    /// Wait for the box to restart; what follows is done by the next boot.
-    case restart
-    /// Does the box report the version that was installed?
+    /// Wait for a reboot of the device. The next boot continues with the next step.
+    case reboot
+    /// Check that the device reports the version that was installed.
     case checkVersion
-    /// Does the box work, as far as the operator's health check can tell?
+    /// Run the operator's health check.
     case checkHealth
     case askSupportsRollback
-    /// As `askNeedsReboot`, for an installation that failed before it was asked.
+    /// The same query as `askNeedsReboot`, for an installation that failed before that step.
     case askNeedsRebootForRollback
-    case restartIntoRollback
+    case rebootIntoRollback
     case done
+
+    private enum CodingKeys: String, CodingKey {
+        case prepare, module, askNeedsReboot, checkVersion, checkHealth, askSupportsRollback
+        case askNeedsRebootForRollback, done
+        // The names of 0.1.0.
+        case reboot = "restart"
+        case rebootIntoRollback = "restartIntoRollback"
+    }
 }
 
-/// What became of a step.
+/// The outcome of a step.
 public enum StepOutcome: Hashable, Sendable {
     case succeeded
     case failed(String)
-    /// The disk has no room for the artifact, or does not take it.
+    /// The disk has not enough space for the artifact, or writing failed.
     case noSpace(String)
     case needsReboot(RebootNeed)
     case supportsRollback(Bool)
-    /// The box must restart, which the agent decides the time of.
-    case awaitsRestart
+    /// The device must reboot; the agent decides when.
+    case awaitsReboot
 }
 
-/// An installation as it is stored: enough to go on with after a crash or a power cut at any moment.
+/// The stored record of an installation. The installer resumes from it after a crash or a power cut at any moment.
 public struct InstallRecord: Codable, Hashable, Sendable {
     public var job: InstallJob
     public var step: InstallStep
-    /// The boot in which the step was begun.
+    /// The boot id of the boot in which the step began.
     public var bootID: String
     public var needsReboot: RebootNeed?
-    /// The box was restarted for this installation.
-    public var hasRestarted = false
-    /// Why it failed; the first reason stays.
+    /// The device was rebooted for this installation.
+    public var hasRebooted = false
+    /// Why the installation failed; a later reason does not replace it.
     public var failure: String?
-    /// The old version could not be brought back, or the module cannot do so.
+    /// The rollback failed, or the module does not support one.
     public var isBroken = false
     public var rollbackReboots = 0
-    /// Starts that found the same step unfinished.
+    /// How often the installer started and found the current step unfinished.
     public var interruptions = 0
     public var result: InstallResult?
-    /// The update module that gets every state of this installation, whatever the configuration names by then. Nil in what
-    /// 0.1.0 stored.
+    /// The update module that runs every state of this installation, even if the configuration names another one by then. Nil
+    /// in a record of 0.1.0.
     public var module: String?
-    /// A second copy of the installer's count.
+    /// A second copy of `attempts.json`.
     public var attempts = InstallAttempts()
 
     public init(job: InstallJob, bootID: String, module: String? = nil) {
@@ -62,18 +70,22 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case job, step, bootID, needsReboot, hasRestarted, failure, isBroken, rollbackReboots, interruptions, result
+        case job, step, bootID, needsReboot, failure, isBroken, rollbackReboots, interruptions, result
         case module, attempts
+        // The name of 0.1.0.
+        case hasRebooted = "hasRestarted"
     }
 
-    /// As far as this version knows what an older or a newer one stored (``StoredFormat``). From a step that is not known here
-    /// the way leads back to the version that worked.
+    /// Reads the fields that this version knows; an older or a newer version may have stored the record (``StoredFormat``). An
+    /// unknown step leads to a rollback.
+    ///
+    /// - Throws: `DecodingError` if the job cannot be read.
     public init(from decoder: any Decoder) throws {
         let fields = try StoredFields(decoder, CodingKeys.self)
         job = try fields.required(.job)
         bootID = fields.value(.bootID, or: "")
         needsReboot = fields.optional(.needsReboot)
-        hasRestarted = fields.value(.hasRestarted, or: false)
+        hasRebooted = fields.value(.hasRebooted, or: false)
         failure = fields.optional(.failure)
         isBroken = fields.value(.isBroken, or: false)
         rollbackReboots = max(fields.value(.rollbackReboots, or: 0), 0)
@@ -94,24 +106,24 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         }
     }
 
-    /// An installation whose record cannot be read: all that is left to do is to return to the version that worked. Whether the
-    /// device was rebooted is not known: a reboot too many does no harm.
+    /// The record of an installation whose stored record cannot be read; it starts with the rollback. Whether the device was
+    /// rebooted is unknown, so the record says that it was: an unnecessary reboot does no harm.
     init(recovering job: InstallJob, module: String, bootID: String) {
         self.init(job: job, bootID: bootID, module: module)
         step = .askSupportsRollback
-        hasRestarted = true
+        hasRebooted = true
         failure = "the record of its installation could not be read"
     }
 }
 
-/// The installer's decisions: which step follows which. States and conditions are those of Mender's "Update modules v3
-/// protocol"; checking the version before the commit is this project's.
+/// Decides which step follows which. The states and conditions are those of Mender's "Update modules v3 protocol". This
+/// project adds the version check and the health check before the commit.
 extension InstallRecord {
     static let maximumRollbackReboots = 3
-    /// A step that is interrupted more often than this is passed over: it may be what brings the box down.
+    /// A rollback or cleanup step that is interrupted more often than this has failed: the step itself may crash the device.
     static let maximumInterruptions = 10
-    /// A health check that is interrupted more often than this has failed: power cuts come one at a time, and a version
-    /// that brings the box down does so each time.
+    /// A health check that is interrupted more often than this has failed. Power cuts rarely interrupt every check, but a
+    /// version that crashes the device does.
     static let maximumHealthInterruptions = 3
 
     mutating func go(to next: InstallStep) {
@@ -119,9 +131,9 @@ extension InstallRecord {
         interruptions = 0
     }
 
-    var awaitsRestart: Bool { step == .restart || step == .restartIntoRollback }
+    var awaitsReboot: Bool { step == .reboot || step == .rebootIntoRollback }
 
-    /// The step that follows the current one, given what became of it.
+    /// Goes to the step that follows the current one after this outcome.
     mutating func advance(_ outcome: StepOutcome) {
         switch (step, outcome) {
         case (.prepare, .succeeded): go(to: .module(.download))
@@ -143,10 +155,10 @@ extension InstallRecord {
             switch need {
             case .no: go(to: .checkVersion)
             case .yes: go(to: .module(.reboot))
-            case .automatic: go(to: .restart)
+            case .automatic: go(to: .reboot)
             }
         case (.module(.reboot), .succeeded): go(to: .module(.verifyReboot))
-        case (.restart, .awaitsRestart): break
+        case (.reboot, .awaitsReboot): break
         case (.module(.verifyReboot), .succeeded): go(to: .checkVersion)
         case (.checkVersion, .succeeded): go(to: .checkHealth)
         case (.checkHealth, .succeeded): go(to: .module(.commit))
@@ -169,7 +181,7 @@ extension InstallRecord {
             go(to: .module(.failure))
         case (.module(.rollbackReboot), _):
             go(to: .module(.verifyRollbackReboot))
-        case (.restartIntoRollback, .awaitsRestart): break
+        case (.rebootIntoRollback, .awaitsReboot): break
         case (.module(.verifyRollbackReboot), .succeeded): go(to: .module(.failure))
         case (.module(.verifyRollbackReboot), .failed):
             if rollbackReboots < Self.maximumRollbackReboots {
@@ -184,12 +196,12 @@ extension InstallRecord {
 
         case (_, .failed(let reason)), (_, .noSpace(let reason)):
             fail(reason)
-        case (_, .succeeded), (_, .needsReboot), (_, .supportsRollback), (_, .awaitsRestart):
+        case (_, .succeeded), (_, .needsReboot), (_, .supportsRollback), (_, .awaitsReboot):
             fail("the step \(step) cannot end in \(outcome)")
         }
     }
 
-    /// Something failed after the module had begun to change the box.
+    /// Starts the rollback, because a step failed after the module had begun to change the device.
     private mutating func fail(_ reason: String) {
         failure = failure ?? reason
         go(to: .askSupportsRollback)
@@ -200,9 +212,9 @@ extension InstallRecord {
         case .yes:
             rollbackReboots += 1
             go(to: .module(.rollbackReboot))
-        case .automatic where hasRestarted:
+        case .automatic where hasRebooted:
             rollbackReboots += 1
-            go(to: .restartIntoRollback)
+            go(to: .rebootIntoRollback)
         case .automatic, .no, nil:
             go(to: .module(.failure))
         }
@@ -217,17 +229,17 @@ extension InstallRecord {
         go(to: .done)
     }
 
-    /// The installer found this record when it started: its last step was begun, and nobody knows how far it came.
+    /// Continues from a stored record whose last step was begun and may be done, partly done or not done.
     mutating func resume(bootID current: String) {
         let isNewBoot = bootID != current
-        if isNewBoot, step == .restart || step == .module(.reboot) { attempts.countReboot(into: job.offer.versionCode) }
+        if isNewBoot, step == .reboot || step == .module(.reboot) { attempts.countReboot(into: job.offer.versionCode) }
         bootID = current
         let unfinished = "it was interrupted during \(step.name)"
         interruptions += 1
         let isHopeless = interruptions > Self.maximumInterruptions
         switch step {
         case .done: break
-        // Nothing has changed yet, or asking and checking again does no harm.
+        // Repeating these steps does no harm.
         case .prepare, .askNeedsReboot, .askSupportsRollback, .askNeedsRebootForRollback, .checkVersion: break
         case .checkHealth:
             if interruptions > Self.maximumHealthInterruptions { advance(.failed(unfinished)) }
@@ -235,28 +247,29 @@ extension InstallRecord {
             advance(.failed(unfinished))
         case .module(.reboot): go(to: .module(.verifyReboot))
         case .module(.rollbackReboot): go(to: .module(.verifyRollbackReboot))
-        case .restart:
+        case .reboot:
             if isNewBoot {
-                hasRestarted = true
+                hasRebooted = true
                 go(to: .module(.verifyReboot))
             }
-        case .restartIntoRollback:
+        case .rebootIntoRollback:
             if isNewBoot { go(to: .module(.verifyRollbackReboot)) }
         case .module(.rollback), .module(.verifyRollbackReboot), .module(.failure), .module(.cleanup):
-            // Begun again from its start, but not for ever.
+            // The step starts again, but only a limited number of times.
             if isHopeless { advance(.failed(unfinished)) }
         }
     }
 }
 
 extension InstallStep {
+    /// The step's name in messages.
     public var name: String {
         switch self {
         case .prepare: "verification"
         case .module(let state): state.rawValue
         case .askNeedsReboot, .askNeedsRebootForRollback: "NeedsArtifactReboot"
         case .askSupportsRollback: "SupportsRollback"
-        case .restart, .restartIntoRollback: "the restart"
+        case .reboot, .rebootIntoRollback: "the reboot"
         case .checkVersion: "the version check"
         case .checkHealth: "the health check"
         case .done: "its end"

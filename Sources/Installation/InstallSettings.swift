@@ -1,42 +1,45 @@
 public import UpdateCore
 
-/// What the operator says about installing.
+/// The configuration of the installer.
 public struct InstallSettings: Hashable, Sendable {
     /// The update module's name.
     public var module: String
-    /// Where modules are looked for, in order.
-    public var moduleFolders: [String]
-    /// The artifact's name in the module's `files` folder.
+    /// The directories that are searched for the module, in this order.
+    public var moduleDirectories: [String]
+    /// The artifact's name in the module's `files` directory.
     public var fileName: String
-    /// Small payload files beside the artifact, by name.
+    /// The content of small files next to the artifact, by file name.
     public var files: [String: String]
     /// The module's meta-data, as JSON.
     public var metaData: String
+    /// Seconds that each state of the module may take.
     public var timeout: Seconds
     /// Failed installations after which a version is blocked.
     public var attempts: Int
-    /// By state, where one needs another time limit.
+    /// Time limits of single states, by the state's name; they replace ``timeout``.
     public var timeouts: [String: Seconds]
+    /// The command that reboots the device, with its arguments.
     public var rebootCommand: [String]
-    /// The application whose versions may be installed, and the one older version that may.
+    /// The application whose versions may be installed.
     public var urlKey: String
+    /// The pinned version, which may be installed although it is older than the installed one.
     public var appointVersionCode: Int?
     public var devModelKey: String?
-    /// A longer artifact is refused.
+    /// Bytes; the installer refuses a longer artifact.
     public var sizeLimit: Int
     public var health: HealthCheck
-    /// The module gets the box's network.
+    /// Whether the module runs with the network of the device.
     public var needsNetwork: Bool
 
     public init(
-        module: String, moduleFolders: [String], fileName: String, files: [String: String], metaData: String,
+        module: String, moduleDirectories: [String], fileName: String, files: [String: String], metaData: String,
         timeout: Seconds, timeouts: [String: Seconds], rebootCommand: [String], urlKey: String,
         appointVersionCode: Int? = nil, devModelKey: String?, attempts: Int = 3, sizeLimit: Int = .max,
         health: HealthCheck = HealthCheck(),
         needsNetwork: Bool = false
     ) {
         self.module = module
-        self.moduleFolders = moduleFolders
+        self.moduleDirectories = moduleDirectories
         self.fileName = fileName
         self.files = files
         self.metaData = metaData

@@ -2,14 +2,16 @@ public import Host
 public import UpdateCore
 public import Verification
 
-/// Carries an installation out, step by step, so that it can be stopped at any moment and gone on with.
+/// Carries out an installation step by step. It stores each step first, so that it can resume after an interruption at any
+/// moment.
 @MainActor public struct Installer {
-    /// The installer's own state.
-    private let folder: String
+    /// `state.installerDirectory`: the record, the count of attempts and the file tree of the current installation.
+    private let directory: String
     private let bootID: String
     private let surroundings: Surroundings
 
-    /// What the installer asks of the program around it; read afresh each time, since an update may change it.
+    /// What the program provides to the installer. The installer calls it anew each time, because an update may change the
+    /// configuration and the version.
     public struct Surroundings {
         public var settings: @MainActor () throws -> InstallSettings
         public var installedVersion: @MainActor () -> InstalledVersion
@@ -30,23 +32,27 @@ public import Verification
         }
     }
 
-    /// - Throws: where the folder cannot be used, or another installer uses it.
-    public init(folder: String, bootID: String, _ surroundings: Surroundings) throws {
-        try Files.createFolder(folder)
-        self.folder = folder
+    /// The caller keeps other installers out of the directory (``DirectoryLock``).
+    ///
+    /// - Throws: `SystemError` if the directory cannot be created.
+    public init(directory: String, bootID: String, _ surroundings: Surroundings) throws {
+        try Files.createDirectory(directory)
+        self.directory = directory
         self.bootID = bootID
         self.surroundings = surroundings
     }
 
-    private var recordPath: String { "\(folder)/installation.json" }
-    private var tree: FileTree { FileTree(path: "\(folder)/tree") }
+    private var recordPath: String { "\(directory)/installation.json" }
+    private var tree: FileTree { FileTree(path: "\(directory)/tree") }
 
-    /// How a request ended; a failure is an error of this installer, which has no result.
+    /// How a request ended: with a result, or with an error of the installer itself.
     public typealias Completion = @MainActor (Result<InstallResult, any Error>) -> Void
 
+    /// Handles one request of the agent.
+    ///
     /// - Parameters:
-    ///   - artifact: what an installation is of, passed open.
-    ///   - done: called once, perhaps before this returns.
+    ///   - artifact: the open file that came with an `install` request.
+    ///   - done: called once, possibly before this function returns.
     public func handle(_ message: InstallMessage, artifact: OpenFile? = nil, then done: @escaping Completion) {
         attempt(done) {
             let found = try load()
@@ -57,18 +63,18 @@ public import Verification
             case .forgetAttempts(let versionCode):
                 try forgetAttempts(at: versionCode, found)
                 done(.success(.unknown))
-            case .restart(let id):
+            case .reboot(let id):
                 guard let found, found.job.hasID(id) else { return done(.success(.unknown)) }
-                guard found.awaitsRestart, found.bootID == bootID else { return resume(found, nil, done) }
+                guard found.awaitsReboot, found.bootID == bootID else { return resume(found, nil, done) }
                 reboot(try surroundings.settings()) { done(.success($0)) }
             case .install(let job):
                 guard let found else { return try begin(job, artifact, nil, done) }
-                // Requested again for what was begun already: once is enough.
+                // The same request again resumes the installation: nothing is installed twice.
                 if found.job == job { return resume(found, artifact, done) }
                 guard found.result == nil else { return try begin(job, artifact, found, done) }
                 resume(found, nil) { outcome in
                     attempt(done) {
-                        if case .needsRestart = try outcome.get() { return done(outcome) }
+                        if case .needsReboot = try outcome.get() { return done(outcome) }
                         try begin(job, artifact, try load(), done)
                     }
                 }
@@ -76,29 +82,29 @@ public import Verification
         }
     }
 
-    /// Continues, after a reboot or a restart of this program, what was begun and has no end yet, without a request. A reboot
-    /// that leads back to the version before is ordered here: the agent may not be there to do so.
+    /// Resumes an unfinished installation without a request, after a reboot or a restart of this program. If the rollback needs
+    /// a reboot, this function reboots the device, because the agent may not be running.
     ///
-    /// - Parameter done: called with nil if there is nothing to continue.
+    /// - Parameter done: called with nil if there is nothing to resume.
     public func resumePending(then done: @escaping @MainActor (Result<InstallResult?, any Error>) -> Void) {
         let end: Completion = { done($0.map(Optional.some)) }
         attempt(end) {
             guard let found = try load(), found.result == nil else { return done(.success(nil)) }
             resume(found, nil) { outcome in
                 attempt(end) {
-                    guard case .needsRestart(isRollback: true) = try outcome.get() else { return end(outcome) }
+                    guard case .needsReboot(isRollback: true) = try outcome.get() else { return end(outcome) }
                     reboot(try surroundings.settings()) { end(.success($0)) }
                 }
             }
         }
     }
 
-    /// What it throws is how the request ended.
+    /// Ends the request with the error that the body throws.
     private func attempt(_ done: Completion, _ body: () throws -> Void) {
         do { try body() } catch { done(.failure(error)) }
     }
 
-    /// - Parameter last: the record of the installation before.
+    /// - Parameter last: the record of the previous installation.
     private func begin(
         _ job: InstallJob, _ artifact: OpenFile?, _ last: InstallRecord?, _ done: @escaping Completion
     ) throws {
@@ -117,12 +123,12 @@ public import Verification
     private func resume(_ found: InstallRecord, _ artifact: OpenFile?, _ done: @escaping Completion) {
         attempt(done) {
             if let result = found.result { return done(.success(result)) }
-            // A module that outlived its installer must not run next to the next one.
+            // Processes of an interrupted step must not run at the same time as the step's next run.
             if mark(found).endProcesses() > 0 {
                 surroundings.report(.output("what was left of an interrupted \(found.step.name) is ended"))
             }
             if found.step == .prepare, artifact == nil {
-                // Nothing has been changed yet, and the artifact is not here: the agent, which has it, orders anew.
+                // Nothing has been changed yet, and only the agent has the artifact: the agent sends the request again.
                 try Files.remove(recordPath)
                 return done(.success(.unknown))
             }
@@ -132,14 +138,14 @@ public import Verification
         }
     }
 
-    /// Stores the record, and takes the step that it names.
+    /// Stores the record, then performs the step that it names.
     private func run(_ record: InstallRecord, _ artifact: OpenFile?, _ done: @escaping Completion) {
         attempt(done) {
             var record = record
             switch record.step {
             case .module(.download): record.attempts.countAttempt(at: record.job.offer.versionCode)
             case .module(.cleanup) where record.failure == nil:
-                // Committed.
+                // The version is committed.
                 record.attempts.forget { $0 <= record.job.offer.versionCode }
                 if Files.exists(tree.path) { try tree.noteCommit() }
             default: break
@@ -148,8 +154,8 @@ public import Verification
             if let result = record.result { return done(.success(result)) }
             surroundings.report(.state(record.step.name))
             perform(record, artifact) { outcome in
-                if outcome == .awaitsRestart {
-                    return done(.success(.needsRestart(isRollback: record.step == .restartIntoRollback)))
+                if outcome == .awaitsReboot {
+                    return done(.success(.needsReboot(isRollback: record.step == .rebootIntoRollback)))
                 }
                 var next = record
                 next.advance(outcome)
@@ -175,12 +181,12 @@ public import Verification
             case .module(let state):
                 try module(settings, record).run(state, then: done)
             case .askNeedsReboot, .askNeedsRebootForRollback:
-                try module(settings, record).ask("NeedsArtifactReboot") { answer in
-                    done(Self.rebootNeed(answer, settings))
+                try module(settings, record).query("NeedsArtifactReboot") { response in
+                    done(Self.rebootNeed(response, settings))
                 }
             case .askSupportsRollback:
-                try module(settings, record).ask("SupportsRollback") { answer in
-                    switch answer {
+                try module(settings, record).query("SupportsRollback") { response in
+                    switch response {
                     case .success(let text): done(.supportsRollback(text == "Yes"))
                     case .failure(let failure): done(.failed(failure.reason))
                     }
@@ -188,9 +194,9 @@ public import Verification
             case .checkVersion:
                 done(checkVersion(record.job.offer))
             case .checkHealth:
-                settings.health.run(log: { surroundings.report(.output($0.forPeople(limit: 1000))) }, then: done)
-            case .restart, .restartIntoRollback:
-                done(.awaitsRestart)
+                settings.health.run(log: { surroundings.report(.output($0.sanitized(limit: 1000))) }, then: done)
+            case .reboot, .rebootIntoRollback:
+                done(.awaitsReboot)
             case .done:
                 done(.succeeded)
             }
@@ -200,31 +206,31 @@ public import Verification
     }
 
     private static func rebootNeed(
-        _ answer: Result<String, UpdateModule.QueryFailure>, _ settings: InstallSettings
+        _ response: Result<String, UpdateModule.QueryFailure>, _ settings: InstallSettings
     ) -> StepOutcome {
-        switch answer {
+        switch response {
         case .failure(let failure): return .failed(failure.reason)
         case .success(""): return .needsReboot(.no)
         case .success(let text):
             guard let need = RebootNeed(rawValue: text) else {
-                return .failed("\(settings.module) answers NeedsArtifactReboot with \"\(text.forPeople(limit: 40))\"")
+                return .failed("\(settings.module) answers NeedsArtifactReboot with \"\(text.sanitized(limit: 40))\"")
             }
             return .needsReboot(need)
         }
     }
 
-    /// Of what a step starts; the folder tells one installer's from another's.
+    /// Marks the processes that a step starts. The directory distinguishes the processes of several installers.
     private func mark(_ record: InstallRecord) -> ProcessMark {
-        ProcessMark(name: "UPGRADELINK_STEP", value: "\(record.job.id) \(record.step.name) \(folder)")
+        ProcessMark(name: "UPGRADELINK_STEP", value: "\(record.job.id) \(record.step.name) \(directory)")
     }
 
-    /// 0.1.0 stored the module in the tree only.
+    /// The module of the record. Version 0.1.0 stored it in the file tree only.
     private func module(
         _ settings: InstallSettings, _ record: InstallRecord
     ) throws(UpdateModule.Failure) -> UpdateModule {
         let name = record.module ?? (record.step == .prepare ? nil : tree.module) ?? settings.module
         return try UpdateModule(name, settings, tree: tree, mark: mark(record)) {
-            surroundings.report(.output($0.forPeople(limit: 1000)))
+            surroundings.report(.output($0.sanitized(limit: 1000)))
         }
     }
 
@@ -234,7 +240,7 @@ public import Verification
             _ = try surroundings.verify(artifact, job, tree.artifactPath(settings))
             return .succeeded
         } catch let error as SystemError {
-            // A disk that is full, or fails, is no fault of the version.
+            // A full or failing disk does not count as a failure of the version.
             try? tree.remove()
             return .noSpace("\(error)")
         }
@@ -243,7 +249,7 @@ public import Verification
     private func cleanUp(
         _ settings: InstallSettings, _ record: InstallRecord, _ done: @escaping @MainActor (StepOutcome) -> Void
     ) {
-        // Interrupted once its work was done.
+        // A previous run removed the tree and was interrupted before the next step was stored.
         guard Files.exists(tree.path) else { return done(.succeeded) }
         do {
             try module(settings, record).run(.cleanup) { outcome in
@@ -262,17 +268,17 @@ public import Verification
     private func checkVersion(_ offer: Offer) -> StepOutcome {
         switch surroundings.installedVersion() {
         case .known(offer.versionCode, _): .succeeded
-        case .known(let code, _): .failed("it was installed, but the box still reports versionCode \(code)")
-        case .unknown(let reason): .failed("it was installed, but the box's version cannot be told: \(reason)")
+        case .known(let code, _): .failed("it was installed, but the device still reports versionCode \(code)")
+        case .unknown(let reason): .failed("it was installed, but the device's version cannot be read: \(reason)")
         }
     }
 
     private func reboot(_ settings: InstallSettings, then done: @escaping @MainActor (InstallResult) -> Void) {
         guard let command = settings.rebootCommand.first else {
-            return done(.restartRefused("install.rebootCommand is empty"))
+            return done(.rebootRefused("install.rebootCommand is empty"))
         }
-        let log: @MainActor (String) -> Void = { surroundings.report(.output($0.forPeople(limit: 1000))) }
-        // What the command complains of first is why: systemctl names the inhibitor.
+        let log: @MainActor (String) -> Void = { surroundings.report(.output($0.sanitized(limit: 1000))) }
+        // The first line of standard error is the reason: systemctl names the inhibitor there.
         var reason: String?
         ChildProcess.start(
             Program(
@@ -280,11 +286,11 @@ public import Verification
                 timeLimit: 60),
             onLine: log,
             onErrorLine: { line in
-                reason = reason ?? line.forPeople(limit: 300)
+                reason = reason ?? line.sanitized(limit: 300)
                 log(line)
             }
         ) { end in
-            done(end.succeeded ? .restarting : .restartRefused(reason ?? "install.rebootCommand: \(end)"))
+            done(end.succeeded ? .rebooting : .rebootRefused(reason ?? "install.rebootCommand: \(end)"))
         }
     }
 
@@ -296,7 +302,7 @@ public import Verification
                 let found = try StoredFile.read(InstallRecord.self, from: recordPath, limit: maximumMessageBytes)
             else { return nil }
             if !found.unreadable.isEmpty {
-                let fields = found.unreadable.joined(separator: ", ").forPeople(limit: 300)
+                let fields = found.unreadable.joined(separator: ", ").sanitized(limit: 300)
                 surroundings.report(.output("\(recordPath): fields that this version cannot read: \(fields)"))
             }
             return found.value
@@ -305,11 +311,13 @@ public import Verification
         }
     }
 
-    /// The record cannot be read. It is set aside for the operator, and what its file tree still tells leads back to the
-    /// version that worked.
+    /// Sets an unreadable record aside for the operator. If the file tree still names the installation, the new record starts
+    /// a rollback.
+    ///
+    /// - Returns: the new record; nil if there is nothing to roll back.
     private func recover(_ error: any Error) throws -> InstallRecord? {
         let line = "\(recordPath) was damaged and is set aside as \(recordPath).damaged"
-        surroundings.report(.output("\(line) (\("\(error)".forPeople(limit: 200)))"))
+        surroundings.report(.output("\(line) (\("\(error)".sanitized(limit: 200)))"))
         try Files.rename(recordPath, to: recordPath + ".damaged")
         guard let (job, module) = tree.installation() else { return nil }
         var record = InstallRecord(recovering: job, module: module, bootID: bootID)
@@ -330,9 +338,9 @@ public import Verification
 
     // MARK: the count of attempts
 
-    private var attemptsPath: String { "\(folder)/attempts.json" }
+    private var attemptsPath: String { "\(directory)/attempts.json" }
 
-    /// The count, from both places where it is stored.
+    /// The counts of both stored copies: `attempts.json` and the installation record.
     private func attempts(_ last: InstallRecord?) -> InstallAttempts {
         let stored = try? StoredFile.read(InstallAttempts.self, from: attemptsPath, limit: maximumMessageBytes)?.value
         return (stored ?? InstallAttempts()).merged(with: last?.attempts ?? InstallAttempts())
@@ -349,14 +357,14 @@ public import Verification
 }
 
 extension InstallJob {
-    /// Whether an agent that asks for this id means this installation.
+    /// Whether a request with this id is for this installation.
     func hasID(_ id: InstallID) -> Bool { self.id == id || self.id == Self.unknownID }
 
-    /// What the installer itself insists on, whatever the agent says; the signature is checked besides.
+    /// Why the installer refuses the request, or nil. These checks do not rely on the agent; the signature is verified later.
     func refusal(_ settings: InstallSettings, installed: InstalledVersion) -> String? {
         guard offer.urlKey == settings.urlKey else { return "it is for another application than device.urlKey" }
         guard (sidecar?.utf8.count ?? 0) <= maximumSidecarBytes else { return "its signature file is too long" }
-        // Where no version can be told there is none to be newer than; the agent has no hand in that.
+        // If the installed version is unknown, there is nothing to compare with. The agent cannot influence that.
         guard case .known(let running, _) = installed else { return nil }
         guard offer.versionCode > running || offer.versionCode == settings.appointVersionCode else {
             return "versionCode \(offer.versionCode) is not above the installed \(running); "

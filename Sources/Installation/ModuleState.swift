@@ -1,4 +1,4 @@
-/// The states of Mender's update module protocol, version 3, by the names a module is called with.
+/// The states of Mender's update module protocol, version 3. The raw value is the argument that the module is called with.
 public enum ModuleState: String, Codable, CaseIterable, Sendable {
     case download = "Download"
     case install = "ArtifactInstall"
@@ -12,11 +12,11 @@ public enum ModuleState: String, Codable, CaseIterable, Sendable {
     case failure = "ArtifactFailure"
 }
 
-/// A module's answer to `NeedsArtifactReboot`.
+/// What a module prints for `NeedsArtifactReboot`.
 public enum RebootNeed: String, Codable, Sendable {
     case no = "No"
-    /// The module restarts something itself, in `ArtifactReboot`.
+    /// The module reboots the device, or restarts a process, itself in `ArtifactReboot`.
     case yes = "Yes"
-    /// The installer restarts the box.
+    /// The installer reboots the device when the agent requests it.
     case automatic = "Automatic"
 }

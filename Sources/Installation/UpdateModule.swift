@@ -1,7 +1,7 @@
 import Host
 import UpdateCore
 
-/// An executable that speaks the protocol.
+/// An executable that implements Mender's update module protocol.
 @MainActor struct UpdateModule {
     enum Failure: Error, CustomStringConvertible {
         case notFound(String, [String])
@@ -9,8 +9,8 @@ import UpdateCore
 
         var description: String {
             switch self {
-            case .notFound(let name, let folders):
-                "there is no update module \"\(name)\" in \(folders.joined(separator: " or ")): "
+            case .notFound(let name, let directories):
+                "there is no update module \"\(name)\" in \(directories.joined(separator: " or ")): "
                     + "install it, or set install.module"
             case .notExecutable(let path): "the update module \(path) is not executable: chmod +x it"
             }
@@ -24,14 +24,14 @@ import UpdateCore
     let mark: ProcessMark
     let log: @MainActor (String) -> Void
 
-    /// - Parameter mark: of what the module starts.
+    /// - Parameter mark: the mark of the processes that the module starts.
     init(
         _ name: String, _ settings: InstallSettings, tree: FileTree, mark: ProcessMark,
         log: @escaping @MainActor (String) -> Void
     ) throws(Failure) {
-        let candidates = settings.moduleFolders.map { "\($0)/\(name)" }
+        let candidates = settings.moduleDirectories.map { "\($0)/\(name)" }
         guard let path = candidates.first(where: Files.exists) else {
-            throw .notFound(name, settings.moduleFolders)
+            throw .notFound(name, settings.moduleDirectories)
         }
         guard Files.isExecutable(path) else { throw .notExecutable(path) }
         self.name = name
@@ -48,15 +48,15 @@ import UpdateCore
         }
     }
 
-    /// Asks for the first line that the module prints; an empty one if it prints none.
-    func ask(
+    /// Runs a query of the protocol. The response is the first line that the module prints, or an empty string.
+    func query(
         _ query: String, then done: @escaping @MainActor (Result<String, QueryFailure>) -> Void
     ) {
-        var answer: String?
-        call(query, onOutput: { answer = answer ?? $0 }) { end in
+        var response: String?
+        call(query, onOutput: { response = response ?? $0 }) { end in
             done(
                 end.succeeded
-                    ? .success(answer ?? "")
+                    ? .success(response ?? "")
                     : .failure(QueryFailure(reason: "\(name) failed in \(query): \(end)")))
         }
     }
@@ -76,6 +76,6 @@ import UpdateCore
             onLine: onOutput, onErrorLine: log, onEnd: done)
     }
 
-    /// Declared by the module, with an empty file `NAME.network` beside it, or by the operator.
+    /// The module declares it with an empty file `NAME.network` next to it, or the operator configures it.
     private var needsNetwork: Bool { settings.needsNetwork || Files.exists(path + ".network") }
 }

@@ -4,24 +4,24 @@ import Host
 import Installation
 import UpdateCore
 
-/// `upgradelink-installer`: one installation, or the rest of one, asked for through a socket that is standard input, told
-/// about through the same. Unlike a download it is not given up when whoever asked goes away: a module in the middle of its
-/// work is best left to finish it.
+/// `upgradelink-installer` handles one request, which it reads from the socket that is its standard input, and sends its
+/// reports through the same socket. Unlike a download, an installation does not end when the client disconnects, because a
+/// module must not be interrupted without need.
 public enum InstallerProgram {
     private static let help = """
         upgradelink-installer is upgradelinkd's helper that verifies an artifact and runs its update module.
 
           (no option)    take one request from the socket that is standard input; upgradelinkd, or
                          upgradelink-installer.socket for it, starts it like this
-          --resume       go on with an installation that a restart of the box interrupted: verify, commit or roll
-                         back (upgradelink-installer-resume.service)
-          --root FOLDER  read the configuration below this folder instead of /
+          --resume       resume an installation after a reboot: verify, commit or roll back
+                         (upgradelink-installer-resume.service)
+          --root DIR     read the configuration below this directory instead of /
 
-        Exit status: 0 done; 1 it could not be done; 64 wrong arguments, or no request; 77 the request came from a
-        user who may not ask; 78 wrong configuration.
+        Exit status: 0 done; 1 the request failed; 64 wrong arguments, or no request; 77 the request came from a
+        user who may not send requests; 78 wrong configuration.
         """
-    /// A whole request comes at once; whoever sends none is not waited for.
-    private static let patience = 10.0
+    /// Seconds to wait for the request. A client sends it right after it has connected.
+    private static let requestTimeout = 10.0
 
     public static func main() -> Never {
         var root = "/"
@@ -41,9 +41,9 @@ public enum InstallerProgram {
         }
         Signals.ignore(SIGPIPE, SIGTERM, SIGINT, SIGHUP)
         umask(0o022)
-        // The process has one thread yet, and it is the main one.
+        // Only the main thread runs so far.
         MainActor.assumeIsolated {
-            if resumes { resumePending(root: root) } else { answer(root: root) }
+            if resumes { resumePending(root: root) } else { serveRequest(root: root) }
         }
         MainActor.assumeIsolated { MainQueue.serve() }
     }
@@ -53,25 +53,25 @@ public enum InstallerProgram {
         exit(error is ConfigurationError ? 78 : 1)
     }
 
-    /// One request, from the process at the other end.
-    @MainActor private static func answer(root: String) {
+    /// Handles the request of the process at the other end of the socket.
+    @MainActor private static func serveRequest(root: String) {
         guard let socket = LocalSocket.standardInput, let peer = try? socket.peerUser else {
             Environment.printError(
                 "upgradelink-installer: standard input is no socket; upgradelinkd starts this program")
             exit(64)
         }
-        guard Door.admits(peer) else {
-            Environment.printError("upgradelink-installer: user \(peer) may not ask for installations")
+        guard PeerCredentials.mayRequest(peer) else {
+            Environment.printError("upgradelink-installer: user \(peer) may not request installations")
             exit(77)
         }
-        guard let (line, file) = try? socket.receiveLine(limit: maximumMessageBytes, within: patience),
+        guard let (line, file) = try? socket.receiveLine(limit: maximumMessageBytes, within: requestTimeout),
             let message = try? JSONLine.decode(InstallMessage.self, from: line)
         else {
             Environment.printError("upgradelink-installer: no request came through the socket")
             exit(64)
         }
         let report: @MainActor (InstallReport) -> Void = { report in
-            // The agent may not listen any more, and the work goes on.
+            // The agent may have disconnected; the installation continues.
             if let bytes = try? JSONLine.encode(report) { try? socket.send(bytes) }
         }
         let end: Installer.Completion = { outcome in
@@ -80,36 +80,36 @@ public enum InstallerProgram {
                 report(.finished(result))
                 exit(0)
             case .failure(let error):
-                // The agent shows it to the operator.
+                // The agent shows the error to the operator.
                 report(.finished(.lost("\(error)")))
                 fail(error)
             }
         }
         do {
-            try BoxInstaller(root: root, report: report).handle(message, file, then: end)
+            try DeviceInstaller(root: root, report: report).handle(message, file, then: end)
         } catch {
             end(.failure(error))
         }
     }
 
-    /// What a reboot interrupted, without a request; standard error is the journal.
+    /// Resumes an installation after a reboot, without a request. Standard error is the journal.
     @MainActor private static func resumePending(root: String) {
         let report: @MainActor (InstallReport) -> Void = { report in
             switch report {
-            case .state(let name): Environment.printError("<6>Going on with \(name)")
+            case .state(let name): Environment.printError("<6>Resuming \(name)")
             case .output(let line): Environment.printError("<6>\(line)")
             case .finished: break
             }
         }
         do {
-            // Made anew for each try, so that a request of the agent gets its turn in between.
-            try BoxInstaller(root: root, report: report).resumePending { outcome in
+            // A new installer for each try releases the lock in between, so that a request of the agent can run.
+            try DeviceInstaller(root: root, report: report).resumePending { outcome in
                 switch outcome {
                 case .failure(let error): fail(error)
                 case .success(nil): exit(0)
                 case .success(let result?):
                     Environment.printError("<5>\(result.line)")
-                    guard case .restartRefused = result else { exit(0) }
+                    guard case .rebootRefused = result else { exit(0) }
                     MainQueue.after(retryDelay) { resumePending(root: root) }
                 }
             }
@@ -118,6 +118,6 @@ public enum InstallerProgram {
         }
     }
 
-    /// After a reboot that was refused, in seconds.
+    /// Seconds until the next try after a refused reboot.
     private static let retryDelay: Seconds = 60
 }

@@ -1,7 +1,7 @@
 import CCrypto
 import FoundationEssentials
 
-/// A reply of the API, as the real server words it.
+/// A reply of the API, with the texts of the real server.
 struct APIReply: Sendable {
     var code: Int
     var message: String
@@ -25,7 +25,7 @@ struct APIReply: Sendable {
     }
 
     static let success = APIReply(code: 0, message: "成功")
-    /// The real server sends an object of empty strings and zeros here.
+    /// The real server sends an object of empty strings and zeros in this case.
     static let latest = APIReply(code: 0, message: "当前已是最新版本", data: OfferData())
 
     static func error(_ code: Int, _ message: String) -> APIReply { APIReply(code: code, message: message) }
@@ -45,7 +45,7 @@ struct APIReply: Sendable {
         let isError = code >= 1000
         let envelope = Envelope(
             code: code, msg: message, docs: "", data: data, traceId: isError ? UUID().uuidString.lowercased() : nil)
-        // Strings and integers alone cannot fail to encode.
+        // A value of strings and integers always encodes.
         return (try? JSONEncoder().encode(envelope)) ?? Data()
     }
 }

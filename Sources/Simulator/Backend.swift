@@ -1,19 +1,22 @@
 public import FoundationEssentials
 
-/// What a device asked for, and what it got.
+/// A request of a device, and the status of the reply.
 public struct RequestRecord: Sendable {
     public var path: String
     public var status: Int
-    /// The API's code; 0 for artifacts.
+    /// The code of an API reply; 0 for artifacts.
     public var code: Int
+    /// The devKey; empty if the request has none.
     public var device: String
+    /// The installed versionCode that the request reports; 0 if it has none.
     public var versionCode: Int
+    /// By lower-case name.
     public var headers: [String: String]
     public var body: String
     public var time: Date
 }
 
-/// The server's memory: versions, counters, nonces, reports, faults.
+/// The state of the server: configuration with remaining quotas and faults, nonces, and records.
 actor Backend {
     private var configuration: SimulatorConfiguration
     private var nonces: Set<String> = []
@@ -22,7 +25,7 @@ actor Backend {
 
     init(_ configuration: SimulatorConfiguration) { self.configuration = configuration }
 
-    var folder: String { configuration.folder }
+    var directory: String { configuration.directory }
     var clockOffset: Double { configuration.clockOffset }
 
     func change(_ body: @Sendable (inout SimulatorConfiguration) -> Void) { body(&configuration) }
@@ -39,7 +42,7 @@ actor Backend {
         return etagCounter
     }
 
-    /// The faults for a request, each used up by one.
+    /// The faults for a request. Each call consumes one of a fault's ``Fault/times``.
     func takeFaults(for path: String) -> [Fault] {
         var taken: [Fault] = []
         for index in configuration.faults.indices where path.hasPrefix(configuration.faults[index].path) {
@@ -53,9 +56,9 @@ actor Backend {
         return taken
     }
 
-    // MARK: who asks
+    // MARK: authentication
 
-    /// The checks of the real server, in its order; nil where the request passes.
+    /// The error reply for a request, or nil if it passes. The checks are those of the real server, in the same order.
     func refusal(path: String, headers: [String: String], body: Data) -> APIReply? {
         for name in ["x-timestamp", "x-nonce", "x-accesskey", "x-signature"] where (headers[name] ?? "").isEmpty {
             return .error(400_004, "invalid header \(name)")
@@ -81,7 +84,7 @@ actor Backend {
         return plain ?? (try? Date(timestamp, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
     }
 
-    // MARK: what it gets
+    // MARK: replies
 
     func upgrade(_ body: Data, baseURL: String) -> APIReply {
         struct Body: Decodable {
@@ -91,10 +94,10 @@ actor Backend {
             var devModelKey: String?
             var devKey: String?
         }
-        guard let question = try? JSONDecoder().decode(Body.self, from: body) else {
+        guard let checkRequest = try? JSONDecoder().decode(Body.self, from: body) else {
             return .error(400_005, "invalid body")
         }
-        guard let urlKey = question.urlKey, let installed = question.versionCode else {
+        guard let urlKey = checkRequest.urlKey, let installed = checkRequest.versionCode else {
             return .error(400_002, "missing parameter")
         }
         guard installed != 0 else { return .error(400_003, "invalid parameter") }
@@ -103,14 +106,14 @@ actor Backend {
         }
         let application = configuration.applications[place]
         let versions = application.versions
-        let appointed = question.appointVersionCode ?? 0
+        let pinned = checkRequest.appointVersionCode ?? 0
         let candidates = versions.indices.filter { index in
             let version = versions[index]
             return
-                (appointed > 0
-                ? version.versionCode == appointed && appointed != installed : version.versionCode > installed)
+                (pinned > 0
+                ? version.versionCode == pinned && pinned != installed : version.versionCode > installed)
                 && application.offers(
-                    version, devModelKey: question.devModelKey ?? "", devKey: question.devKey ?? "")
+                    version, devModelKey: checkRequest.devModelKey ?? "", devKey: checkRequest.devKey ?? "")
         }.sorted { versions[$0].versionCode > versions[$1].versionCode }
         for index in candidates {
             if let staged = versions[index].staged {

@@ -1,26 +1,27 @@
-/// A way to misbehave, for requests whose path begins with ``path``.
+/// A fault that the server simulates for requests whose path begins with ``path``.
 public struct Fault: Sendable {
     public var path: String
-    /// Only this often. Absent: always.
+    /// How many requests the fault affects; nil for all.
     public var times: Int?
-    /// Answer with this status instead of the right one.
+    /// Reply with this HTTP status instead of the correct reply.
     public var status: Int?
-    /// Answer with this body instead of the right one.
+    /// Reply with this body instead of the correct one.
     public var body: String?
+    /// Add or replace these headers of the reply.
     public var headers: [String: String]?
-    /// Cut the connection after this many bytes of the body.
+    /// Close the connection after this many bytes of the body.
     public var dropAfter: Int?
-    /// Send the body this slowly.
+    /// Send the body at this speed.
     public var bytesPerSecond: Int?
-    /// Seconds before the answer begins.
+    /// Seconds until the reply begins.
     public var delay: Double?
-    /// Announce this length, whatever the body's is.
+    /// Send this Content-Length instead of the body's length.
     public var contentLength: Int?
-    /// Answer ranges with the whole file.
+    /// Reply to range requests with the whole file.
     public var noRanges: Bool?
-    /// Another ETag for each request.
+    /// Send another ETag with each reply.
     public var changingETag: Bool?
-    /// Redirect there.
+    /// Redirect to this URL.
     public var redirect: String?
     /// Flip a bit of each byte.
     public var corrupt: Bool?

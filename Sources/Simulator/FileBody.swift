@@ -1,7 +1,7 @@
 import FlyingSocks
 import Glibc
 
-/// The body of a reply: a part of a file or of memory, sent as badly as a fault wants it.
+/// The body of a reply: a part of a file or of memory, sent with the simulated faults.
 struct FileBody: AsyncBufferedSequence {
     typealias Element = UInt8
 
@@ -16,6 +16,7 @@ struct FileBody: AsyncBufferedSequence {
     var bytesPerSecond: Int?
     var isCorrupt = false
 
+    /// Closes the connection.
     struct Cut: Error {}
 
     func makeAsyncIterator() -> Iterator { Iterator(self) }

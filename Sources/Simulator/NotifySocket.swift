@@ -2,12 +2,13 @@ import Dispatch
 import Glibc
 import Host
 
-/// The service manager's end of sd_notify(3): what a service says of itself.
+/// The service manager's end of sd_notify(3). It receives the messages of a service.
 public final class NotifySocket: Sendable {
     public let path: String
     private let descriptor: CInt
 
-    /// - Parameter onMessage: called on a queue of this object's own, for each message.
+    /// - Parameter onMessage: called for each message, on a queue of this object.
+    /// - Throws: `SystemError` if the socket cannot be bound to the path.
     public init(path: String, onMessage: @escaping @Sendable (String) -> Void) throws {
         self.path = path
         let descriptor = socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
@@ -33,6 +34,6 @@ public final class NotifySocket: Sendable {
         }
     }
 
-    /// Ends the queue's waiting.
+    /// Stops receiving messages.
     public func close() { shutdown(descriptor, CInt(SHUT_RDWR)) }
 }

@@ -2,19 +2,21 @@ import Host
 import Subprocess
 import SystemPackage
 
-/// A system bus for one box of a demonstration or a test: a real dbus-daemon, with the policy that is shipped.
+/// A system bus for one device in a demonstration or a test. It is a real dbus-daemon.
 public struct PrivateBus: Sendable {
     public let address: String
 
+    /// Starts a bus, calls `body` with it, and stops the bus.
+    ///
     /// - Parameters:
-    ///   - folder: where its socket and its configuration go.
-    ///   - policies: policy files (dbus-daemon(1), `busconfig`).
+    ///   - directory: the directory for the bus's socket and configuration.
+    ///   - policies: paths of policy files (dbus-daemon(1), `busconfig`).
     public static func run<Value: Sendable>(
-        folder: String, policies: [String], body: @Sendable (PrivateBus) async throws -> Value
+        directory: String, policies: [String], body: @Sendable (PrivateBus) async throws -> Value
     ) async throws -> Value {
-        let socket = "\(folder)/bus"
+        let socket = "\(directory)/bus"
         try? Files.remove(socket)
-        // As in dbus's own system.conf.
+        // The default policy of dbus's own system.conf.
         let configuration = """
             <!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
              "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
@@ -39,10 +41,10 @@ public struct PrivateBus: Sendable {
             </busconfig>
 
             """
-        try Files.replace("\(folder)/bus.conf", with: Array(configuration.utf8), mode: 0o644)
+        try Files.replace("\(directory)/bus.conf", with: Array(configuration.utf8), mode: 0o644)
         let result = try await Subprocess.run(
             .name("dbus-daemon"),
-            arguments: ["--config-file=\(folder)/bus.conf", "--nofork", "--nopidfile", "--nosyslog"],
+            arguments: ["--config-file=\(directory)/bus.conf", "--nofork", "--nopidfile", "--nosyslog"],
             input: .none, output: .discarded, error: .discarded
         ) { daemon in
             for _ in 0..<200 where !Files.exists(socket) { try await Task.sleep(for: .milliseconds(25)) }
@@ -59,9 +61,9 @@ public struct PrivateBus: Sendable {
         return result.closureResult
     }
 
-    /// What points a program at it.
+    /// The environment variable that makes a program use this bus.
     public var environment: [String: String] { ["DBUS_SYSTEM_BUS_ADDRESS": address] }
 
-    /// For programs that are to find no bus.
+    /// The environment variable that makes a program find no bus.
     public static let none = ["DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"]
 }

@@ -1,13 +1,14 @@
 import FlyingFox
 import FoundationEssentials
 
-/// A reply on its way, before and after a fault has spoilt it.
+/// A reply of the simulated server; a fault may change it before it is sent.
 struct Reply: Sendable {
     var status: Int
-    /// The API's code; 0 for anything else.
+    /// The code of an API reply; 0 for other replies.
     var code = 0
     var headers: [String: String] = [:]
     var body: FileBody
+    /// A Content-Length that differs from the body's length.
     var announcedLength: Int?
 
     init(status: Int, type: String, body: FileBody) {
@@ -32,13 +33,13 @@ struct Reply: Sendable {
         if let redirect = fault.redirect { headers["Location"] = redirect }
     }
 
-    mutating func spoil(_ fault: Fault) {
+    mutating func apply(_ fault: Fault) {
         headers.merge(fault.headers ?? [:]) { $1 }
         if let dropAfter = fault.dropAfter { body.dropAfter = dropAfter }
         if let speed = fault.bytesPerSecond { body.bytesPerSecond = speed }
         if let length = fault.contentLength {
             announcedLength = length
-            // Where the rest would have to come, the connection ends.
+            // The connection ends where the missing bytes would begin.
             if length > body.range.count { body.dropAfter = min(body.dropAfter ?? .max, body.range.count) }
         }
         if fault.corrupt == true { body.isCorrupt = true }
@@ -49,7 +50,7 @@ struct Reply: Sendable {
         for (name, value) in headers { fields[HTTPHeader(name)] = value }
         if headers["Date"] == nil { fields[HTTPHeader("Date")] = httpDate(date) }
         let length = announcedLength ?? body.range.count
-        // A length that is not the truth must not be followed by another reply.
+        // After a wrong length, the client cannot find the start of another reply on the same connection.
         if announcedLength != nil || body.dropAfter != nil { fields[.connection] = "close" }
         return HTTPResponse(
             statusCode: HTTPStatusCode(status, phrase: "Simulated"), headers: fields,
@@ -57,7 +58,7 @@ struct Reply: Sendable {
     }
 }
 
-/// RFC 9110, section 5.6.7.
+/// A date in the form of RFC 9110, section 5.6.7.
 func httpDate(_ date: Date) -> String {
     let days = Int((date.timeIntervalSince1970 / 86_400).rounded(.down))
     let text = date.formatted(.iso8601)  // 2025-02-17T10:34:55Z

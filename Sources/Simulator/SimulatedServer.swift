@@ -3,7 +3,7 @@ import FlyingSocks
 import FoundationEssentials
 import Glibc
 
-/// A server that behaves as the real one does, on loopback only.
+/// A server that behaves like the real one. It listens on loopback only.
 public final class SimulatedServer: Sendable {
     private let backend: Backend
     private let server: HTTPServer
@@ -18,7 +18,9 @@ public final class SimulatedServer: Sendable {
         self.log = log
     }
 
-    /// Starts a server, runs `body` with it, and stops it.
+    /// Starts a server, calls `body` with it, and stops the server.
+    ///
+    /// - Parameter log: called with a line for each request.
     public static func run<Value: Sendable>(
         _ configuration: SimulatorConfiguration, log: @escaping @Sendable (String) -> Void = { _ in },
         body: @Sendable (RunningServer) async throws -> Value
@@ -52,19 +54,19 @@ public final class SimulatedServer: Sendable {
     }
 
     private func serve() async throws {
-        await server.appendRoute("*") { [self] request in await answer(request) }
+        await server.appendRoute("*") { [self] request in await respond(to: request) }
         do {
             try await server.run()
         } catch is CancellationError {
-            // Stopped.
+            // `stop` was called.
         } catch SocketError.disconnected {
-            // Stopped.
+            // `stop` was called.
         }
     }
 
     // MARK: requests
 
-    private func answer(_ request: HTTPRequest) async -> HTTPResponse {
+    private func respond(to request: HTTPRequest) async -> HTTPResponse {
         let faults = await backend.takeFaults(for: request.path)
         for fault in faults {
             if let delay = fault.delay { try? await Task.sleep(for: .seconds(delay)) }
@@ -81,7 +83,7 @@ public final class SimulatedServer: Sendable {
         } else {
             reply = await api(request, headers, body)
         }
-        for fault in faults { reply.spoil(fault) }
+        for fault in faults { reply.apply(fault) }
         await record(request, headers, body, reply)
         return reply.response(date: Date().addingTimeInterval(await backend.clockOffset))
     }
@@ -100,7 +102,7 @@ public final class SimulatedServer: Sendable {
 
     private func file(_ request: HTTPRequest, _ headers: [String: String], _ faults: [Fault]) async -> Reply {
         let name = String(request.path.dropFirst("/files/".count))
-        let path = "\(await backend.folder)/\(name)"
+        let path = "\(await backend.directory)/\(name)"
         var status = stat()
         guard !name.contains(".."), stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             return Reply(status: 404, type: "text/html", bytes: Array("<html>404 Not Found</html>".utf8))
@@ -160,21 +162,21 @@ public final class SimulatedServer: Sendable {
     }
 }
 
-/// A server that is up.
+/// A running server.
 public struct RunningServer: Sendable {
     public let port: UInt16
     fileprivate let backend: Backend
 
     public var url: String { "http://127.0.0.1:\(port)" }
 
-    /// Everything that was asked so far.
+    /// Every request so far.
     public var records: [RequestRecord] {
         get async { await backend.records }
     }
 
-    /// Publishes a version, adds a fault, turns the clock.
-    /// Forgets what was asked so far.
+    /// Clears the records and the nonces.
     public func forgetRecords() async { await backend.forgetRecords() }
 
+    /// Changes the configuration: publishes a version, adds a fault, or sets the clock, for example.
     public func change(_ body: @Sendable (inout SimulatorConfiguration) -> Void) async { await backend.change(body) }
 }

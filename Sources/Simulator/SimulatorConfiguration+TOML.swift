@@ -1,7 +1,7 @@
 import TOML
 
 extension SimulatorConfiguration {
-    /// What is wrong with a configuration, in one line.
+    /// An error in a configuration, as one line with its position.
     public struct Problem: Error, CustomStringConvertible, Sendable {
         public var description: String
 
@@ -10,9 +10,11 @@ extension SimulatorConfiguration {
         }
     }
 
-    private enum Key: String, CaseIterable { case port, folder, clockOffset, keys, applications, faults }
+    private enum Key: String, CaseIterable { case port, directory, clockOffset, keys, applications, faults }
 
-    /// Reads a configuration; a key that is not known is an error.
+    /// Reads a configuration. The port is 8480 by default, the directory the current one.
+    ///
+    /// - Throws: if the text is not TOML, a key is unknown or missing, or a value has the wrong type.
     public init(toml: String) throws(Problem) {
         let table: TOMLTable
         do throws(TOMLError) {
@@ -22,7 +24,7 @@ extension SimulatorConfiguration {
         }
         let fields = try TOMLFields<Key>(table, at: "", position: TOMLPosition(line: 1, column: 1))
         self.init(
-            port: try fields.optional(.port) ?? 8480, folder: try fields.optional(.folder) ?? ".",
+            port: try fields.optional(.port) ?? 8480, directory: try fields.optional(.directory) ?? ".",
             clockOffset: try fields.optional(.clockOffset) ?? 0, keys: try fields.required(.keys),
             applications: try fields.required(.applications), faults: try fields.optional(.faults) ?? [])
     }

@@ -1,21 +1,21 @@
-/// What the server serves, and how it misbehaves. In a TOML file each of these is a key or a table of the same name.
+/// What the simulated server offers, and its faults. Each property is a key or a table of the same name in a TOML file.
 public struct SimulatorConfiguration: Sendable {
-    /// 0 lets the system choose.
+    /// The TCP port on loopback; 0 lets the system choose one.
     public var port: UInt16
-    /// Artifacts are served from here, as `/files/NAME`.
-    public var folder: String
-    /// The server's clock minus the right one, in seconds.
+    /// The directory of the artifacts; each is served as `/files/NAME`.
+    public var directory: String
+    /// Seconds that the server's clock is ahead of the system clock.
     public var clockOffset: Double
     public var keys: [KeyPair]
     public var applications: [Application]
     public var faults: [Fault]
 
     public init(
-        port: UInt16 = 0, folder: String, clockOffset: Double = 0, keys: [KeyPair], applications: [Application],
+        port: UInt16 = 0, directory: String, clockOffset: Double = 0, keys: [KeyPair], applications: [Application],
         faults: [Fault] = []
     ) {
         self.port = port
-        self.folder = folder
+        self.directory = directory
         self.clockOffset = clockOffset
         self.keys = keys
         self.applications = applications
@@ -45,7 +45,7 @@ public struct Application: Sendable {
         self.versions = versions
     }
 
-    /// Whether a version is meant for a box.
+    /// Whether a version is for this device.
     func offers(_ version: Version, devModelKey: String, devKey: String) -> Bool {
         let chosen = version.devices + version.groups.flatMap { groups[$0] ?? [] }
         let isForAll = version.devices.isEmpty && version.groups.isEmpty
@@ -54,23 +54,24 @@ public struct Application: Sendable {
     }
 }
 
-/// A version and the strategy by which it is offered.
+/// A version and the rules by which the server offers it.
 public struct Version: Sendable {
     public var versionCode: Int
     public var versionName: String
-    /// A file in the folder, or a whole URL.
+    /// A file in the directory, or a URL.
     public var file: String
     /// 1 prompt, 2 silent, 3 forced.
     public var upgradeType: Int
     public var promptUpgradeContent: String
-    /// Staged roll-out: offered this many times, then never again. Absent: no bound.
+    /// The quota of a staged roll-out: the version is offered this many times. Nil for no limit.
     public var staged: Int?
-    /// Rate limit: offered this many times, then HTTP 429. Absent: no bound.
+    /// A rate limit: the version is offered this many times, then the server replies with HTTP 429. Nil for no limit.
     public var rateLimit: Int?
-    /// Only for these devModelKeys. Empty: for all.
+    /// The devModelKeys that the version is for; empty for all.
     public var models: [String]
-    /// Only for these devKeys, and those of the groups. Both empty: for all.
+    /// The devKeys that the version is for, in addition to those of ``groups``. If both are empty, it is for all devices.
     public var devices: [String]
+    /// Names of device groups that the version is for.
     public var groups: [String]
 
     public init(

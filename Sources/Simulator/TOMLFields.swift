@@ -1,11 +1,11 @@
 import TOML
 
-/// What a TOML value is read as.
+/// A type that can be read from a TOML value.
 protocol TOMLReadable {
     init(_ value: TOMLValue, at path: String) throws(SimulatorConfiguration.Problem)
 }
 
-/// A table whose keys are those of an enumeration. Another key is an error.
+/// A table whose keys are the cases of an enumeration. Another key is an error.
 struct TOMLFields<Key: CaseIterable & RawRepresentable<String>> {
     private let table: TOMLTable
     private let position: TOMLPosition
@@ -27,13 +27,13 @@ struct TOMLFields<Key: CaseIterable & RawRepresentable<String>> {
             first.value.position, "\(path.key(first.key)) is not a known key; allowed are \(known)")
     }
 
-    /// The value of a key, nil if the key is absent.
+    /// The value of a key; nil if the key is absent.
     func optional<Value: TOMLReadable>(_ key: Key) throws(SimulatorConfiguration.Problem) -> Value? {
         guard let entry = table.entries[key.rawValue] else { return nil }
         return try Value(entry.value, at: path.key(key.rawValue))
     }
 
-    /// The value of a key that must be there.
+    /// The value of a required key.
     func required<Value: TOMLReadable>(_ key: Key) throws(SimulatorConfiguration.Problem) -> Value {
         guard let value: Value = try optional(key) else {
             throw SimulatorConfiguration.Problem(position, "\(path.key(key.rawValue)) is missing")
@@ -43,7 +43,7 @@ struct TOMLFields<Key: CaseIterable & RawRepresentable<String>> {
 }
 
 extension String {
-    /// The path of a key of the table at this path.
+    /// The path of a key in the table at this path.
     fileprivate func key(_ name: String) -> String { isEmpty ? name : "\(self).\(name)" }
 }
 

@@ -1,7 +1,7 @@
 import CSystemd
 import Glibc
 
-/// Why something on the bus did not work: an error name of D-Bus, and a line for people.
+/// An error on the bus: its D-Bus error name, and a line for the user.
 public struct BusError: Error, Hashable, Sendable, CustomStringConvertible {
     public let name: String
     public let description: String
@@ -27,14 +27,14 @@ public struct BusError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// A method call that came in. It is answered once, now or later.
+/// A received method call. Its receiver calls either ``reply(_:)`` or ``fail(_:)`` once, at once or later.
 public final class BusCall {
     private let message: OpaquePointer?
     public let sender: String
     public let interface: String
     public let member: String
     public let arguments: [BusValue]
-    /// The caller is willing to be asked for a password meanwhile.
+    /// Whether the caller accepts that polkit asks the user for a password during the call.
     public let allowsInteraction: Bool
 
     fileprivate init(_ message: OpaquePointer?) {
@@ -51,6 +51,7 @@ public final class BusCall {
         sd_bus_message_unref(message)
     }
 
+    /// Returns these values to the caller.
     public func reply(_ values: [BusValue] = []) {
         var reply: OpaquePointer?
         guard sd_bus_message_new_method_return(message, &reply) >= 0 else { return }
@@ -59,6 +60,7 @@ public final class BusCall {
         sd_bus_send(sd_bus_message_get_bus(message), reply, nil)
     }
 
+    /// Returns an error to the caller.
     public func fail(_ error: BusError) {
         var reply: OpaquePointer?
         var raw = sd_bus_error()
@@ -70,7 +72,7 @@ public final class BusCall {
     }
 }
 
-/// A connection to the system bus (sd-bus(3)). Belongs to the thread, or the queue, that made it.
+/// A connection to the system bus (sd-bus(3)). Only the thread, or the queue, that created it may use it.
 public final class Bus {
     private let bus: OpaquePointer
     private var slots: [OpaquePointer?] = []
@@ -82,7 +84,7 @@ public final class Bus {
         var pointer: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
     }
 
-    /// The address is `DBUS_SYSTEM_BUS_ADDRESS`, else the well-known socket.
+    /// Connects to the address in `DBUS_SYSTEM_BUS_ADDRESS`, or else to the well-known socket.
     public init() throws(BusError) {
         var bus: OpaquePointer?
         let result = sd_bus_open_system(&bus)
@@ -91,7 +93,7 @@ public final class Bus {
         sd_bus_set_exit_on_disconnect(bus, 0)
     }
 
-    /// A bus at an address of its own (D-Bus specification, "Server Addresses").
+    /// Connects to the bus at this address (D-Bus specification, "Server Addresses").
     public init(address: String) throws(BusError) {
         var bus: OpaquePointer?
         sd_bus_new(&bus)
@@ -110,12 +112,13 @@ public final class Bus {
 
     // MARK: the loop
 
+    /// Becomes readable when a message arrives; the bus closes it.
     public var descriptor: CInt { sd_bus_get_fd(bus) }
 
-    /// There is something that could not be sent yet.
+    /// Whether messages wait to be sent.
     public var hasOutput: Bool { sd_bus_get_events(bus) & POLLOUT != 0 }
 
-    /// Seconds until the bus wants to be processed whatever comes; nil for never.
+    /// The time in seconds after which ``process(atMost:)`` must be called even if no message arrives; nil if there is none.
     public var timeout: Double? {
         var moment: UInt64 = 0
         guard sd_bus_get_timeout(bus, &moment) > 0, moment < .max else { return nil }
@@ -124,7 +127,7 @@ public final class Bus {
         return max(0, Double(moment) / 1e6 - Double(now.tv_sec) - Double(now.tv_nsec) / 1e9)
     }
 
-    /// Handles what has come, but no more than a few messages at once, so that nobody can keep the caller busy.
+    /// Handles received messages, but at most `limit` of them, so that a client cannot keep this process busy.
     ///
     /// - Returns: whether there may be more.
     public func process(atMost limit: Int) throws(BusError) -> Bool {
@@ -138,7 +141,7 @@ public final class Bus {
 
     // MARK: serving
 
-    /// Answers every call to an object. A call that `body` does not answer at once is answered later.
+    /// Calls the body for every method call to the object at this path. The body may reply later.
     public func serve(_ path: String, _ body: @escaping (BusCall) -> Void) {
         let handler = Handler { body(BusCall($0)) }
         handlers.append(handler)
@@ -155,7 +158,9 @@ public final class Bus {
         slots.append(slot)
     }
 
-    /// Asks for a well-known name; `done` hears of an error, or nil.
+    /// Requests a well-known name.
+    ///
+    /// - Parameter done: called with an error, or with nil if the name is owned now.
     public func request(name: String, done: @escaping (BusError?) -> Void) {
         call(
             "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
@@ -163,13 +168,14 @@ public final class Bus {
         ) { result in
             switch result {
             case .success(let values):
-                // 1 is primary owner; with the flag 4, do not queue, anything else is somebody else's.
+                // The flag 4 is DO_NOT_QUEUE; the reply 1 is PRIMARY_OWNER, any other one means that another process owns it.
                 done(values.first?.number == 1 ? nil : BusError("", "another process owns the name \(name)"))
             case .failure(let error): done(error)
             }
         }
     }
 
+    /// Emits a signal. Without a connection it is lost.
     public func emit(_ path: String, _ interface: String, _ member: String, _ values: [BusValue]) {
         var message: OpaquePointer?
         guard sd_bus_message_new_signal(bus, &message, path, interface, member) >= 0 else { return }
@@ -197,7 +203,11 @@ public final class Bus {
         return message
     }
 
-    /// Calls a method; the answer comes while the bus is processed.
+    /// Calls a method. The reply arrives while the bus is processed.
+    ///
+    /// - Parameters:
+    ///   - seconds: the time limit for the reply.
+    ///   - done: called once. The receiver closes the descriptors in the reply.
     public func call(
         _ destination: String, _ path: String, _ interface: String, _ member: String, _ values: [BusValue] = [],
         timeout seconds: Double = 25, _ done: @escaping (Result<[BusValue], BusError>) -> Void
@@ -233,7 +243,10 @@ public final class Bus {
         return .success(BusCoding.read(reply))
     }
 
-    /// Calls a method and waits for the answer: for programs that do one thing.
+    /// Calls a method and blocks until the reply arrives, for programs without an event loop.
+    ///
+    /// - Parameter seconds: the time limit for the reply.
+    /// - Returns: the reply. The caller closes the descriptors in it.
     public func callAndWait(
         _ destination: String, _ path: String, _ interface: String, _ member: String, _ values: [BusValue] = [],
         timeout seconds: Double = 25
@@ -249,7 +262,7 @@ public final class Bus {
         return BusCoding.read(reply)
     }
 
-    /// Hears the signals of one member of an interface, while the bus is processed.
+    /// Calls the body for each signal with this member and interface, while the bus is processed.
     public func onSignal(
         _ sender: String, _ interface: String, _ member: String, _ body: @escaping ([BusValue]) -> Void
     ) {
@@ -267,7 +280,7 @@ public final class Bus {
         slots.append(slot)
     }
 
-    /// Waits until something comes, or the time is over.
+    /// Blocks until a message arrives, or this time is over.
     public func wait(seconds: Double) { sd_bus_wait(bus, UInt64(seconds * 1e6)) }
 }
 

@@ -1,7 +1,7 @@
 import CSystemd
 import Glibc
 
-/// A value as D-Bus has it (D-Bus specification, "Type System").
+/// A D-Bus value (D-Bus specification, "Type System").
 public indirect enum BusValue: Hashable, Sendable {
     case string(String)
     case boolean(Bool)
@@ -11,16 +11,17 @@ public indirect enum BusValue: Hashable, Sendable {
     case structure([BusValue])
     case entry(BusValue, BusValue)
     case variant(BusValue)
-    /// Sent as a copy; the sender's own stays open. A received one is open for as long as its ``BusCall`` lives.
+    /// The bus sends a copy; the sender closes its own. A received one in a method call is closed with its ``BusCall``.
     case descriptor(CInt)
-    /// Of a type that nobody here wants.
+    /// A value of any other type; only its type code is kept.
     case other(String)
 
-    /// `a{sv}`.
+    /// An `a{sv}`.
     public static func dictionary(_ fields: [(String, BusValue)]) -> BusValue {
         .array(of: "{sv}", fields.map { .entry(.string($0.0), .variant($0.1)) })
     }
 
+    /// The value's type (D-Bus specification, "Type System").
     public var signature: String {
         switch self {
         case .string: "s"
@@ -51,7 +52,7 @@ public indirect enum BusValue: Hashable, Sendable {
         default: nil
         }
     }
-    /// Of an `a{sv}`.
+    /// The fields of an `a{sv}`, without their variants; empty for another type.
     public var fields: [String: BusValue] {
         var fields: [String: BusValue] = [:]
         for case .entry(.string(let key), let value) in items ?? [] {
@@ -61,7 +62,7 @@ public indirect enum BusValue: Hashable, Sendable {
     }
 }
 
-/// Values onto and off a message of sd-bus. Results below zero are negative errno values.
+/// Appends values to messages of sd-bus, and reads them. Results below zero are negative errno values.
 enum BusCoding {
     static func append(_ value: BusValue, to message: OpaquePointer?) -> CInt {
         switch value {
@@ -89,7 +90,8 @@ enum BusCoding {
         return result < 0 ? result : sd_bus_message_close_container(message)
     }
 
-    /// All arguments of a message, from where it stands. Containers nest as deep as D-Bus allows: 64 levels.
+    /// Reads all values from the message's current position. D-Bus allows at most 64 levels of containers, which bounds the
+    /// recursion.
     static func read(_ message: OpaquePointer?) -> [BusValue] {
         var values: [BusValue] = []
         while let value = readOne(message) { values.append(value) }
@@ -118,7 +120,7 @@ enum BusCoding {
         case "h":
             var number: CInt = -1
             guard sd_bus_message_read_basic(message, type, &number) > 0 else { return nil }
-            // The message owns its descriptor, and goes away.
+            // The message owns the descriptor and closes it, so the value needs a copy.
             return .descriptor(fcntl(number, F_DUPFD_CLOEXEC, 3))
         case "a": return container(message, type, signature).map { .array(of: signature, $0) }
         case "r": return container(message, type, signature).map { .structure($0) }

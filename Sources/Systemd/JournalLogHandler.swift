@@ -2,7 +2,7 @@ import CSystemd
 import Glibc
 public import Logging
 
-/// Sends log entries to the journal with their fields (sd_journal_sendv(3)). Metadata becomes fields by its own keys,
+/// Sends log entries to the journal with their fields (sd_journal_sendv(3)). Metadata becomes fields whose names are the keys
 /// in upper case: `MESSAGE_ID`, `UPGRADELINK_VERSION_CODE`.
 public struct JournalLogHandler: LogHandler {
     public var metadata: Logger.Metadata = [:]
@@ -20,7 +20,7 @@ public struct JournalLogHandler: LogHandler {
         for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }) {
             fields.append("\(key.uppercased())=\(value)")
         }
-        // One buffer that lives through the call; each field is a slice of it.
+        // One buffer stays valid during the call; each vector points to a field in it.
         let bytes = fields.map { Array($0.utf8) }
         let whole = Array(bytes.joined())
         whole.withUnsafeBytes { buffer in
@@ -43,7 +43,7 @@ public struct JournalLogHandler: LogHandler {
     }
 }
 
-/// Log lines on standard error, for a terminal: no time, since nobody reads old ones there.
+/// Writes log lines to standard error, for a terminal. They have no time: a terminal is read while the program runs.
 public struct TerminalLogHandler: LogHandler {
     public var metadata: Logger.Metadata = [:]
     public var logLevel: Logger.Level = .info
@@ -62,7 +62,7 @@ public struct TerminalLogHandler: LogHandler {
 }
 
 extension Logger.Level {
-    /// syslog(3)'s number.
+    /// The priority number of syslog(3).
     fileprivate var priority: Int {
         switch self {
         case .trace, .debug: 7

@@ -2,22 +2,23 @@ import CSystemd
 import Glibc
 import Host
 
-/// What the agent tells the service manager (sd_notify(3)). Without one nothing happens.
+/// Messages to the service manager (sd_notify(3)). Without a service manager they have no effect.
 public enum ServiceManager {
-    /// The loop runs; `Type=notify` units count as started from here on.
+    /// Reports that the agent runs: a `Type=notify` unit counts as started from now on.
     public static func ready(status: String) { notify("READY=1\nSTATUS=\(oneLine(status))") }
 
+    /// Sets the line that `systemctl status` shows.
     public static func status(_ text: String) { notify("STATUS=\(oneLine(text))") }
 
     public static func stopping() { notify("STOPPING=1\nSTATUS=Stopping") }
 
-    /// Begins a reload, which ``ready(status:)`` ends. The time is what `Type=notify-reload` wants.
+    /// Reports the begin of a reload; ``ready(status:)`` reports its end. A unit with `Type=notify-reload` requires the time.
     public static func reloading() { notify("RELOADING=1\nMONOTONIC_USEC=\(Clock.monotonicMicroseconds)") }
 
-    /// Proof of life; due at least once in ``watchdogInterval``.
+    /// The watchdog's keep-alive message; due at least once in each ``watchdogInterval``.
     public static func alive() { notify("WATCHDOG=1") }
 
-    /// In seconds; nil where no watchdog waits for this process (sd_watchdog_enabled(3)).
+    /// In seconds; nil if no watchdog is configured for this process (sd_watchdog_enabled(3)).
     public static var watchdogInterval: Double? {
         var microseconds: UInt64 = 0
         return sd_watchdog_enabled(0, &microseconds) > 0 ? Double(microseconds) / 1e6 : nil

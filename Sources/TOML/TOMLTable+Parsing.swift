@@ -34,7 +34,7 @@ extension TOMLTable {
     }
 }
 
-/// Reads the nodes of a document in their order.
+/// Reads the nodes of a document one after the other.
 private struct NodeReader {
     var nodes: UnsafePointer<ctoml_node>?
 
@@ -73,7 +73,7 @@ private struct NodeReader {
                 let position = TOMLPosition(element.key_position)
                 let key = try string(element.key, at: position)
                 let entry = TOMLTable.Entry(position: position, value: try value(element))
-                // Different keys for TOML can be equal for Swift: "é" as one scalar and as two.
+                // Keys that differ in TOML can be equal in Swift: "é" as one scalar and as two.
                 if let other = entries.updateValue(entry, forKey: key) {
                     throw TOMLError(
                         position: max(position, other.position), text: "the same key again, in another Unicode form")
@@ -84,7 +84,7 @@ private struct NodeReader {
         return TOMLValue(content: content, position: position)
     }
 
-    /// "\u0000" is TOML, but the system would cut such a text off there: a path, or an argument of a program.
+    /// TOML allows "\u0000", but the system would cut the text there, for example a path or an argument of a program.
     private func string(_ text: ctoml_text, at position: TOMLPosition) throws(TOMLError) -> String {
         let string = String(text)
         guard !string.utf8.contains(0) else { throw TOMLError(position: position, text: "a string with \\u0000") }

@@ -1,5 +1,5 @@
-// How the state is read from the file that this version, an older or a newer one wrote (StoredFormat). The offer, failure
-// counts, rejected versions, deferrals and the history survive whatever else is not known here.
+// Reads and writes the stored state. An older or a newer version may have written the file (StoredFormat). The offer, the
+// failure counts, the rejected versions, the deferrals and the history survive unknown fields.
 
 extension AgentState {
     private enum CodingKeys: String, CodingKey {
@@ -17,7 +17,7 @@ extension AgentState {
         history = fields.list(.history, limit: Attempt.remembered)
         serverClock = fields.optional(.serverClock)
         lastCommitted = fields.optional(.lastCommitted)
-        lastError = fields.optional(.lastError, String.self)?.forPeople(limit: Self.errorLimit)
+        lastError = fields.optional(.lastError, String.self)?.sanitized(limit: Self.errorLimit)
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -40,10 +40,10 @@ extension Poll {
     public init(from decoder: any Decoder) throws {
         let fields = try StoredFields(decoder, CodingKeys.self)
         next = fields.value(.next, or: BootInstant(0))
-        mood = fields.value(.mood, or: .never)
+        outcome = fields.value(.outcome, or: .never)
         awaitsClock = fields.value(.awaitsClock, or: false)
-        lastAnswer = fields.optional(.lastAnswer)
-        unansweredBoots = fields.optional(.unansweredBoots)
+        lastResponse = fields.optional(.lastResponse)
+        bootsWithoutResponse = fields.optional(.bootsWithoutResponse)
         unheard = min(max(fields.value(.unheard, or: 0), 0), 31)
     }
 }
@@ -56,7 +56,7 @@ extension Work {
         artifact = fields.optional(.artifact)
         hasConsent = fields.value(.hasConsent, or: !offer.upgradeType.needsConsent)
         timing = fields.optional(.timing)
-        mayRestart = fields.value(.mayRestart, or: false)
+        mayReboot = fields.value(.mayReboot, or: false)
         deferrals = max(fields.value(.deferrals, or: 0), 0)
         askAgainAt = fields.optional(.askAgainAt)
         deadline = fields.optional(.deadline)
@@ -66,8 +66,8 @@ extension Work {
         installedBefore = fields.optional(.installedBefore)
     }
 
-    /// A step of another version, as far as it tells how to continue: by asking the installer about the installation that it
-    /// names, or at the moment that it names. Else everything about the offer is decided anew (``Step/ready``).
+    /// A step that only another version knows. If it names an installation, the installer resumes that. If it names a moment,
+    /// the offer waits until then. Otherwise the agent decides anew about the offer (``Step/ready``).
     private struct UnknownStep: Decodable {
         let step: Step?
 
@@ -90,7 +90,7 @@ extension Work {
                 step = .installing(id)
             } else {
                 step = fields?.at.map {
-                    .later(at: $0, why: .trouble(.worker("another version of upgradelinkd stored why")))
+                    .later(at: $0, why: .transientError(.worker("the reason was stored by another version of upgradelinkd")))
                 }
             }
         }
@@ -102,7 +102,7 @@ extension Trial {
         let fields = try StoredFields(decoder, CodingKeys.self)
         versionCode = try fields.required(.versionCode)
         failures = max(fields.value(.failures, or: 1), 0)
-        reason = fields.value(.reason, or: "").forPeople(limit: AgentState.errorLimit)
+        reason = fields.value(.reason, or: "").sanitized(limit: AgentState.errorLimit)
     }
 }
 
@@ -110,8 +110,8 @@ extension Attempt {
     public init(from decoder: any Decoder) throws {
         let fields = try StoredFields(decoder, CodingKeys.self)
         versionCode = try fields.required(.versionCode)
-        versionName = fields.value(.versionName, or: "\(versionCode)").forPeople(limit: 128)
-        upgradeType = fields.value(.upgradeType, or: "").forPeople(limit: 64)
+        versionName = fields.value(.versionName, or: "\(versionCode)").sanitized(limit: 128)
+        upgradeType = fields.value(.upgradeType, or: "").sanitized(limit: 64)
         started = fields.value(.started, or: WallTime(unixSeconds: 0))
         ended = fields.value(.ended, or: WallTime(unixSeconds: 0))
         bytes = fields.value(.bytes, or: 0)
@@ -119,7 +119,7 @@ extension Attempt {
         let known: Result? = fields.optional(.result)
         result = known ?? .dropped
         let other = known == nil ? fields.value(.result, or: "unknown") : ""
-        reason = [other, text].filter { !$0.isEmpty }.joined(separator: ": ").forPeople(limit: 300)
+        reason = [other, text].filter { !$0.isEmpty }.joined(separator: ": ").sanitized(limit: 300)
     }
 }
 
@@ -143,14 +143,14 @@ extension ReportQueue.Entry {
     }
 }
 
-// What comes from another process is bounded before it is kept: what is written must not be longer than what is read.
+// Texts of other processes are cut before they are stored, because the stored file must not exceed its reader's size limit.
 
 extension String {
-    fileprivate var bounded: String { forPeople(limit: AgentState.errorLimit) }
+    fileprivate var bounded: String { sanitized(limit: AgentState.errorLimit) }
 }
 
-extension Trouble {
-    var bounded: Trouble {
+extension TransientError {
+    var bounded: TransientError {
         switch self {
         case .rateLimited: self
         case .server(let status, let detail, let retryAfter):
@@ -163,8 +163,10 @@ extension Trouble {
     }
 }
 
-extension Answer {
-    var bounded: Answer { if case .trouble(let trouble) = self { .trouble(trouble.bounded) } else { self } }
+extension CheckResponse {
+    var bounded: CheckResponse {
+        if case .transientError(let error) = self { .transientError(error.bounded) } else { self }
+    }
 }
 
 extension DownloadResult {
@@ -174,7 +176,7 @@ extension DownloadResult {
         case .gone(let text): .gone(text.bounded)
         case .refused(let text): .refused(text.bounded)
         case .noSpace(let text): .noSpace(text.bounded)
-        case .trouble(let trouble): .trouble(trouble.bounded)
+        case .transientError(let transientError): .transientError(transientError.bounded)
         }
     }
 }
@@ -182,12 +184,12 @@ extension DownloadResult {
 extension InstallResult {
     var bounded: InstallResult {
         switch self {
-        case .committed, .needsRestart, .restarting, .unknown: self
+        case .committed, .needsReboot, .rebooting, .unknown: self
         case .rolledBack(let text): .rolledBack(text.bounded)
         case .failed(let text): .failed(text.bounded)
         case .refused(let text): .refused(text.bounded)
         case .noSpace(let text): .noSpace(text.bounded)
-        case .restartRefused(let text): .restartRefused(text.bounded)
+        case .rebootRefused(let text): .rebootRefused(text.bounded)
         case .lost(let text): .lost(text.bounded)
         }
     }

@@ -1,96 +1,126 @@
-/// Everything the agent remembers. It is stored whole before any effect of a step is carried out.
+/// Everything that the agent remembers. The agent stores it as a whole before it carries out the effects of an event.
 public struct AgentState: Codable, Hashable, Sendable {
-    /// The boot that every ``BootInstant`` in here belongs to.
+    /// The boot id to which every ``BootInstant`` in this state belongs.
     public var bootID = ""
     public var poll = Poll()
     public var work: Work?
+    /// The versions that failed; at most ``Trial/remembered``.
     public var trials: [Trial] = []
-    /// Versions the person in front of the box does not want.
+    /// The versions that the user rejected; at most ``Trial/remembered``.
     public var rejected: [Int] = []
     public var reports = ReportQueue()
-    /// What became of the offers so far, the latest last; at most ``Attempt/remembered``.
+    /// The outcomes of earlier offers, the latest last; at most ``Attempt/remembered``.
     public var history: [Attempt] = []
+    /// The server's clock, if the device's own clock was wrong in this boot.
     public var serverClock: ServerClock?
-    /// The version that was committed last; an appointed version is not installed over itself again and again.
+    /// The versionCode that was committed last. As long as it is installed, a pinned version is not installed over itself.
     public var lastCommitted: Int?
-    /// One line about what last went wrong, until something goes right.
+    /// One line about the last error; nil after a success.
     public var lastError: String? {
-        didSet { lastError = lastError?.forPeople(limit: Self.errorLimit) }
+        didSet { lastError = lastError?.sanitized(limit: Self.errorLimit) }
     }
 
-    /// One line about what last went wrong is not longer than this many characters.
+    /// The greatest length of ``lastError``, in characters.
     static let errorLimit = 1000
 
     public init() {}
 }
 
-/// Asking the server.
+/// The state of the update checks.
 public struct Poll: Codable, Hashable, Sendable {
-    public enum Mood: Codable, Hashable, Sendable {
+    public enum Outcome: Codable, Hashable, Sendable {
         case never
-        case answered
-        case troubled(failures: Int)
+        case succeeded
+        case failing(failures: Int)
         case misconfigured(failures: Int)
+
+        private enum CodingKeys: String, CodingKey {
+            case never, misconfigured
+            // As 0.1.0 named them.
+            case succeeded = "answered"
+            case failing = "troubled"
+        }
     }
 
     public var next = BootInstant(0)
-    public var mood = Mood.never
-    /// A TLS failure that the box's own clock explains: ask again as soon as the clock is set.
+    public var outcome = Outcome.never
+    /// The device's wrong clock explains a TLS failure: the next check follows as soon as the clock is set.
     public var awaitsClock = false
-    /// When the server last answered.
-    public var lastAnswer: WallTime?
-    /// Starts of the box since then, this one included. Nil in what an older agent stored.
-    public var unansweredBoots: Int?
-    /// Questions in a row of which nobody heard what came of them: an agent that does not survive the answer must not ask
-    /// again with each restart, at once and for ever.
+    /// The time of the last successful check.
+    public var lastResponse: WallTime?
+    /// The number of boots since then, this one included, at most 1000. Nil if an older agent stored the state.
+    public var bootsWithoutResponse: Int?
+    /// The number of checks in a row without a result, at most 31. It delays the next check, because an agent that crashes on
+    /// each response must not poll at once after each restart.
     public var unheard = 0
-    /// A worker is asking. Not stored: a restart asks again.
+    /// A worker runs a check. Not stored: after a restart the agent checks again.
     public var isRunning = false
 
-    enum CodingKeys: String, CodingKey { case next, mood, awaitsClock, lastAnswer, unansweredBoots, unheard }
+    enum CodingKeys: String, CodingKey {
+        case next, awaitsClock, unheard
+        // As 0.1.0 named them.
+        case outcome = "mood"
+        case lastResponse = "lastAnswer"
+        case bootsWithoutResponse = "unansweredBoots"
+    }
 
-    /// Whether the box must not miss its next chance to ask.
-    var isEager: Bool { lastAnswer == nil || (unansweredBoots ?? 0) >= PollSchedule.unansweredBoots }
+    /// The first check after a boot comes early, because the device is new or seldom on.
+    var isEager: Bool { lastResponse == nil || (bootsWithoutResponse ?? 0) >= PollSchedule.bootsWithoutResponse }
 
     var failures: Int {
-        switch mood {
-        case .never, .answered: 0
-        case .troubled(let failures), .misconfigured(let failures): failures
+        switch outcome {
+        case .never, .succeeded: 0
+        case .failing(let failures), .misconfigured(let failures): failures
         }
     }
 }
 
-/// The offer being worked on.
+/// The current offer and its progress.
 public struct Work: Codable, Hashable, Sendable {
-    /// What is being done about the offer; docs/states.md has which follows which.
+    /// The current step; docs/states.md shows the transitions.
     public enum Step: Codable, Hashable, Sendable {
         case downloading
         case consent
-        /// What comes next, the download or the installation, is held back (``Hold``).
+        /// The download or the installation can begin, unless a ``Delay`` applies.
         case ready
         case installing(InstallID)
-        /// The box must restart to finish, or to get back to the version before.
-        case restartReady(InstallID, isRollback: Bool, since: BootInstant)
-        case restarting(InstallID)
-        case later(at: BootInstant, why: Delay)
+        /// The device must reboot to finish the installation or the rollback.
+        case rebootReady(InstallID, isRollback: Bool, since: BootInstant)
+        case rebooting(InstallID)
+        /// The offer waits until this moment.
+        case later(at: BootInstant, why: RetryReason)
+
+        private enum CodingKeys: String, CodingKey {
+            case downloading, consent, ready, installing, later
+            // As 0.1.0 named them.
+            case rebootReady = "restartReady"
+            case rebooting = "restarting"
+        }
     }
 
-    public enum Delay: Codable, Hashable, Sendable {
-        case trouble(Trouble)
+    public enum RetryReason: Codable, Hashable, Sendable {
+        case transientError(TransientError)
         case noSpace(String)
         case noKeys
         case failed(String)
         case cancelled
-        /// The installer died; it keeps its own state, and is asked to go on from there.
+        /// The installer died. It resumes from its own record.
         case installerLost(InstallID, String)
-        /// Somebody does not let the box restart.
-        case restartRefused(InstallID, String)
+        /// The reboot was refused, for example by an inhibitor of logind.
+        case rebootRefused(InstallID, String)
 
-        /// The installation that goes on afterwards.
+        private enum CodingKeys: String, CodingKey {
+            case noSpace, noKeys, failed, cancelled, installerLost
+            // As 0.1.0 named them.
+            case transientError = "trouble"
+            case rebootRefused = "restartRefused"
+        }
+
+        /// The installation that is resumed after the wait.
         var installation: InstallID? {
             switch self {
-            case .installerLost(let id, _), .restartRefused(let id, _): id
-            case .trouble, .noSpace, .noKeys, .failed, .cancelled: nil
+            case .installerLost(let id, _), .rebootRefused(let id, _): id
+            case .transientError, .noSpace, .noKeys, .failed, .cancelled: nil
             }
         }
     }
@@ -99,30 +129,34 @@ public struct Work: Codable, Hashable, Sendable {
     public var step: Step
     public var artifact: Artifact?
     public var hasConsent: Bool
-    /// When it is to be installed, where somebody said so.
+    /// When to install the version, if the user chose a time.
     public var timing: Timing?
-    /// Consent to the restart.
-    public var mayRestart = false
-    /// How often it was deferred.
+    /// The user consents to the reboot.
+    public var mayReboot = false
+    /// How often the user deferred the version.
     public var deferrals = 0
-    /// When consent is asked for again.
+    /// When consent is requested again.
     public var askAgainAt: BootInstant?
-    /// When a forced version is installed, whatever the windows say.
+    /// When a forced version is installed, even outside of the maintenance windows.
     public var deadline: BootInstant?
-    /// When it was taken up: for the history, and for how long it has been held back in this boot.
+    /// When this attempt began, for the history.
     public var started: WallTime
+    /// When the offer was taken up in this boot. ``Policy/inhibitLimit`` of a forced download counts from here.
     public var since: BootInstant
-    /// Downloads in a row that congestion, or a full disk, stopped.
+    /// The number of errors since the last successful download that are not counted against the version: transient errors, full
+    /// disks, refused reboots, lost installers. The back-off grows with it.
     public var obstacles = 0
-    /// What ran when the installation began.
+    /// The installed versionCode when the installation began.
     public var installedBefore: Int?
 
-    /// While consent is waited for and no deferral is left, it is asked for this often.
+    /// The interval in which consent is requested again if no deferral is left, and after a cancellation.
     public static let reminder: Seconds = 3600
 
     enum CodingKeys: String, CodingKey {
-        case offer, step, artifact, hasConsent, timing, mayRestart, deferrals, askAgainAt, deadline, started, since
+        case offer, step, artifact, hasConsent, timing, deferrals, askAgainAt, deadline, started, since
         case obstacles, installedBefore
+        // As 0.1.0 named it.
+        case mayReboot = "mayRestart"
     }
 
     public init(offer: Offer, step: Step, hasConsent: Bool, started: WallTime, since: BootInstant) {
@@ -139,33 +173,35 @@ public struct Work: Codable, Hashable, Sendable {
     var isCancellable: Bool {
         switch step {
         case .later(_, let why): why.installation == nil
-        case .installing, .restartReady, .restarting: false
+        case .installing, .rebootReady, .rebooting: false
         case .downloading, .consent, .ready: true
         }
     }
 
-    /// Nothing is under way: a poll may replace or refresh the offer.
+    /// No download and no installation runs: a check may replace or refresh the offer.
     var isWaiting: Bool {
         switch step {
         case .later(_, let why): why.installation == nil
         case .consent, .ready: true
-        case .downloading, .installing, .restartReady, .restarting: false
+        case .downloading, .installing, .rebootReady, .rebooting: false
         }
     }
 }
 
-/// How often a version failed on this box.
+/// How often a version failed on this device.
 public struct Trial: Codable, Hashable, Sendable {
     public var versionCode: Int
     public var failures: Int
+    /// The last failure, in one line.
     public var reason: String
 
+    /// The number of versions that are remembered.
     public static let remembered = 8
 
     init(versionCode: Int, failures: Int, reason: String) {
         self.versionCode = versionCode
         self.failures = failures
-        self.reason = reason.forPeople(limit: AgentState.errorLimit)
+        self.reason = reason.sanitized(limit: AgentState.errorLimit)
     }
 
     enum CodingKeys: String, CodingKey { case versionCode, failures, reason }

@@ -1,8 +1,9 @@
-/// A downloaded and verified file in the staging folder.
+/// A downloaded and verified file in the staging directory.
 public struct Artifact: Codable, Hashable, Sendable {
     public var path: String
-    /// The signature or digest file that came with it, where the mode has one.
+    /// The downloaded signature or digest file, if the verification mode has one.
     public var sidecarPath: String?
+    /// In bytes.
     public var size: Int
 
     public init(path: String, sidecarPath: String?, size: Int) {
@@ -12,5 +13,5 @@ public struct Artifact: Codable, Hashable, Sendable {
     }
 }
 
-/// What may follow `<versionCode>.` in the staging folder: the agent removes such files of other versions.
+/// The suffixes that follow `<versionCode>.` in the staging directory. The agent removes such files of other versions.
 public let stagingSuffixes = ["part", "part.json", "part.json.new", "artifact", "sidecar", "sidecar.new"]

@@ -1,17 +1,18 @@
-/// One entry of the history: what became of an offer, or of one try at it.
+/// One entry of the history: the outcome of an offer, or of one attempt to install it.
 public struct Attempt: Codable, Hashable, Sendable {
     public enum Result: String, Codable, CaseIterable, Sendable {
         case installed
         case rolledBack
         case failed
-        /// The file was not what was signed, or must not be taken.
+        /// The verification failed, or the installer refused the file.
         case refused
-        /// The server does not have the file.
+        /// The file is not available.
         case gone
         case rejected
-        /// A newer offer took its place.
+        /// A newer offer replaced it.
         case replaced
-        /// The box came to this version by another way, or the operator's wishes changed.
+        /// The offer no longer applies, because the installed version or the configuration changed. Also a result that only
+        /// another version knows.
         case dropped
     }
 
@@ -20,11 +21,12 @@ public struct Attempt: Codable, Hashable, Sendable {
     public var upgradeType: String
     public var started: WallTime
     public var ended: WallTime
-    /// Of the artifact, as far as it arrived whole.
+    /// The size of the verified artifact; 0 if there is none.
     public var bytes: Int
     public var result: Result
     public var reason: String
 
+    /// The number of entries in the history.
     public static let remembered = 50
 
     enum CodingKeys: String, CodingKey {
@@ -33,12 +35,12 @@ public struct Attempt: Codable, Hashable, Sendable {
 }
 
 extension Machine {
-    /// Enters a try at an offer into the history, and tells whoever listens.
+    /// Adds an attempt to the history and announces it.
     mutating func record(_ work: Work, _ result: Attempt.Result, _ reason: String) {
         let attempt = Attempt(
             versionCode: work.offer.versionCode, versionName: work.offer.versionName,
             upgradeType: work.offer.upgradeType.name, started: work.started, ended: reportTime,
-            bytes: work.artifact?.size ?? 0, result: result, reason: reason.forPeople(limit: 300))
+            bytes: work.artifact?.size ?? 0, result: result, reason: reason.sanitized(limit: 300))
         state.history.append(attempt)
         if state.history.count > Attempt.remembered { state.history.removeFirst() }
         effects.append(.announce(.finished(attempt)))

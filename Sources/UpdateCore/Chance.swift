@@ -1,5 +1,5 @@
-/// A small reproducible random generator (SplitMix64, Steele, Lea and Flood 2014): the core takes a seed as an
-/// argument, so that a run can be repeated exactly.
+/// A small reproducible random generator (SplitMix64; Steele, Lea and Flood 2014). The core takes a seed as an
+/// argument, so that a run can be repeated exactly. It is not for cryptography.
 public struct Chance: RandomNumberGenerator, Sendable {
     private var state: UInt64
 

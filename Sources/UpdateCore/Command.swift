@@ -1,18 +1,19 @@
-/// What a person or the operator wants of the agent.
+/// A command of the user or the operator.
 public enum Command: Codable, Hashable, Sendable {
-    /// Ask the server now.
+    /// Check for updates now.
     case check
-    /// Install this version; where the box waits to restart for it, restart.
+    /// Install this version. If its installation waits for a reboot, reboot.
     case accept(versionCode: Int, Timing)
-    /// Ask again later.
+    /// Request consent again after this time, which is in ``deferralRange``.
     case postpone(versionCode: Int, Seconds)
-    /// Never this version.
+    /// Never install this version.
     case reject(versionCode: Int)
-    /// Stop what is under way, as far as it can be stopped.
+    /// Stop the download, or an installation that has not begun.
     case cancel
-    /// Try a version again that was given up or rejected.
+    /// Try a version again that failed, is blocked or was rejected. This resets its failure counts.
     case retry(versionCode: Int)
 
+    /// One minute to seven days, in seconds.
     public static let deferralRange: ClosedRange<Seconds> = 60...(7 * 86_400)
 }
 
@@ -23,10 +24,10 @@ public enum Timing: String, Codable, CaseIterable, Sendable {
     case window
 }
 
-/// Why a command is not carried out: a line for whoever gave it.
+/// Why the agent does not carry out a command: one line for the caller.
 public struct CommandRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
-    /// The argument itself is wrong, whatever the state.
+    /// The argument is wrong in every state.
     public let isInvalidArgument: Bool
 
     init(_ description: String, isInvalidArgument: Bool = false) {
@@ -35,23 +36,23 @@ public struct CommandRefusal: Error, Hashable, Sendable, CustomStringConvertible
     }
 }
 
-/// Why a command would change nothing in this state, or nil where it would.
+/// Why a command would change nothing in this state; nil if it would change something.
 public func refusal(of command: Command, _ state: AgentState, _ context: Context) -> CommandRefusal? {
     let work = state.work
     switch command {
     case .check:
         return work?.isWaiting ?? true
-            ? nil : CommandRefusal("\(work?.offer.title ?? "an offer") is being worked on; it is asked afterwards")
+            ? nil : CommandRefusal("\(work?.offer.title ?? "an offer") is being worked on; the check follows")
     case .accept(let code, _):
         if let refusal = mismatch(code, work) { return refusal }
-        if case .restartReady? = work?.step { return nil }
+        if case .rebootReady? = work?.step { return nil }
         return work?.hasConsent == true ? CommandRefusal("\(work?.offer.title ?? "") is accepted already") : nil
     case .postpone(let code, let seconds):
         guard Command.deferralRange.contains(seconds) else {
             return CommandRefusal("a deferral takes from 1 min to 7 d", isInvalidArgument: true)
         }
         if let refusal = mismatch(code, work) { return refusal }
-        guard let work, work.step == .consent else { return CommandRefusal("nobody is being asked just now") }
+        guard let work, work.step == .consent else { return CommandRefusal("no consent is requested just now") }
         return work.deferrals < context.policy.maximumDeferrals
             ? nil : CommandRefusal("\(work.offer.title) was deferred \(work.deferrals) times, which is the limit")
     case .reject(let code):
@@ -66,7 +67,7 @@ public func refusal(of command: Command, _ state: AgentState, _ context: Context
         switch work.step {
         case .downloading, .ready: return nil
         case .consent, .later: return CommandRefusal("nothing is under way")
-        case .installing, .restartReady, .restarting: return CommandRefusal("\(work.offer.title) is being installed")
+        case .installing, .rebootReady, .rebooting: return CommandRefusal("\(work.offer.title) is being installed")
         }
     case .retry(let code):
         if state.failures(of: code) > 0 || state.rejected.contains(code) { return nil }
@@ -75,7 +76,7 @@ public func refusal(of command: Command, _ state: AgentState, _ context: Context
     }
 }
 
-/// A consent never falls on an offer that nobody saw.
+/// The caller names the version, so that consent never applies to an offer that the user has not seen.
 private func mismatch(_ code: Int, _ work: Work?) -> CommandRefusal? {
     guard let work else { return CommandRefusal("no version is offered") }
     return work.offer.versionCode == code
@@ -97,8 +98,8 @@ extension Machine {
 
     private mutating func accept(_ timing: Timing) {
         guard var work = state.work else { return }
-        if case .restartReady = work.step {
-            work.mayRestart = true
+        if case .rebootReady = work.step {
+            work.mayReboot = true
             state.work = work
             return
         }
@@ -108,7 +109,7 @@ extension Machine {
         log(.consentGiven(work.offer))
         switch work.step {
         case .consent, .later(_, .cancelled): begin(work)
-        case .downloading, .ready, .installing, .restartReady, .restarting, .later: state.work = work
+        case .downloading, .ready, .installing, .rebootReady, .rebooting, .later: state.work = work
         }
     }
 

@@ -1,9 +1,10 @@
-/// The world at the moment of an event: time, chance and what the box reports are arguments.
+/// The environment at the moment of an event. Time, random seed and installed version are arguments of the core, not its own
+/// readings.
 public struct Context: Codable, Hashable, Sendable {
     public var now: BootInstant
     public var bootID: String
     public var wallClock: WallTime
-    /// When this agent was built: no right clock is earlier.
+    /// When this agent was built: a clock that shows an earlier time is wrong.
     public var buildTime: WallTime
     public var installed: InstalledVersion
     public var policy: Policy

@@ -1,24 +1,24 @@
-/// Something to be done once the state has been stored.
+/// An action that the agent carries out after it has stored the state.
 public enum Effect: Codable, Hashable, Sendable {
-    case ask(Question)
+    case check(CheckRequest)
     case download(Offer)
     case stopDownload
-    case install(InstallOrder)
+    case install(StagedInstallJob)
     case resumeInstall(InstallID)
-    /// Restart the box for an installation that wants it.
-    case restart(InstallID)
-    /// The installer's own count of failures of this version is to be reset.
+    /// Reboot the device for an installation or a rollback.
+    case reboot(InstallID)
+    /// Reset the installer's own failure counts for this version.
     case forgetAttempts(versionCode: Int)
     case send(id: Int, Report)
-    /// The stored state holds this version now, or a newer one: the inbox may be emptied, unless it has a newer one still.
+    /// Remove the offer from the inbox, unless it is newer than this version: the stored state has it, or a newer one.
     case emptyInbox(upTo: Int)
-    /// Staging holds nothing that is needed but the named version.
+    /// Remove the staged files of all versions except this one.
     case cleanStaging(keep: Int?)
     case announce(Announcement)
     case log(Notice)
 }
 
-/// What the people in front of the box, or a program that speaks to them, must hear of.
+/// An event for user interfaces.
 public enum Announcement: Codable, Hashable, Sendable {
     case consentWanted(Offer)
     case installPending(Offer, deadline: BootInstant)

@@ -1,13 +1,13 @@
-/// Something that happened, and that the state machine decides about.
+/// An input of the state machine.
 public enum Event: Codable, Hashable, Sendable {
-    /// The agent started. `found` is an offer that was stored but never taken up.
+    /// The agent started. `found` is the offer in the inbox, which has not been taken up yet.
     case started(found: Offer?)
-    /// Time has passed, or an inhibitor came or went.
+    /// Time has passed, or an inhibitor was added or removed.
     case tick
     case command(Command)
     /// A local file that a worker has verified and staged.
     case fileOffered(Offer, Artifact)
-    case asked(AskReport)
+    case checked(CheckReport)
     case downloaded(versionCode: Int, DownloadResult)
     case installed(InstallID, InstallResult)
     case reported(id: Int, Delivery)

@@ -1,33 +1,33 @@
-// What the agent sends to the fetch worker: a line of JSON on standard input, at most `maximumMessageBytes` long, and further
-// lines while a download runs.
+// The jobs of the fetch worker. The agent sends one as a line of JSON on standard input, at most `maximumMessageBytes` long.
+// While a download runs, it sends further lines (`DownloadControl`).
 
-/// Longer lines are refused by whoever reads them.
+/// The receiver of a message refuses a longer line.
 public let maximumMessageBytes = 256 * 1024
 
 public enum FetchJob: Codable, Hashable, Sendable {
-    case ask(AskJob)
+    case check(CheckJob)
     case report(ReportJob)
     case download(DownloadJob)
     case adopt(AdoptJob)
-    /// SHA-256 of a text, in hex: the agent itself has no cryptography linked.
+    /// Compute the SHA-256 digest of a text, because the agent itself links no cryptography.
     case digest(String)
 }
 
-public struct AskJob: Codable, Hashable, Sendable {
+public struct CheckJob: Codable, Hashable, Sendable {
     public var server: ServerConnection
     public var credentials: Credentials
-    public var question: Question
+    public var checkRequest: CheckRequest
     public var serverClock: ServerClock?
-    /// Where the worker stores a granted offer before it speaks of it.
+    /// The file in which the worker stores a granted offer before it reports the offer.
     public var inbox: String
 
     public init(
-        server: ServerConnection, credentials: Credentials, question: Question, serverClock: ServerClock?,
+        server: ServerConnection, credentials: Credentials, checkRequest: CheckRequest, serverClock: ServerClock?,
         inbox: String
     ) {
         self.server = server
         self.credentials = credentials
-        self.question = question
+        self.checkRequest = checkRequest
         self.serverClock = serverClock
         self.inbox = inbox
     }
@@ -59,68 +59,69 @@ public struct ReportJob: Codable, Hashable, Sendable {
 public struct DownloadJob: Codable, Hashable, Sendable {
     public var offer: Offer
     public var devModelKey: String?
-    /// Reaching the artifact's host: its `url` is not used.
+    /// How to reach the artifact's host; its `url` is not used.
     public var connection: ServerConnection
-    public var folder: String
+    public var directory: String
     /// Bytes per second; 0 is no limit.
     public var speedLimit: Int
+    /// Bytes; a larger file is refused.
     public var sizeLimit: Int
     /// Bytes that must stay free on the file system.
     public var keepFree: Int
-    /// Slower than this many bytes per second for `lowSpeedTime` ends the attempt.
+    /// The attempt ends if it is slower than this many bytes per second for `lowSpeedTime`.
     public var lowSpeed: Int
     public var lowSpeedTime: Seconds
     public var verification: VerificationPolicy
-    public var courtesy: DownloadCourtesy
+    public var priority: DownloadPriority
 
     public init(
-        offer: Offer, devModelKey: String?, connection: ServerConnection, folder: String, speedLimit: Int,
+        offer: Offer, devModelKey: String?, connection: ServerConnection, directory: String, speedLimit: Int,
         sizeLimit: Int, keepFree: Int, lowSpeed: Int, lowSpeedTime: Seconds, verification: VerificationPolicy,
-        courtesy: DownloadCourtesy
+        priority: DownloadPriority
     ) {
         self.offer = offer
         self.devModelKey = devModelKey
         self.connection = connection
-        self.folder = folder
+        self.directory = directory
         self.speedLimit = speedLimit
         self.sizeLimit = sizeLimit
         self.keepFree = keepFree
         self.lowSpeed = lowSpeed
         self.lowSpeedTime = lowSpeedTime
         self.verification = verification
-        self.courtesy = courtesy
+        self.priority = priority
     }
 }
 
-/// What a download is told while it runs.
-public enum DownloadOrder: Codable, Hashable, Sendable {
+/// A change to a running download.
+public enum DownloadControl: Codable, Hashable, Sendable {
     /// Bytes per second; 0 is no limit.
     case limitSpeed(Int)
 }
 
-/// A local file that somebody wants installed: its signature says what it is.
+/// A local file to verify and stage. Its signature says which version it is.
 public struct AdoptJob: Codable, Hashable, Sendable {
-    /// For people.
+    /// The name that is shown to the user.
     public var name: String
-    /// Where it is, with its signature beside it as `PATH.minisig`; nil where both are handed over open, as the worker's
-    /// descriptors 3 and 4.
+    /// The path of the file; its signature is `PATH.minisig`. Nil if the worker gets both as open files, its descriptors 3
+    /// and 4.
     public var path: String?
     public var urlKey: String
     public var devModelKey: String?
-    public var folder: String
+    public var directory: String
     public var sizeLimit: Int
     public var keepFree: Int
     public var verification: VerificationPolicy
 
     public init(
-        name: String, path: String?, urlKey: String, devModelKey: String?, folder: String, sizeLimit: Int,
+        name: String, path: String?, urlKey: String, devModelKey: String?, directory: String, sizeLimit: Int,
         keepFree: Int, verification: VerificationPolicy
     ) {
         self.name = name
         self.path = path
         self.urlKey = urlKey
         self.devModelKey = devModelKey
-        self.folder = folder
+        self.directory = directory
         self.sizeLimit = sizeLimit
         self.keepFree = keepFree
         self.verification = verification

@@ -1,7 +1,7 @@
-// What the fetch worker sends back: lines of JSON on standard output, the last of which says what became of the job.
+// The reports of the fetch worker: lines of JSON on standard output. The last one is the result of the job.
 
 public enum FetchReport: Codable, Hashable, Sendable {
-    case asked(AskReport)
+    case checked(CheckReport)
     case reported(Delivery)
     case progress(DownloadProgress)
     case downloaded(DownloadResult)
@@ -10,37 +10,38 @@ public enum FetchReport: Codable, Hashable, Sendable {
     case note(String)
 }
 
-public struct AskReport: Codable, Hashable, Sendable {
-    public var answer: Answer
-    /// Set where the box's own clock proved wrong.
+public struct CheckReport: Codable, Hashable, Sendable {
+    public var answer: CheckResponse
+    /// Set if the device's own clock is wrong.
     public var serverClock: ServerClock?
 
-    public init(answer: Answer, serverClock: ServerClock? = nil) {
+    public init(answer: CheckResponse, serverClock: ServerClock? = nil) {
         self.answer = answer
         self.serverClock = serverClock
     }
 }
 
-public enum Answer: Codable, Hashable, Sendable {
+public enum CheckResponse: Codable, Hashable, Sendable {
     case offer(Offer)
     case refusedOffer(OfferRefusal)
     case latest
     case misconfigured(Misconfiguration)
-    case trouble(Trouble)
+    case transientError(TransientError)
 }
 
-/// What became of an event report.
+/// The result of sending an event report.
 public enum Delivery: Codable, Hashable, Sendable {
     case delivered
     case refused(Misconfiguration)
-    case trouble(Trouble)
+    case transientError(TransientError)
 }
 
 public struct DownloadProgress: Codable, Hashable, Sendable {
+    /// Bytes.
     public var received: Int
-    /// 0 where the server does not say.
+    /// Bytes; 0 if the server does not send the size.
     public var total: Int
-    /// Bytes per second, of late.
+    /// Bytes per second, as a moving average.
     public var rate: Int
 
     public init(received: Int, total: Int, rate: Int) {
@@ -52,12 +53,12 @@ public struct DownloadProgress: Codable, Hashable, Sendable {
 
 public enum DownloadResult: Codable, Hashable, Sendable {
     case verified(Artifact)
-    /// The server says that the file, or its signature, is not to be had.
+    /// The server does not have the file or its signature.
     case gone(String)
-    /// The file is not what was signed, or must not be taken: counted against the version.
+    /// The verification failed, or the file is too large. This is counted against the version.
     case refused(String)
     case noSpace(String)
-    case trouble(Trouble)
+    case transientError(TransientError)
 }
 
 public enum AdoptResult: Codable, Hashable, Sendable {

@@ -1,7 +1,7 @@
-/// What came back over HTTP, before anybody believed it.
+/// An HTTP response, not yet checked.
 public struct HTTPReply: Hashable, Sendable {
     public var status: Int
-    /// Names in lower case; of a repeated header the last value.
+    /// The names are in lower case. A repeated header has its last value.
     public var headers: [String: String]
     public var body: [UInt8]
 

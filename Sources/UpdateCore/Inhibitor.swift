@@ -1,19 +1,20 @@
-/// Something that somebody holds back for a while, as logind uses the word.
+/// A program's request to delay updates for a while, as logind's inhibitors delay a shutdown.
 public struct Inhibitor: Codable, Hashable, Sendable {
     public enum What: String, Codable, CaseIterable, Sendable { case download, install, reboot }
 
     public var what: Set<What>
-    /// For people; bounded, without control characters.
+    /// Shown to the user: at most 64 characters, no control characters.
     public var who: String
+    /// Shown to the user: at most 200 characters, no control characters.
     public var why: String
 
     public init(what: Set<What>, who: String, why: String) {
         self.what = what
-        self.who = who.forPeople(limit: 64)
-        self.why = why.forPeople(limit: 200)
+        self.who = who.sanitized(limit: 64)
+        self.why = why.sanitized(limit: 200)
     }
 
-    /// A colon-separated list: `download:install`. Nil where a word in it is unknown, or there is none.
+    /// Parses a colon-separated list such as `download:install`. Nil if a word is unknown, or if there is none.
     public static func what(_ text: String) -> Set<What>? {
         let words = text.split(separator: ":", omittingEmptySubsequences: false).map { What(rawValue: String($0)) }
         let known = words.compactMap { $0 }
@@ -23,42 +24,43 @@ public struct Inhibitor: Codable, Hashable, Sendable {
     public var line: String { why.isEmpty ? who : "\(who): \(why)" }
 }
 
-/// Why the next thing to be done about an offer is not done just now.
-public enum Hold: Hashable, Sendable {
-    /// Announced, and due at this moment.
+/// Why the next step of an offer is delayed.
+public enum Delay: Hashable, Sendable {
+    /// A forced version has been announced; its installation begins at this moment.
     case grace(until: BootInstant)
-    /// `until` is where patience ends, if it does.
+    /// `until` is the end of ``Policy/inhibitLimit``; nil if the limit does not apply.
     case inhibited(Inhibitor, until: BootInstant?)
+    /// No maintenance window is open. `in` counts from now; nil if no window opens again.
     case window(opens: WallTime?, in: Seconds?)
-    /// Windows are configured, and this box does not know what time it is.
+    /// Windows are configured, but the device does not know the time.
     case clock
-    /// The box must restart, and somebody is to say when.
-    case restartConsent
+    /// The device must reboot, and the user has not consented yet.
+    case rebootConsent
 
-    /// When it may have changed by time alone.
+    /// When the passing of time may end the delay; nil if only another event can end it.
     func wakeUp(now: BootInstant) -> BootInstant? {
         switch self {
         case .grace(let until): until
         case .inhibited(_, let until): until
         case .window(_, let delay): delay.map { now + $0 }
         case .clock: now + 60
-        case .restartConsent: nil
+        case .rebootConsent: nil
         }
     }
 
     func line(_ context: Context, _ state: AgentState) -> String {
         switch self {
         case .grace(let until): "\(context.when(until, state)) (forced)"
-        case .inhibited(let inhibitor, _): "held back by \(inhibitor.line)"
+        case .inhibited(let inhibitor, _): "delayed by \(inhibitor.line)"
         case .window(_, let delay):
             "in the next maintenance window" + (delay.map { ", \(context.when(context.now + $0, state))" } ?? "")
-        case .clock: "in the next maintenance window; this box does not know the time yet"
-        case .restartConsent: "once somebody agrees"
+        case .clock: "in the next maintenance window; the time is not known yet"
+        case .rebootConsent: "after the user's consent"
         }
     }
 }
 
-/// When the box may restart to finish an update.
+/// When the device may reboot to finish an update.
 public enum RebootPolicy: String, Codable, CaseIterable, Sendable {
     case immediate
     case window
@@ -66,52 +68,53 @@ public enum RebootPolicy: String, Codable, CaseIterable, Sendable {
 }
 
 extension Machine {
-    func hold(_ work: Work) -> Hold? { context.hold(work, state) }
+    func delay(_ work: Work) -> Delay? { context.delay(work, state) }
 }
 
 extension Context {
-    /// The best time the box knows, or nil where it knows none.
+    /// The server's time, else the device's own; nil if the device's clock is earlier than ``buildTime``.
     func knownTime(_ state: AgentState) -> WallTime? {
         state.serverClock?.time(at: now, bootID: bootID) ?? (wallClock >= buildTime ? wallClock : nil)
     }
 
-    /// What holds back the next thing to be done: the download, the installation or the restart.
-    func hold(_ work: Work, _ state: AgentState) -> Hold? {
-        if case .restartReady(_, let isRollback, let since) = work.step {
-            return restartHold(work, isRollback, since, state)
+    /// What delays the next step: the download, the installation or the reboot.
+    func delay(_ work: Work, _ state: AgentState) -> Delay? {
+        if case .rebootReady(_, let isRollback, let since) = work.step {
+            return rebootDelay(work, isRollback, since, state)
         }
-        return work.artifact == nil ? inhibited(.download, work, since: work.since) : installHold(work, state)
+        return work.artifact == nil ? inhibited(.download, work, since: work.since) : installDelay(work, state)
     }
 
-    private func installHold(_ work: Work, _ state: AgentState) -> Hold? {
+    private func installDelay(_ work: Work, _ state: AgentState) -> Delay? {
         if work.isForced {
             let deadline = work.deadline ?? now
             return now < deadline ? .grace(until: deadline) : inhibited(.install, work, since: deadline)
         }
-        if let hold = inhibited(.install, work, since: nil) { return hold }
-        return work.timing == .now ? nil : windowHold(state)
+        if let delay = inhibited(.install, work, since: nil) { return delay }
+        return work.timing == .now ? nil : windowDelay(state)
     }
 
-    private func restartHold(_ work: Work, _ isRollback: Bool, _ since: BootInstant, _ state: AgentState) -> Hold? {
-        // A box whose new version does not work is not kept waiting for a window.
+    private func rebootDelay(_ work: Work, _ isRollback: Bool, _ since: BootInstant, _ state: AgentState) -> Delay? {
+        // A rollback does not wait for a window, because the new version does not work.
         if isRollback || work.isForced { return inhibited(.reboot, work, since: since) }
-        if let hold = inhibited(.reboot, work, since: nil) { return hold }
+        if let delay = inhibited(.reboot, work, since: nil) { return delay }
         switch policy.reboot {
         case .immediate: return nil
-        case .window: return windowHold(state)
-        case .ask: return work.mayRestart ? nil : .restartConsent
+        case .window: return windowDelay(state)
+        case .ask: return work.mayReboot ? nil : .rebootConsent
         }
     }
 
-    /// - Parameter since: where patience is bounded, the moment it began.
-    private func inhibited(_ what: Inhibitor.What, _ work: Work, since: BootInstant?) -> Hold? {
+    /// - Parameter since: the moment from which ``Policy/inhibitLimit`` counts; nil if the limit does not apply. For a download it
+    ///   applies only to a forced version.
+    private func inhibited(_ what: Inhibitor.What, _ work: Work, since: BootInstant?) -> Delay? {
         guard let inhibitor = inhibitors.first(where: { $0.what.contains(what) }) else { return nil }
         guard let since, what != .download || work.isForced else { return .inhibited(inhibitor, until: nil) }
         let until = since + policy.inhibitLimit
         return now < until ? .inhibited(inhibitor, until: until) : nil
     }
 
-    private func windowHold(_ state: AgentState) -> Hold? {
+    private func windowDelay(_ state: AgentState) -> Delay? {
         guard !policy.windows.isEmpty else { return nil }
         guard let time = knownTime(state) else { return .clock }
         if policy.windows.isOpen(at: time, zone) { return nil }

@@ -1,9 +1,10 @@
-// The messages between the agent and the installer: what is wanted, what goes through the door, and what comes back.
+// The messages between the agent and the installer: requests, messages on the installer socket, and reports.
 
-/// Which installation is meant: the same id never installs twice, whatever is asked again.
+/// Identifies an installation. The installer never runs an id twice, even if the agent repeats the request.
 public typealias InstallID = Int
 
-public struct InstallOrder: Codable, Hashable, Sendable {
+/// An installation of a staged artifact.
+public struct StagedInstallJob: Codable, Hashable, Sendable {
     public var id: InstallID
     public var offer: Offer
     public var artifact: Artifact
@@ -15,28 +16,28 @@ public struct InstallOrder: Codable, Hashable, Sendable {
     }
 }
 
-/// What the agent wants of the installer.
+/// A request of the agent to the installer.
 public enum InstallRequest: Hashable, Sendable {
-    case install(InstallOrder)
-    /// Go on with, or tell the end of, an installation that was begun.
+    case install(StagedInstallJob)
+    /// Resume an installation that has begun, or report its result.
     case resume(InstallID)
-    /// Restart the box for an installation that wants it.
-    case restart(InstallID)
-    /// The operator wants this version tried again: how often it failed does not count any more.
+    /// Reboot the device for an installation or a rollback.
+    case reboot(InstallID)
+    /// Reset the counts of failures and reboots for this version, because the operator wants to try it again.
     case forgetAttempts(versionCode: Int)
 }
 
-/// Signatures and digest files are short; longer ones are none.
+/// A longer signature or digest file is refused.
 public let maximumSidecarBytes = 16 * 1024
 
-/// An order as it goes through the door: the artifact itself comes beside it, as an open file.
+/// An installation as it is sent through the installer socket. The artifact itself is passed with it as an open file.
 public struct InstallJob: Codable, Hashable, Sendable {
     public var id: InstallID
     public var offer: Offer
-    /// The signature or digest file that came with the artifact, where the mode has one.
+    /// The content of the artifact's signature or digest file, if the verification mode has one.
     public var sidecar: String?
 
-    /// Of an installation whose record was lost; no agent chooses it.
+    /// The id of an installation whose record was lost. The agent never chooses it.
     public static let unknownID: InstallID = 0
 
     public init(id: InstallID, offer: Offer, sidecar: String?) {
@@ -46,31 +47,31 @@ public struct InstallJob: Codable, Hashable, Sendable {
     }
 }
 
-/// An ``InstallRequest`` as it goes through the door.
+/// An ``InstallRequest`` as it is sent through the installer socket.
 public enum InstallMessage: Codable, Hashable, Sendable {
     case install(InstallJob)
     case resume(InstallID)
-    case restart(InstallID)
+    case reboot(InstallID)
     case forgetAttempts(versionCode: Int)
 }
 
 public enum InstallResult: Codable, Hashable, Sendable {
     case committed
-    /// The box runs the version it ran before.
+    /// The device runs the previous version again.
     case rolledBack(String)
     /// The module failed and has no rollback, or its rollback failed too.
     case failed(String)
-    /// Nothing was begun: the artifact or the configuration does not allow it.
+    /// The installation did not begin: the artifact or the configuration does not allow it.
     case refused(String)
-    /// Nothing was begun: the disk has no room for the artifact, or does not take it.
+    /// The installation did not begin: the disk is full, or the artifact cannot be written to it.
     case noSpace(String)
-    /// The box must restart to go on, or to get back to the version before; the agent says when.
-    case needsRestart(isRollback: Bool)
-    /// The box has been told to restart.
-    case restarting
-    /// It was not to be told, by logind's inhibitors for example.
-    case restartRefused(String)
-    /// The installer knows no installation of this id: it never began.
+    /// The device must reboot to continue the installation or the rollback; the agent decides when.
+    case needsReboot(isRollback: Bool)
+    /// The reboot has been requested.
+    case rebooting
+    /// The reboot was refused, for example by an inhibitor of logind.
+    case rebootRefused(String)
+    /// The installer has no record of this id: the installation never began.
     case unknown
     /// The installer itself ended without a result.
     case lost(String)

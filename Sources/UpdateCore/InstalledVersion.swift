@@ -1,7 +1,7 @@
-/// What the box reports as installed.
+/// What the device reports as installed.
 public enum InstalledVersion: Codable, Hashable, Sendable {
     case known(versionCode: Int, versionName: String?)
-    /// Why it cannot be told, in a line for the operator.
+    /// Why the version is unknown: one line for the operator.
     case unknown(String)
 
     public var versionCode: Int? {

@@ -1,11 +1,11 @@
-// One line an operator can act on, for each thing that can be in the way.
+// One line for each error, so that the operator can act on it.
 
-extension Trouble {
+extension TransientError {
     public var line: String {
         switch self {
         case .rateLimited: "the server's rate limit is reached (HTTP 429)"
         case .server(let status, let detail, _):
-            "the server answered HTTP \(status)" + (detail.isEmpty ? "" : " (\(detail))")
+            "the server responded with HTTP \(status)" + (detail.isEmpty ? "" : " (\(detail))")
         case .network(let text): "the server cannot be reached: \(text)"
         case .tls(let text): "no trusted connection to the server: \(text)"
         case .unreadable(let text): "the server's reply makes no sense: \(text)"
@@ -24,21 +24,21 @@ extension Misconfiguration {
             default: "check the configuration"
             }
         let trace = traceID.map { ", traceId \($0)" } ?? ""
-        return "the server refuses this box: HTTP \(status), code \(code) \"\(message)\"\(trace); \(remedy)"
+        return "the server refuses this device: HTTP \(status), code \(code) \"\(message)\"\(trace); \(remedy)"
     }
 }
 
-extension Work.Delay {
+extension Work.RetryReason {
     public var line: String {
         switch self {
-        case .trouble(let trouble): trouble.line
+        case .transientError(let transientError): transientError.line
         case .noSpace(let text): text
         case .noKeys:
             "nothing is installed without a key to verify it: put the publisher's minisign public key into "
-                + "verification.keys or the folder verification.keysFolder, and reload"
+                + "verification.keys or the directory verification.keysDirectory, and reload"
         case .failed(let reason): reason
         case .cancelled: "cancelled"
-        case .restartRefused(_, let reason): "the box cannot be restarted: \(reason)"
+        case .rebootRefused(_, let reason): "the device cannot be rebooted: \(reason)"
         case .installerLost(_, let reason): "the installer did not finish: \(reason)"
         }
     }

@@ -1,5 +1,5 @@
 extension Machine {
-    /// Takes the next step an offer allows: download it, ask for consent, or install it.
+    /// Begins the next step of an offer: download it, request consent, or install it.
     mutating func begin(_ work: Work) {
         var work = work
         announceDeadline(&work)
@@ -11,16 +11,16 @@ extension Machine {
         } else if work.offer.isLocalFile, work.artifact == nil {
             state.lastError = "the file of \(work.offer.title) is no longer there; give it again"
             end(work, .gone, "the file is no longer there")
-        } else if hold(work) != nil {
-            hold(work, as: .ready)
+        } else if delay(work) != nil {
+            delay(work, as: .ready)
         } else if let artifact = work.artifact {
-            // By chance, not by counting: an agent that lost its state must not meet an old installation's id.
+            // Random, not counted: an agent that lost its state must not reuse the id of an earlier installation.
             let id = InstallID(chance.next() >> 11) + 1
             work.step = .installing(id)
             work.installedBefore = context.installed.versionCode
             state.work = work
             log(.installing(work.offer))
-            effects.append(.install(InstallOrder(id: id, offer: work.offer, artifact: artifact)))
+            effects.append(.install(StagedInstallJob(id: id, offer: work.offer, artifact: artifact)))
         } else if policy.canVerify {
             work.step = .downloading
             state.work = work
@@ -28,19 +28,19 @@ extension Machine {
         } else {
             work.step = .later(at: now + 3600, why: .noKeys)
             state.work = work
-            state.lastError = Work.Delay.noKeys.line
+            state.lastError = Work.RetryReason.noKeys.line
             log(.noKeys(work.offer))
         }
     }
 
-    mutating func hold(_ work: Work, as step: Work.Step) {
+    mutating func delay(_ work: Work, as step: Work.Step) {
         var work = work
         work.step = step
         state.work = work
-        if let hold = hold(work) { log(.held(work.offer, hold.line(context, state))) }
+        if let delay = delay(work) { log(.delayed(work.offer, delay.line(context, state))) }
     }
 
-    /// Announces a forced version once it is there; from then on its time runs.
+    /// Announces a forced version after its download. The grace period begins now.
     private mutating func announceDeadline(_ work: inout Work) {
         guard work.isForced, work.artifact != nil, work.deadline == nil else { return }
         let deadline = now + policy.gracePeriod
@@ -50,7 +50,7 @@ extension Machine {
 
     mutating func announceConsent(_ work: Work) {
         var work = work
-        // Who has no deferral left is asked at every opportunity.
+        // Without a deferral left, consent is requested again and again.
         work.askAgainAt = work.deferrals >= policy.maximumDeferrals ? now + Work.reminder : nil
         state.work = work
         effects.append(.announce(.consentWanted(work.offer)))
@@ -58,7 +58,7 @@ extension Machine {
 
     mutating func downloaded(_ versionCode: Int, _ result: DownloadResult) {
         guard var work = state.work, work.step == .downloading, work.offer.versionCode == versionCode else {
-            log(.ignored("the end of a download of version \(versionCode) that nobody waits for"))
+            log(.ignored("the end of a download of version \(versionCode), which is not the current download"))
             return
         }
         switch result {
@@ -71,7 +71,7 @@ extension Machine {
             begin(work)
         case .gone(let reason):
             end(work, .gone, reason)
-            state.lastError = "the offered \(work.offer.title) cannot be had: \(reason)"
+            state.lastError = "the offered \(work.offer.title) is not available: \(reason)"
             log(.gone(work.offer, reason))
             report(.download(running: runningCode, version: versionCode, code: Report.Code.gone))
         case .refused(let reason):
@@ -79,15 +79,16 @@ extension Machine {
             work.artifact = nil
             failed(work, .refused, reason)
         case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
-        case .trouble(let trouble):
+        case .transientError(let transientError):
             work.obstacles += 1
             let delay = policy.schedule.otherDelay(
-                failures: work.obstacles, retryAfter: trouble.retryAfter, &chance)
-            postpone(work, by: delay, .trouble(trouble))
+                failures: work.obstacles, retryAfter: transientError.retryAfter, &chance)
+            postpone(work, by: delay, .transientError(transientError))
         }
     }
 
-    /// A full disk is no fault of the version, and nothing that asking again at once would mend.
+    /// A full disk is not counted against the version. The delay has a lower bound, because disk space is seldom freed within
+    /// seconds.
     mutating func postponeUntilThereIsSpace(_ work: Work, _ reason: String) {
         var work = work
         work.obstacles += 1
@@ -95,7 +96,7 @@ extension Machine {
         postpone(work, by: max(backOff, min(600, policy.schedule.backOffCap)), .noSpace(reason))
     }
 
-    mutating func postpone(_ work: Work, by delay: Seconds, _ why: Work.Delay) {
+    mutating func postpone(_ work: Work, by delay: Seconds, _ why: Work.RetryReason) {
         var work = work
         work.step = .later(at: now + delay, why: why)
         state.work = work
@@ -103,7 +104,7 @@ extension Machine {
         log(.postponed(work.offer, why, retryIn: delay))
     }
 
-    /// Counts a failure against the version: it is tried again later, or given up.
+    /// Counts a failure against the version, which is then tried again later or blocked.
     mutating func failed(_ work: Work, _ result: Attempt.Result, _ reason: String) {
         record(work, result, reason)
         state.countFailure(of: work.offer.versionCode, reason)
@@ -111,7 +112,7 @@ extension Machine {
         let failures = state.failures(of: work.offer.versionCode)
         guard failures < policy.maximumAttempts else {
             end(work, nil, "")
-            log(.givenUp(work.offer, reason, attempts: failures))
+            log(.blocked(work.offer, reason, attempts: failures))
             return
         }
         let delay = policy.schedule.regularDelay(
@@ -124,9 +125,9 @@ extension Machine {
         log(.attemptFailed(work.offer, reason, attempt: failures, of: policy.maximumAttempts, retryIn: delay))
     }
 
-    /// The offer is done with, one way or the other.
+    /// Ends the work on an offer.
     ///
-    /// - Parameter result: for the history, where it is not there yet.
+    /// - Parameter result: for the history; nil if the history has it already.
     mutating func end(_ work: Work, _ result: Attempt.Result?, _ reason: String) {
         if let result { record(work, result, reason) }
         state.work = nil
@@ -134,7 +135,7 @@ extension Machine {
         state.poll.next = now + policy.schedule.regularDelay(&chance)
     }
 
-    /// A file that somebody brought: it has been verified, and whoever brought it consents.
+    /// A local file that has been verified. The user who requested its installation consents to it.
     mutating func fileOffered(_ offer: Offer, _ artifact: Artifact) {
         if let refusal = offerRefusal(of: offer) {
             log(.offerRefused(refusal))

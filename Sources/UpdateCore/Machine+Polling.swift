@@ -1,10 +1,10 @@
-/// Why an offer is not taken up in this state, or nil where it would be.
+/// Why an offer is not taken up in this state; nil if it is.
 public func refusal(of offer: Offer, _ state: AgentState, _ context: Context) -> OfferRefusal? {
     Machine(state: state, context: context).offerRefusal(of: offer)
 }
 
 extension Machine {
-    mutating func askIfDue() {
+    mutating func checkIfDue() {
         if state.poll.awaitsClock, context.wallClock >= context.buildTime {
             state.poll.awaitsClock = false
             state.poll.next = min(state.poll.next, now + chance.uniform(0, min(30, policy.schedule.splay)))
@@ -13,23 +13,23 @@ extension Machine {
         guard !state.poll.isRunning, state.poll.next <= now, state.work?.isWaiting ?? true else { return }
         guard case .known(let versionCode, _) = context.installed else {
             if case .unknown(let reason) = context.installed {
-                noteMisconfiguration("the installed version cannot be told: \(reason)")
+                noteMisconfiguration("the installed version is unknown: \(reason)")
             }
             return
         }
         state.poll.isRunning = true
         state.poll.unheard = min(state.poll.unheard, 30) + 1
-        // Until something is heard, this is what holds.
+        // This delay applies if the agent stops before it receives a result.
         state.poll.next = now + policy.schedule.backOffDelay(failures: state.poll.unheard, retryAfter: nil, &chance)
         effects.append(
-            .ask(
-                Question(
+            .check(
+                CheckRequest(
                     urlKey: policy.urlKey, versionCode: versionCode,
                     appointVersionCode: policy.appointVersionCode, devModelKey: policy.devModelKey,
                     devKey: policy.devKey)))
     }
 
-    mutating func asked(_ report: AskReport) {
+    mutating func checked(_ report: CheckReport) {
         state.poll.isRunning = false
         state.poll.unheard = 0
         if let clock = report.serverClock {
@@ -38,62 +38,62 @@ extension Machine {
         }
         switch report.answer.bounded {
         case .offer(let offer):
-            pollAnswered()
+            pollSucceeded()
             takeUp(offer)
         case .refusedOffer(let refusal):
-            pollAnswered()
+            pollSucceeded()
             log(.offerRefused(refusal))
         case .latest:
-            pollAnswered()
+            pollSucceeded()
             if state.work == nil {
                 state.lastError = nil
                 log(.upToDate(context.installed))
             }
         case .misconfigured(let misconfiguration):
             noteMisconfiguration(misconfiguration.line)
-        case .trouble(let trouble):
-            noteTrouble(trouble)
+        case .transientError(let transientError):
+            noteTransientError(transientError)
         }
     }
 
-    private mutating func pollAnswered() {
-        state.poll.mood = .answered
-        state.poll.lastAnswer = reportTime
-        state.poll.unansweredBoots = 0
+    private mutating func pollSucceeded() {
+        state.poll.outcome = .succeeded
+        state.poll.lastResponse = reportTime
+        state.poll.bootsWithoutResponse = 0
         state.poll.awaitsClock = false
         let interval = state.work == nil ? policy.schedule.interval : waitingInterval
         state.poll.next = now + policy.schedule.regularDelay(&chance, every: interval)
     }
 
-    /// While an offer waits there is at most one poll a day.
+    /// While an offer waits, the agent checks about once a day at most.
     private var waitingInterval: Seconds { max(PollSchedule.waitingInterval, policy.schedule.interval) }
 
     private mutating func noteMisconfiguration(_ line: String) {
         var failures = 1
-        if case .misconfigured(let before) = state.poll.mood { failures = before + 1 }
-        state.poll.mood = .misconfigured(failures: failures)
+        if case .misconfigured(let before) = state.poll.outcome { failures = before + 1 }
+        state.poll.outcome = .misconfigured(failures: failures)
         let delay = policy.schedule.misconfiguredDelay(failures: failures, &chance)
         state.poll.next = now + delay
         state.lastError = line
         log(.misconfigured(line, retryIn: delay))
     }
 
-    private mutating func noteTrouble(_ trouble: Trouble) {
+    private mutating func noteTransientError(_ transientError: TransientError) {
         var failures = 1
-        if case .troubled(let before) = state.poll.mood { failures = before + 1 }
-        state.poll.mood = .troubled(failures: failures)
-        var delay = policy.schedule.delay(after: trouble, failures: failures, &chance)
+        if case .failing(let before) = state.poll.outcome { failures = before + 1 }
+        state.poll.outcome = .failing(failures: failures)
+        var delay = policy.schedule.delay(after: transientError, failures: failures, &chance)
         if state.work != nil { delay = max(delay, policy.schedule.regularDelay(&chance, every: waitingInterval)) }
         state.poll.next = now + delay
-        // A server that has no room for a question has none for reports either.
+        // A server that cannot serve a check cannot serve reports either.
         state.reports.notBefore = max(state.reports.notBefore, state.poll.next)
-        if case .tls = trouble, context.wallClock < context.buildTime {
+        if case .tls = transientError, context.wallClock < context.buildTime {
             state.poll.awaitsClock = true
-            state.lastError = "the clock of this box is not set (\(trouble.line))"
-            log(.clockExplainsTLS(trouble.line))
+            state.lastError = "the clock of this device is not set (\(transientError.line))"
+            log(.clockExplainsTLS(transientError.line))
         } else {
-            state.lastError = trouble.line
-            log(.troubled(trouble, retryIn: delay))
+            state.lastError = transientError.line
+            log(.failing(transientError, retryIn: delay))
         }
     }
 
@@ -107,8 +107,8 @@ extension Machine {
         if let work = state.work {
             let isNewer = offer.versionCode > work.offer.versionCode
             guard work.isWaiting || !isNewer else {
-                // It came while somebody consented to another. It stays where it is, and is taken up in place of the next
-                // question: its counter on the server is spent.
+                // The user accepted the other offer while the check ran. The new offer stays in the inbox and replaces the next
+                // check, because its roll-out quota on the server is consumed.
                 log(.ignored("an offer of \(offer.title), for now: \(work.offer.title) is being worked on"))
                 return
             }
@@ -143,15 +143,15 @@ extension Machine {
         }
         if state.rejected.contains(code) { return .rejected(versionCode: code) }
         let failures = state.failures(of: code)
-        return failures >= policy.maximumAttempts ? .givenUp(versionCode: code, attempts: failures) : nil
+        return failures >= policy.maximumAttempts ? .blocked(versionCode: code, attempts: failures) : nil
     }
 
-    /// The same version again: its address, text or urgency may have changed.
+    /// The same version was offered again: its URL, text or upgradeType may have changed.
     private mutating func refresh(_ work: Work, with offer: Offer) {
         guard offer != work.offer else { return }
         log(.offerRefreshed(offer))
         var work = work
-        // A file from another address is another file until it is verified anew.
+        // A file from another URL must be downloaded and verified again.
         if offer.urlPath != work.offer.urlPath { work.artifact = nil }
         if offer.upgradeType != .forced { work.deadline = nil }
         work.offer = offer

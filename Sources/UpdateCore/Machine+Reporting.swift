@@ -1,10 +1,10 @@
 extension Machine {
-    /// The best time the box knows: the server's where its own proved wrong.
+    /// The server's time if the device's own clock is wrong, else the device's time.
     var reportTime: WallTime {
         state.serverClock?.time(at: now, bootID: context.bootID) ?? context.wallClock
     }
 
-    /// A release, and a window that opens, are for all boxes at once: what they have to tell is spread.
+    /// Queues a report after a random delay, because a release or a maintenance window starts on many devices at the same time.
     mutating func report(_ kind: Report.Kind) {
         let splay = min(policy.schedule.splay, PollSchedule.reportSplay)
         state.reports.add(Report(kind: kind, time: reportTime), due: now + chance.uniform(0, splay))
@@ -27,9 +27,9 @@ extension Machine {
         case .refused(let misconfiguration):
             reason = misconfiguration.line
             delay = policy.schedule.backOffDelay(failures: tries, retryAfter: nil, &chance)
-        case .trouble(let trouble):
-            reason = trouble.line
-            delay = policy.schedule.delay(after: trouble, failures: tries, &chance)
+        case .transientError(let transientError):
+            reason = transientError.line
+            delay = policy.schedule.delay(after: transientError, failures: tries, &chance)
         }
         state.reports.notBefore = now + delay
         if let dropped = state.reports.failed(id) {

@@ -1,12 +1,12 @@
-/// One step of the agent: what it remembers afterwards, and what is to be done, in order.
-/// An event that makes no sense in a state changes nothing and is logged.
+/// Handles one event. Returns the new state, and the effects that the agent must carry out one after the other.
+/// An event that does not fit the state changes nothing and is logged.
 public func reduce(_ state: AgentState, _ event: Event, _ context: Context) -> (state: AgentState, effects: [Effect]) {
     var machine = Machine(state: state, context: context)
     machine.handle(event)
     return (machine.state, machine.effects)
 }
 
-/// When the agent must be woken at the latest, or nil while it only waits for a worker.
+/// The latest moment of the next ``Event/tick``; nil while the agent only waits for a worker.
 public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? {
     let now = context.now
     var moments: [BootInstant] = []
@@ -14,11 +14,11 @@ public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? 
         switch work.step {
         case .later(let at, _): moments.append(at)
         case .consent: if let at = work.askAgainAt { moments.append(at) }
-        case .ready, .restartReady:
-            if let hold = context.hold(work, state) { hold.wakeUp(now: now).map { moments.append($0) } }
+        case .ready, .rebootReady:
+            if let delay = context.delay(work, state) { delay.wakeUp(now: now).map { moments.append($0) } }
         case .downloading:
-            if case .inhibited(_, let until?)? = context.hold(work, state) { moments.append(until) }
-        case .installing, .restarting: break
+            if case .inhibited(_, let until?)? = context.delay(work, state) { moments.append(until) }
+        case .installing, .rebooting: break
         }
     }
     if !state.poll.isRunning, state.work?.isWaiting ?? true { moments.append(state.poll.next) }
@@ -27,8 +27,9 @@ public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? 
     return moments.min()
 }
 
-/// A step being taken. Its extensions hold a topic each: polling, fetching, installing, reporting.
+/// The handling of one event. Each extension has one topic: polling, fetching, installing, reporting.
 struct Machine {
+    /// How often the wall clock is read while ``Poll/awaitsClock`` is set.
     static let clockCheckInterval: Seconds = 10
 
     var state: AgentState
@@ -53,7 +54,7 @@ struct Machine {
         case .tick: break
         case .command(let command): self.command(command)
         case .fileOffered(let offer, let artifact): fileOffered(offer, artifact)
-        case .asked(let report): asked(report)
+        case .checked(let report): checked(report)
         case .downloaded(let versionCode, let result): downloaded(versionCode, result.bounded)
         case .installed(let id, let result): installed(id, result.bounded)
         case .reported(let id, let delivery): reported(id, delivery)
@@ -70,7 +71,7 @@ struct Machine {
             state.bootID = context.bootID
             state.serverClock = nil
             state.poll.next = now + firstDelay()
-            state.poll.unansweredBoots = min((state.poll.unansweredBoots ?? 0) + 1, 1000)
+            state.poll.bootsWithoutResponse = min((state.poll.bootsWithoutResponse ?? 0) + 1, 1000)
             state.reports.putOff(to: state.poll.next)
             if var work = state.work {
                 work.since = now
@@ -79,12 +80,12 @@ struct Machine {
                 state.work = work
             }
             hasten()
-        } else if state.poll.mood == .never {
+        } else if state.poll.outcome == .never {
             state.poll.next = now + firstDelay()
         }
         if let code = context.installed.versionCode {
-            // Boxes that start together do not report together: it goes with the first poll, or is splayed by itself
-            // where that is far off.
+            // Devices that boot together must not report together. The report is sent with the first check, or after a random
+            // delay of its own if that check is far off.
             let isNear = state.poll.next - now <= policy.schedule.splay
             let due = isNear ? state.poll.next : now + firstDelay()
             state.reports.add(Report(kind: .appStart(versionCode: code), time: reportTime), due: due)
@@ -103,15 +104,15 @@ struct Machine {
         case .downloading:
             log(.resumed(work.offer, "its download"))
             effects.append(.download(work.offer))
-        case .installing(let id), .restartReady(let id, _, _), .restarting(let id):
+        case .installing(let id), .rebootReady(let id, _, _), .rebooting(let id):
             log(.resumed(work.offer, "its installation"))
             state.work?.step = .installing(id)
             effects.append(.resumeInstall(id))
         case .later(_, .noSpace), .later(_, .noKeys):
-            // Restarting the agent is what an operator does after making room.
+            // The operator may have restarted the agent because there is free disk space or a key now.
             hasten()
         case .consent:
-            // Whoever was told before may have been restarted too.
+            // The user interface that was notified before may have been restarted too.
             if work.askAgainAt == nil { announceConsent(work) }
         case .ready:
             if let deadline = work.deadline {
@@ -124,33 +125,33 @@ struct Machine {
 
     private mutating func configurationChanged() {
         hasten()
-        if case .misconfigured = state.poll.mood {
+        if case .misconfigured = state.poll.outcome {
             state.poll.next = min(state.poll.next, now + chance.uniform(0, min(60, policy.schedule.splay)))
         }
     }
 
-    /// What was put off is due now.
+    /// Ends the wait for a retry.
     mutating func hasten() {
         guard var work = state.work, case .later(_, let why) = work.step else { return }
         work.step = .later(at: now, why: why)
         state.work = work
     }
 
-    /// What was held back begins as soon as nothing holds it, and a download stops when something does.
-    private mutating func takeUpWhatIsHeld() {
+    /// Begins a step whose delay has ended, and stops a download that an inhibitor delays now.
+    private mutating func takeUpWhatIsDelayed() {
         guard let work = state.work else { return }
         switch work.step {
-        case .ready where hold(work) == nil: begin(work)
-        case .downloading where hold(work) != nil:
+        case .ready where delay(work) == nil: begin(work)
+        case .downloading where delay(work) != nil:
             effects.append(.stopDownload)
-            hold(work, as: .ready)
-        case .restartReady(let id, _, _) where hold(work) == nil:
-            state.work?.step = .restarting(id)
-            log(.restarting(work.offer))
-            effects.append(.restart(id))
+            delay(work, as: .ready)
+        case .rebootReady(let id, _, _) where delay(work) == nil:
+            state.work?.step = .rebooting(id)
+            log(.rebooting(work.offer))
+            effects.append(.reboot(id))
         case .consent:
             if let at = work.askAgainAt, at <= now { announceConsent(work) }
-        case .ready, .downloading, .restartReady, .installing, .restarting, .later: break
+        case .ready, .downloading, .rebootReady, .installing, .rebooting, .later: break
         }
     }
 
@@ -158,15 +159,15 @@ struct Machine {
         if let work = state.work, work.isWaiting, let before = work.installedBefore,
             before != work.offer.versionCode, context.installed.versionCode == work.offer.versionCode
         {
-            // Interrupted so late that it was taken for a failure, by a module that cannot go back.
+            // The installation was interrupted late and counted as failed, and its module has no rollback: the version is installed.
             committed(work)
         } else if let work = state.work, work.isWaiting, let refusal = offerRefusal(of: work.offer) {
-            // Meanwhile the box came to this version, or the operator's wishes changed.
+            // The installed version or the configuration changed while the offer waited.
             log(.offerDropped(work.offer, refusal))
             state.lastError = nil
             end(work, .dropped, "\(refusal)")
         }
-        takeUpWhatIsHeld()
+        takeUpWhatIsDelayed()
         if case .later(let at, let why)? = state.work?.step, at <= now, let work = state.work {
             if let id = why.installation {
                 state.work?.step = .installing(id)
@@ -175,7 +176,7 @@ struct Machine {
                 begin(work)
             }
         }
-        askIfDue()
+        checkIfDue()
         sendIfDue()
     }
 }

@@ -1,16 +1,16 @@
-/// A weekly span of local time in which the box may be changed without asking: `Mon-Fri 02:00-05:00`, `Sat,Sun 23:00-06:00`,
-/// `03:30-04:30` (every day). One that ends before it begins ends on the next day.
+/// A weekly span of local time for installations and reboots: `Mon-Fri 02:00-05:00`, `Sat,Sun 23:00-06:00`, `03:30-04:30`
+/// (every day). If the end is not after the start, the window ends on the next day.
 public struct MaintenanceWindow: Codable, Hashable, Sendable {
-    /// 0 is Monday, as in ISO 8601, less one.
+    /// 0 is Monday, 6 is Sunday.
     public var days: Set<Int>
-    /// Minutes after midnight.
+    /// Minutes after midnight, 0 to 1439.
     public var start: Int
-    /// Minutes.
+    /// Minutes, 1 to 1440.
     public var length: Int
 
     private static let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
-    /// Nil for anything that is not written as above.
+    /// Nil if the text does not have this form.
     public init?(_ text: String) {
         let words = text.split(separator: " ")
         guard let hours = words.last, words.count <= 2 else { return nil }
@@ -51,17 +51,17 @@ extension Character {
 extension [MaintenanceWindow] {
     private static var day: Seconds { 86_400 }
 
-    /// When the window that is open now closes; nil while none is. Without any window it is always time.
+    /// Whether a window is open. Without any window, installations are always allowed.
     public func isOpen(at now: WallTime, _ zone: TimeZoneOffsets) -> Bool {
         isEmpty || occurrences(around: now, -2...0, zone).contains { $0.contains(now) }
     }
 
-    /// When the next one opens after this moment.
+    /// When the next window opens after this moment; nil if there is no window.
     public func nextOpening(after now: WallTime, _ zone: TimeZoneOffsets) -> WallTime? {
         occurrences(around: now, -1...8, zone).map(\.lowerBound).filter { $0 > now }.min()
     }
 
-    /// The windows that begin on a day from so many before to so many after today.
+    /// The windows that begin on these days, counted from today.
     private func occurrences(
         around now: WallTime, _ days: ClosedRange<Int>, _ zone: TimeZoneOffsets
     ) -> [Range<WallTime>] {
@@ -74,14 +74,14 @@ extension [MaintenanceWindow] {
                 let start = Seconds(date) * Self.day + Seconds(window.start * 60)
                 let opens = zone.moment(local: start)
                 let closes = zone.moment(local: start + Seconds(window.length * 60))
-                // A window that a clock put forward swallows whole opens when it is put forward, for its usual length.
+                // If the clock is put forward over the whole window, the window opens at that moment for its usual length.
                 return opens..<(closes > opens ? closes : opens + Seconds(window.length * 60))
             }
         }
     }
 }
 
-/// The offsets of local time from UTC, as far around a moment as is needed.
+/// The offsets of local time from UTC around a moment.
 public struct TimeZoneOffsets: Codable, Hashable, Sendable {
     public struct Segment: Codable, Hashable, Sendable {
         public var from: WallTime
@@ -94,21 +94,22 @@ public struct TimeZoneOffsets: Codable, Hashable, Sendable {
         }
     }
 
-    /// In order of time; the first also holds for whatever was before it.
+    /// Sorted by time. The first offset also applies to earlier moments.
     private let segments: [Segment]
 
+    /// - Parameter segments: sorted by time; none is UTC.
     public init(_ segments: [Segment]) {
         self.segments = segments.isEmpty ? [Segment(from: WallTime(unixSeconds: 0), offset: 0)] : segments
     }
 
     public static let utc = TimeZoneOffsets([])
 
-    /// What a clock on the wall shows, in seconds since 1970-01-01 00:00 of its own.
+    /// The local time, in seconds since 1970-01-01 00:00 local time.
     func local(_ moment: WallTime) -> Seconds {
         moment.unixSeconds + (segments.last { $0.from <= moment } ?? segments[0]).offset
     }
 
-    /// The first moment at which a clock on the wall shows this, or has been put forward beyond it.
+    /// The first moment with this local time, or the moment at which the clock is put forward over it.
     func moment(local: Seconds) -> WallTime {
         for (index, segment) in segments.enumerated() {
             let moment = WallTime(unixSeconds: local - segment.offset)

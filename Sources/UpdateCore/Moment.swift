@@ -1,15 +1,15 @@
 extension Context {
     private static let soon: Seconds = 120
     private static let day: Seconds = 86_400
-    /// Some three thousand years after 1970, in seconds.
+    /// More than three thousand years after 1970, in seconds.
     private static let endOfTime: Seconds = 1e11
     private static let weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
-    /// A moment for people, in local time: `in 40 s`, `at 15:40`, `on Thu at 03:10`. A line that is shown for hours says when
-    /// something happens, not in how long; but for what is soon, more than six days away, or on a box without a clock.
+    /// Renders a moment for the user, in local time: `in 40 s`, `at 15:40`, `on Thu at 03:10`. A status line stays for hours, so
+    /// it shows a time. It shows a duration for the next two minutes, after more than six days, and if the time is unknown.
     func when(_ moment: BootInstant, _ state: AgentState) -> String {
         let delay = moment - now
-        // What is stored, and a clock, may be of any size: no date is made of what is none.
+        // A stored moment or a clock may have any value, also one that is not a date.
         guard (Self.soon..<7 * Self.day).contains(delay), let time = knownTime(state),
             (0..<Self.endOfTime).contains(time.unixSeconds)
         else { return "in \(describe(delay))" }

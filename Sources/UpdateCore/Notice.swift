@@ -1,4 +1,4 @@
-/// Something that happened and matters to an operator: one log entry.
+/// An event that matters to the operator: one log entry.
 public enum Notice: Codable, Hashable, Sendable {
     case upToDate(InstalledVersion)
     case offered(Offer)
@@ -8,11 +8,11 @@ public enum Notice: Codable, Hashable, Sendable {
     case offerRefreshed(Offer)
     case unknownUpgradeType(Offer)
     case misconfigured(String, retryIn: Seconds)
-    case troubled(Trouble, retryIn: Seconds)
+    case failing(TransientError, retryIn: Seconds)
     case clockWrong(server: WallTime?)
     case clockExplainsTLS(String)
     case clockSet
-    case postponed(Offer, Work.Delay, retryIn: Seconds)
+    case postponed(Offer, Work.RetryReason, retryIn: Seconds)
     case verified(Offer, bytes: Int)
     case gone(Offer, String)
     case noKeys(Offer)
@@ -20,14 +20,14 @@ public enum Notice: Codable, Hashable, Sendable {
     case consentGiven(Offer)
     case deferred(Offer, by: Seconds, left: Int)
     case cancelled(Offer)
-    case held(Offer, String)
+    case delayed(Offer, String)
     case rejected(Offer)
     case installing(Offer)
-    case restarting(Offer)
+    case rebooting(Offer)
     case committed(Offer)
     case rolledBack(Offer, String)
     case attemptFailed(Offer, String, attempt: Int, of: Int, retryIn: Seconds)
-    case givenUp(Offer, String, attempts: Int)
+    case blocked(Offer, String, attempts: Int)
     case reportDropped(Report, String, tries: Int)
     case resumed(Offer, String)
     case ignored(String)
@@ -39,15 +39,15 @@ extension Notice {
     public var level: Level {
         switch self {
         case .ignored, .offerRefreshed: .debug
-        case .upToDate, .clockSet, .consentGiven, .held, .resumed, .reportDropped: .info
+        case .upToDate, .clockSet, .consentGiven, .delayed, .resumed, .reportDropped: .info
         case .offered, .offerReplaced, .offerDropped, .deferred, .cancelled, .verified, .consentWanted, .rejected,
-            .installing, .restarting,
+            .installing, .rebooting,
             .committed:
             .notice
-        case .offerRefused, .unknownUpgradeType, .troubled, .clockWrong, .clockExplainsTLS, .postponed, .gone,
+        case .offerRefused, .unknownUpgradeType, .failing, .clockWrong, .clockExplainsTLS, .postponed, .gone,
             .rolledBack, .attemptFailed:
             .warning
-        case .misconfigured, .noKeys, .givenUp: .error
+        case .misconfigured, .noKeys, .blocked: .error
         }
     }
 
@@ -62,61 +62,61 @@ extension Notice {
         case .unknownUpgradeType(let offer):
             "The upgradeType of \(offer.title) is \(offer.upgradeType.name): treated as prompt"
         case .misconfigured(let line, let delay): "\(line.capitalizedFirst); next try in \(describe(delay))"
-        case .troubled(let trouble, let delay): "\(trouble.line.capitalizedFirst); next try in \(describe(delay))"
+        case .failing(let error, let delay): "\(error.line.capitalizedFirst); next try in \(describe(delay))"
         case .clockWrong(let server):
-            "This box's clock is wrong; requests are signed with the server's time"
+            "This device's clock is wrong; requests are signed with the server's time"
                 + (server.map { " (\(Int($0.unixSeconds)) s since 1970)" } ?? "")
         case .clockExplainsTLS(let line):
-            "The clock of this box is not set, so no certificate can be checked; "
-                + "asking again as soon as it is (\(line))"
+            "The clock of this device is not set, so no certificate can be checked; "
+                + "checking again as soon as it is (\(line))"
         case .clockSet: "The clock has been set"
         case .postponed(let offer, let why, let delay):
             "\(offer.title) has to wait: \(why.line); next try in \(describe(delay))"
-        case .verified(let offer, let bytes): "\(offer.title) is downloaded and genuine (\(describe(bytes: bytes)))"
-        case .gone(let offer, let reason): "\(offer.title) cannot be had: \(reason)"
-        case .noKeys(let offer): "\(offer.title) is not downloaded: \(Work.Delay.noKeys.line)"
+        case .verified(let offer, let bytes): "\(offer.title) is downloaded and verified (\(describe(bytes: bytes)))"
+        case .gone(let offer, let reason): "\(offer.title) is not available: \(reason)"
+        case .noKeys(let offer): "\(offer.title) is not downloaded: \(Work.RetryReason.noKeys.line)"
         case .consentWanted(let offer): "\(offer.title) waits for consent"
         case .consentGiven(let offer): "Consent to \(offer.title)"
         case .deferred(let offer, let delay, let left):
             "\(offer.title) is deferred for \(describe(delay)); \(left) deferrals are left"
         case .cancelled(let offer): "\(offer.title) was cancelled"
-        case .held(let offer, let line): "\(offer.title) waits: \(line)"
+        case .delayed(let offer, let line): "\(offer.title) waits: \(line)"
         case .rejected(let offer): "\(offer.title) was rejected"
         case .installing(let offer): "Installing \(offer.title)" + (offer.upgradeType == .forced ? ", forced" : "")
-        case .restarting(let offer): "Restarting to finish \(offer.title)"
+        case .rebooting(let offer): "Rebooting to finish \(offer.title)"
         case .committed(let offer): "Installed \(offer.title)"
         case .rolledBack(let offer, let reason): "\(offer.title) was rolled back: \(reason)"
         case .attemptFailed(let offer, let reason, let attempt, let maximum, let delay):
             "Attempt \(attempt) of \(maximum) at \(offer.title) failed: \(reason); next try in \(describe(delay))"
-        case .givenUp(let offer, let reason, let attempts):
-            "\(offer.title) is given up after \(attempts) attempts: \(reason)"
+        case .blocked(let offer, let reason, let attempts):
+            "\(offer.title) is blocked after \(attempts) failures: \(reason)"
         case .reportDropped(let report, let reason, let tries):
             "A report (\(report.eventType)) is dropped after \(tries) tries: \(reason)"
-        case .resumed(let offer, let what): "Going on with \(offer.title): \(what)"
+        case .resumed(let offer, let what): "Resuming \(offer.title): \(what)"
         case .ignored(let what): "Ignored \(what)"
         }
     }
 
-    /// The journal's MESSAGE_ID: fixed for ever, so that tools can match on it.
+    /// The journal's MESSAGE_ID, or nil. It never changes, so that tools can match on it.
     public var messageID: String? {
         switch self {
         case .upToDate: "996b6c36b5ee4c34815084be2591ba57"
         case .offered, .offerReplaced: "bc7c6c797b9844ee81f99f4fe9bcd686"
         case .offerRefused, .offerDropped: "92cb9a59932e44dfb3f1183aa11dcbe3"
         case .misconfigured: "893c765cd63749b9b4ec6ef49f068650"
-        case .troubled, .postponed: "3fab9af2f9574f2cb444644a0bc58d4b"
+        case .failing, .postponed: "3fab9af2f9574f2cb444644a0bc58d4b"
         case .clockWrong, .clockExplainsTLS: "2b5aae8791fa470ca096a0b37c95c555"
         case .verified: "0e3dec71c8cc4f349a38f10e5b46ce4e"
         case .gone: "436dd77908cf43c59be4877182ff086a"
         case .noKeys: "6b154b14260945c5bb204e003993a847"
         case .consentWanted: "b0e0f54b6d06410abc8119ee3aa44f47"
         case .installing: "8afeddfb6ee44fd19119a1b94b9f0650"
-        case .restarting: "40de283e01374d63a9ccbe919a869493"
+        case .rebooting: "40de283e01374d63a9ccbe919a869493"
         case .committed: "1057c47a1d814e3792314eced6c864b0"
         case .rolledBack: "ae22fd16a9c9491db015be64ab343fcf"
         case .attemptFailed: "60440d37ec29494dae0f8fca0b5a0a4e"
-        case .givenUp: "b1e28e04798e4965bac7896fcc91cba0"
-        case .offerRefreshed, .unknownUpgradeType, .clockSet, .consentGiven, .deferred, .cancelled, .held, .rejected,
+        case .blocked: "b1e28e04798e4965bac7896fcc91cba0"
+        case .offerRefreshed, .unknownUpgradeType, .clockSet, .consentGiven, .deferred, .cancelled, .delayed, .rejected,
             .reportDropped, .resumed,
             .ignored:
             nil
@@ -128,12 +128,12 @@ extension Notice {
         case .offered(let offer), .offerRefreshed(let offer), .unknownUpgradeType(let offer),
             .postponed(let offer, _, _), .verified(let offer, _), .gone(let offer, _), .noKeys(let offer),
             .consentWanted(let offer), .consentGiven(let offer), .rejected(let offer), .installing(let offer),
-            .restarting(let offer), .committed(let offer), .rolledBack(let offer, _),
-            .attemptFailed(let offer, _, _, _, _), .givenUp(let offer, _, _), .resumed(let offer, _),
+            .rebooting(let offer), .committed(let offer), .rolledBack(let offer, _),
+            .attemptFailed(let offer, _, _, _, _), .blocked(let offer, _, _), .resumed(let offer, _),
             .offerReplaced(_, by: let offer), .offerDropped(let offer, _), .deferred(let offer, _, _),
-            .cancelled(let offer), .held(let offer, _):
+            .cancelled(let offer), .delayed(let offer, _):
             offer
-        case .upToDate, .offerRefused, .misconfigured, .troubled, .clockWrong, .clockExplainsTLS, .clockSet,
+        case .upToDate, .offerRefused, .misconfigured, .failing, .clockWrong, .clockExplainsTLS, .clockSet,
             .reportDropped, .ignored:
             nil
         }

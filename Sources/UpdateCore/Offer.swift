@@ -1,12 +1,12 @@
-/// How a version is to reach the box: the server's `upgradeType`.
+/// How a version is installed: the server's `upgradeType`.
 public enum UpgradeType: Codable, Hashable, Sendable {
-    /// Ask the person in front of the box first.
+    /// 1: install after the user's consent.
     case prompt
-    /// Install without asking.
+    /// 2: install without consent, in a maintenance window.
     case silent
-    /// Install without asking, and soon.
+    /// 3: install without consent after the grace period.
     case forced
-    /// A code the contract does not name (0, or a later addition): handled as ``prompt``, with a warning.
+    /// A code that the API does not define (0, or a later addition): handled as ``prompt``, with a warning.
     case unknown(Int)
 
     public init(code: Int) {
@@ -26,7 +26,7 @@ public enum UpgradeType: Codable, Hashable, Sendable {
         }
     }
 
-    /// For programs.
+    /// The name for programs: ``name``, or `unknown` without the code.
     public var word: String {
         if case .unknown = self { "unknown" } else { name }
     }
@@ -41,12 +41,12 @@ public enum UpgradeType: Codable, Hashable, Sendable {
     }
 }
 
-/// What the agent asks the server: who the box is, and what it runs now.
-public struct Question: Codable, Hashable, Sendable {
+/// The content of an update check: the device and its installed version.
+public struct CheckRequest: Codable, Hashable, Sendable {
     public var urlKey: String
-    /// The version installed now; the server refuses 0.
+    /// The installed versionCode; the server refuses 0.
     public var versionCode: Int
-    /// The version the operator wants instead of the latest, if any.
+    /// The version that the operator pinned; nil for the latest.
     public var appointVersionCode: Int?
     public var devModelKey: String?
     public var devKey: String?
@@ -63,7 +63,7 @@ public struct Question: Codable, Hashable, Sendable {
     }
 }
 
-/// The fields of a granted reply, with the right types but not yet believed.
+/// The fields of a granted reply. Their types are right, their values not yet checked.
 public struct OfferFields: Codable, Hashable, Sendable {
     public var urlKey: String
     public var versionName: String
@@ -85,44 +85,45 @@ public struct OfferFields: Codable, Hashable, Sendable {
     }
 }
 
-/// A strategy the server granted, checked against the question it answers.
+/// A version that the server offers, checked against the request.
 public struct Offer: Codable, Hashable, Sendable {
     public let urlKey: String
     public let versionName: String
     public let versionCode: Int
     public let urlPath: String
     public let upgradeType: UpgradeType
-    /// Text for people; free of control characters and at most 4,096 characters.
+    /// Text for the user: at most 4,096 characters, no control characters.
     public let promptUpgradeContent: String
 
-    public init(_ fields: OfferFields, answering question: Question) throws(OfferRefusal) {
-        guard fields.urlKey == question.urlKey else {
-            throw .foreignUrlKey(found: fields.urlKey.forPeople(limit: 64), expected: question.urlKey)
+    /// - Throws: ``OfferRefusal`` if the urlKey is another one, the version is neither newer nor pinned, or the URL is unusable.
+    public init(_ fields: OfferFields, respondingTo checkRequest: CheckRequest) throws(OfferRefusal) {
+        guard fields.urlKey == checkRequest.urlKey else {
+            throw .foreignUrlKey(found: fields.urlKey.sanitized(limit: 64), expected: checkRequest.urlKey)
         }
         guard fields.versionCode > 0 else { throw .invalidVersionCode(fields.versionCode) }
         guard
-            fields.versionCode > question.versionCode || fields.versionCode == question.appointVersionCode
+            fields.versionCode > checkRequest.versionCode || fields.versionCode == checkRequest.appointVersionCode
         else {
-            throw .notNewer(offered: fields.versionCode, installed: question.versionCode)
+            throw .notNewer(offered: fields.versionCode, installed: checkRequest.versionCode)
         }
         guard let url = WebURL(fields.urlPath) else {
-            throw .unusableURL(fields.urlPath.forPeople(limit: 200))
+            throw .unusableURL(fields.urlPath.sanitized(limit: 200))
         }
         urlKey = fields.urlKey
         versionCode = fields.versionCode
         urlPath = url.text
         upgradeType = UpgradeType(code: fields.upgradeType)
-        let name = fields.versionName.forPeople(limit: 128)
+        let name = fields.versionName.sanitized(limit: 128)
         versionName = name.isEmpty ? "\(fields.versionCode)" : name
-        promptUpgradeContent = fields.promptUpgradeContent.forPeople(limit: 4096)
+        promptUpgradeContent = fields.promptUpgradeContent.sanitized(limit: 4096)
     }
 
-    /// An offer that came as a file, not from the server: what the file's signature claims.
+    /// An offer from a local file, with what the file's signature claims.
     public init(file name: String, urlKey: String, versionCode: Int) {
         self.urlKey = urlKey
         self.versionCode = versionCode
         versionName = "\(versionCode)"
-        urlPath = "file://\(name.forPeople(limit: 4096))"
+        urlPath = "file://\(name.sanitized(limit: 4096))"
         upgradeType = .prompt
         promptUpgradeContent = ""
     }
@@ -131,7 +132,8 @@ public struct Offer: Codable, Hashable, Sendable {
         case urlKey, versionName, versionCode, urlPath, upgradeType, promptUpgradeContent
     }
 
-    /// From a stored file or another process: with the limits of the other initialisers, and as much as can be read.
+    /// Reads an offer from a stored file or from another process, with the limits of the other initialisers. Only urlKey,
+    /// versionCode and urlPath are required.
     public init(from decoder: any Decoder) throws {
         let fields = try StoredFields(decoder, CodingKeys.self)
         urlKey = try fields.required(.urlKey)
@@ -142,11 +144,11 @@ public struct Offer: Codable, Hashable, Sendable {
                 .init(codingPath: decoder.codingPath, debugDescription: "neither a version nor an address"))
         }
         urlPath = address
-        // What another version knows better is left to the user's consent.
+        // An upgradeType that only another version knows needs the user's consent.
         upgradeType = fields.value(.upgradeType, or: .unknown(0))
-        let name = fields.value(.versionName, or: "").forPeople(limit: 128)
+        let name = fields.value(.versionName, or: "").sanitized(limit: 128)
         versionName = name.isEmpty ? "\(versionCode)" : name
-        promptUpgradeContent = fields.value(.promptUpgradeContent, or: "").forPeople(limit: 4096)
+        promptUpgradeContent = fields.value(.promptUpgradeContent, or: "").sanitized(limit: 4096)
     }
 
     private static func isLocal(_ address: String) -> Bool {
@@ -155,26 +157,26 @@ public struct Offer: Codable, Hashable, Sendable {
 
     public var isLocalFile: Bool { urlPath.hasPrefix("file://") }
 
-    /// `v4 (code 4)`: how logs and status lines name a version.
+    /// The name of the version in logs and status lines: `v4 (code 4)`.
     public var title: String {
         versionName == "\(versionCode)" ? "version \(versionCode)" : "\(versionName) (code \(versionCode))"
     }
 }
 
-/// Why a granted reply is not taken up.
+/// Why an offer is not taken up.
 public enum OfferRefusal: Error, Codable, Hashable, Sendable, CustomStringConvertible {
     case foreignUrlKey(found: String, expected: String)
     case invalidVersionCode(Int)
     case notNewer(offered: Int, installed: Int)
     case alreadyInstalled(Int)
-    case givenUp(versionCode: Int, attempts: Int)
+    case blocked(versionCode: Int, attempts: Int)
     case rejected(versionCode: Int)
     case unusableURL(String)
 
     public var description: String {
         switch self {
         case .foreignUrlKey(let found, let expected):
-            "the offer is for urlKey \"\(found)\", this box asked for \"\(expected)\""
+            "the offer is for urlKey \"\(found)\", this device requested \"\(expected)\""
         case .invalidVersionCode(let code):
             "the offered versionCode \(code) is not a positive number"
         case .notNewer(let offered, let installed):
@@ -182,10 +184,10 @@ public enum OfferRefusal: Error, Codable, Hashable, Sendable, CustomStringConver
                 + "a downgrade needs device.appointVersionCode = \(offered)"
         case .alreadyInstalled(let code):
             "versionCode \(code) is installed already"
-        case .givenUp(let code, let attempts):
-            "versionCode \(code) was given up after \(attempts) failed attempts; a newer version is awaited"
+        case .blocked(let code, let attempts):
+            "versionCode \(code) is blocked after \(attempts) failures; a newer version is awaited"
         case .rejected(let code):
-            "versionCode \(code) was rejected by the person in front of the box"
+            "versionCode \(code) was rejected by the user"
         case .unusableURL(let text):
             "the offered urlPath \"\(text)\" is not an http or https URL"
         }

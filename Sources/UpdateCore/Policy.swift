@@ -1,22 +1,23 @@
-/// What the operator decided in the configuration, as far as the core needs it.
+/// The part of the configuration that the core needs.
 public struct Policy: Codable, Hashable, Sendable {
     public var schedule: PollSchedule
     public var urlKey: String
     public var devModelKey: String?
     public var devKey: String?
+    /// The pinned version; nil for the latest.
     public var appointVersionCode: Int?
-    /// Keys are there, or the mode needs none.
+    /// There are keys, or the verification mode needs none.
     public var canVerify: Bool
     public var downloadBeforeConsent: Bool
-    /// Failures after which a version is given up.
+    /// A version is blocked after this many failures.
     public var maximumAttempts: Int
-    /// Before a version that failed is tried again; doubles with each failure.
+    /// The delay before a failed version is tried again. It doubles with each failure.
     public var retryDelay: Seconds
-    /// When silent versions, and those accepted for a window, may be installed. None: at any time.
+    /// When silent versions, and versions that were accepted for a window, may be installed. Empty: at any time.
     public var windows: [MaintenanceWindow]
-    /// From the announcement of a forced version to its installation.
+    /// The delay between the announcement of a forced version and its installation.
     public var gracePeriod: Seconds
-    /// For how long an inhibitor holds back what is forced.
+    /// How long an inhibitor can delay a forced version or the reboot of a rollback.
     public var inhibitLimit: Seconds
     public var maximumDeferrals: Int
     public var reboot: RebootPolicy

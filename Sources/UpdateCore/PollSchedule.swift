@@ -1,33 +1,32 @@
-/// When to ask the server again. Pure arithmetic: chance comes in as an argument.
+/// When the agent checks for updates. The functions are pure: the random generator is an argument.
 public struct PollSchedule: Codable, Hashable, Sendable {
-    /// Between two polls when all is well.
+    /// Between two checks without an error, ± 10 %.
     public var interval: Seconds
-    /// The first poll after a start of the box falls anywhere in this span, so that boxes that start together do not ask
-    /// together.
+    /// The first check after a boot falls anywhere in this span, so that devices that boot together do not poll together.
     public var splay: Seconds
     /// Upper bound of the first back-off; it doubles with every failure.
     public var backOffBase: Seconds
     /// Upper bound of every back-off.
     public var backOffCap: Seconds
 
-    /// What holds where nothing is configured; tuned by `upgradelink-sim fleet` (docs/performance.md).
+    /// The defaults, tuned with `upgradelink-sim fleet` (docs/performance.md).
     public static let standard = PollSchedule(interval: 21_600, splay: 21_600, backOffBase: 900, backOffCap: 21_600)
 
-    /// A server may ask for this much patience and no more.
+    /// A longer `Retry-After` is cut to this.
     public static let retryAfterLimit: Seconds = 24 * 3600
-    /// While an offer waits for consent, or for its download to become possible.
+    /// Between two checks while an offer waits, unless ``interval`` is longer.
     public static let waitingInterval: Seconds = 24 * 3600
-    /// Bounds of the back-off of what does not burden the server that answers, where the configured ones are not less: files
-    /// come from elsewhere, and a full disk is nobody else's.
+    /// The bounds of the back-off after errors that do not concern the update server, such as a failed download or a full disk.
+    /// Lower configured bounds apply instead.
     public static let otherBackOff: (base: Seconds, cap: Seconds) = (60, 3600)
-    /// Who was never answered, or not in so many starts of the box in a row, is off most of the time, for reasons of its own: its
-    /// first poll falls within ``eagerSplay``, lest it miss its chance again. Power that comes back for all boxes, and perhaps
-    /// goes once more, is fewer starts.
-    public static let unansweredBoots = 2
+    /// A device without a response in this many boots in a row, or without any response, is seldom on for long. Its next first
+    /// check falls within ``eagerSplay``. A power cut of all devices causes fewer boots, even if the power fails once more.
+    public static let bootsWithoutResponse = 2
+    /// ``splay`` of a device that is new or seldom on, unless ``splay`` is shorter.
     public static let eagerSplay: Seconds = 1800
-    /// What became of an update is told within this span, where ``splay`` is not less.
+    /// The result of an update is reported within this span, or within ``splay`` if that is shorter.
     public static let reportSplay: Seconds = 7200
-    /// A misconfigured box asks this many times at an hour's distance, then daily.
+    /// A misconfigured device checks hourly this many times, then daily.
     public static let hourlyRetries = 24
 
     public init(interval: Seconds, splay: Seconds, backOffBase: Seconds, backOffCap: Seconds) {
@@ -46,37 +45,37 @@ public struct PollSchedule: Codable, Hashable, Sendable {
         return chance.uniform(interval * 0.9, interval * 1.1)
     }
 
-    /// Exponential back-off with equal jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog): anywhere in
-    /// the upper half of a bound that doubles. No box waits longer than the trouble has lasted so far, twice over, and boxes
-    /// that failed together spread over hours once it has lasted for hours.
+    /// Exponential back-off with equal jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog): between half
+    /// the bound and the bound, which doubles with each failure. No device waits longer than twice the time that the error has
+    /// lasted. After an error of hours, devices that failed together are spread over hours.
     ///
-    /// `retryAfter` is a lower bound; the jitter comes on top of it, because every box was told the same moment.
+    /// `retryAfter` is a lower bound. The jitter is added to it, because every device may have received the same value.
     func backOffDelay(failures: Int, retryAfter: Seconds?, _ chance: inout Chance) -> Seconds {
         let bound = backOffBound(failures)
-        return Self.patience(retryAfter) + chance.uniform(bound / 2, bound)
+        return Self.minimum(retryAfter) + chance.uniform(bound / 2, bound)
     }
 
-    /// A server without room for a request (HTTP 429) is asked again at any moment of a whole ``interval``: however many boxes
-    /// it refused, together they ask no more than twice as often as ever.
-    func refusedDelay(failures: Int, retryAfter: Seconds?, _ chance: inout Chance) -> Seconds {
-        let asked = Self.patience(retryAfter)
-        return asked + chance.uniform(min(1, interval / 2), max(interval - asked, backOffBound(failures)))
+    /// A throttled request (HTTP 429) is repeated at any moment of a whole ``interval``. However many devices the server
+    /// throttles, together they poll at most twice as often as usual.
+    func throttledDelay(failures: Int, retryAfter: Seconds?, _ chance: inout Chance) -> Seconds {
+        let minimum = Self.minimum(retryAfter)
+        return minimum + chance.uniform(min(1, interval / 2), max(interval - minimum, backOffBound(failures)))
     }
 
-    func delay(after trouble: Trouble, failures: Int, _ chance: inout Chance) -> Seconds {
-        if case .rateLimited(let retryAfter) = trouble {
-            return refusedDelay(failures: failures, retryAfter: retryAfter, &chance)
+    func delay(after transientError: TransientError, failures: Int, _ chance: inout Chance) -> Seconds {
+        if case .rateLimited(let retryAfter) = transientError {
+            return throttledDelay(failures: failures, retryAfter: retryAfter, &chance)
         }
-        return backOffDelay(failures: failures, retryAfter: trouble.retryAfter, &chance)
+        return backOffDelay(failures: failures, retryAfter: transientError.retryAfter, &chance)
     }
 
     private func backOffBound(_ failures: Int) -> Seconds {
         min(backOffCap, backOffBase * Seconds(1 << min(max(failures - 1, 0), 30)))
     }
 
-    private static func patience(_ retryAfter: Seconds?) -> Seconds { min(max(retryAfter ?? 0, 0), retryAfterLimit) }
+    private static func minimum(_ retryAfter: Seconds?) -> Seconds { min(max(retryAfter ?? 0, 0), retryAfterLimit) }
 
-    /// Of a download, or of what only this box can mend.
+    /// The back-off after a failed download, or after an error that concerns only this device (``otherBackOff``).
     func otherDelay(failures: Int, retryAfter: Seconds? = nil, _ chance: inout Chance) -> Seconds {
         var schedule = self
         schedule.backOffBase = min(backOffBase, Self.otherBackOff.base)
@@ -84,7 +83,7 @@ public struct PollSchedule: Codable, Hashable, Sendable {
         return schedule.backOffDelay(failures: failures, retryAfter: retryAfter, &chance)
     }
 
-    /// What only the operator can mend is retried hourly for a day, then daily.
+    /// After an error that only the operator can fix: hourly for a day, then daily.
     func misconfiguredDelay(failures: Int, _ chance: inout Chance) -> Seconds {
         regularDelay(&chance, every: failures <= Self.hourlyRetries ? 3600 : 24 * 3600)
     }

@@ -1,4 +1,4 @@
-/// Something to tell the server (`POST /v1/app/report`).
+/// An event report for the server (`POST /v1/app/report`).
 public struct Report: Codable, Hashable, Sendable {
     public enum Kind: Codable, Hashable, Sendable {
         case appStart(versionCode: Int)
@@ -6,7 +6,7 @@ public struct Report: Codable, Hashable, Sendable {
         case upgrade(running: Int, version: Int, code: Int)
     }
 
-    /// The codes the agent sends; the contract only says that 0 is success.
+    /// The codes that the agent sends. The API defines only 0, which is success.
     public enum Code {
         public static let success = 0
         public static let refused = 1
@@ -16,7 +16,7 @@ public struct Report: Codable, Hashable, Sendable {
     }
 
     public var kind: Kind
-    /// When it happened.
+    /// When the event happened.
     public var time: WallTime
 
     public init(kind: Kind, time: WallTime) {
@@ -25,13 +25,13 @@ public struct Report: Codable, Hashable, Sendable {
     }
 }
 
-/// Reports on their way: few, persistent, dropped after bounded tries, never in an update's way.
+/// The reports that wait to be sent. They are stored, and dropped after ``maximumTries``. They never delay an update.
 public struct ReportQueue: Codable, Hashable, Sendable {
     public struct Entry: Codable, Hashable, Sendable {
         public var id: Int
         public var report: Report
         public var tries: Int
-        /// Not before this moment; nil: at once.
+        /// The entry is not sent before this moment; nil: at once.
         public var due: BootInstant?
 
         enum CodingKeys: String, CodingKey { case id, report, tries, due }
@@ -42,9 +42,9 @@ public struct ReportQueue: Codable, Hashable, Sendable {
 
     public private(set) var entries: [Entry] = []
     public private(set) var nextID = 1
-    /// None before this moment: the server has no room.
+    /// No entry is sent before this moment, because a request failed.
     public var notBefore = BootInstant(0)
-    /// The entry a worker has in hand. Not stored: a restart sends it again.
+    /// The id of the entry that a worker sends now. Not stored: after a restart the agent sends the entry again.
     public private(set) var sending: Int?
 
     enum CodingKeys: String, CodingKey { case entries, nextID, notBefore }
@@ -57,19 +57,19 @@ public struct ReportQueue: Codable, Hashable, Sendable {
 
     public var isEmpty: Bool { entries.isEmpty }
 
-    /// The oldest that is due.
+    /// The oldest entry that is due.
     func next(_ now: BootInstant) -> Entry? {
         guard sending == nil, notBefore <= now else { return nil }
         return entries.first { ($0.due ?? now) <= now }
     }
 
-    /// When ``next(_:)`` has something; nil while a worker has an entry in hand, or none is left.
+    /// When ``next(_:)`` has an entry; nil while a worker sends one, and if the queue is empty.
     var wakeUp: BootInstant? {
         guard sending == nil else { return nil }
         return entries.map { max($0.due ?? notBefore, notBefore) }.min()
     }
 
-    /// A full queue loses its oldest entry.
+    /// A start replaces an earlier start that has not been sent. A full queue drops its oldest entry.
     mutating func add(_ report: Report, due: BootInstant? = nil) {
         if case .appStart = report.kind {
             entries.removeAll {
@@ -88,7 +88,7 @@ public struct ReportQueue: Codable, Hashable, Sendable {
         sending = nil
     }
 
-    /// Counts a failed try; returns the entry if that was its last.
+    /// Counts a failed try. Returns the entry if it is dropped.
     mutating func failed(_ id: Int) -> Entry? {
         sending = nil
         guard let index = entries.firstIndex(where: { $0.id == id }) else { return nil }
@@ -98,7 +98,7 @@ public struct ReportQueue: Codable, Hashable, Sendable {
 
     mutating func forgetWorker() { sending = nil }
 
-    /// What waited in another boot goes at this moment.
+    /// Entries of another boot are sent at this moment.
     mutating func putOff(to moment: BootInstant) {
         notBefore = moment
         for index in entries.indices { entries[index].due = nil }

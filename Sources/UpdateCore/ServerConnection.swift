@@ -1,8 +1,9 @@
 /// How to reach a server.
 public struct ServerConnection: Codable, Hashable, Sendable {
     public var url: String
-    /// The path that is signed, where a reverse proxy makes it differ from the path in the URL.
+    /// The path that is signed, if a reverse proxy changes the path in the URL.
     public var signingPath: String?
+    /// The path of a PEM file, as ``clientCertificate`` and ``clientKey``.
     public var caBundle: String?
     public var clientCertificate: String?
     public var clientKey: String?
@@ -25,7 +26,7 @@ public struct ServerConnection: Codable, Hashable, Sendable {
     }
 }
 
-/// A value that must not be seen: it prints as `***`. Only its coded form, on a pipe to a worker, carries it.
+/// A value that must not be shown: it prints as `***`. Only its encoded form, for a worker's pipe, contains it.
 public struct Secret: Codable, Hashable, Sendable, CustomStringConvertible, CustomReflectable {
     public let value: String
 
@@ -44,6 +45,7 @@ public struct Secret: Codable, Hashable, Sendable, CustomStringConvertible, Cust
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
+/// The keys that sign the requests to the server.
 public struct Credentials: Codable, Hashable, Sendable {
     public var accessKey: String
     public var secretKey: Secret

@@ -1,8 +1,8 @@
 /// The agent's state in one line of plain words, as `systemctl status` shows it.
 ///
 /// - Parameters:
-///   - progress: of the running download, if one is under way.
-///   - phase: what the installer said last, if it is at work.
+///   - progress: the progress of the running download, if there is one.
+///   - phase: the last report of the installer, if it runs.
 public func statusText(
     _ state: AgentState, _ context: Context, progress: DownloadProgress? = nil, phase: String? = nil
 ) -> String {
@@ -12,28 +12,28 @@ public func statusText(
     } else {
         line = describe(state, context)
     }
-    return line.forPeople(limit: 400)
+    return line.sanitized(limit: 400)
 }
 
 extension AgentState {
     /// The state in one word, for programs: `idle`, `checking`, `downloading`, `consent`, `ready`, `installing`, `restart`,
-    /// `waiting` (for a second try), `error` (the last check failed, or a version was given up).
+    /// `waiting` (for a retry), `error` (the last check failed, or ``lastError`` is set).
     public var name: String {
         switch work?.step {
         case .downloading?: "downloading"
         case .consent?: "consent"
         case .ready?: "ready"
         case .installing?: "installing"
-        case .restartReady?, .restarting?: "restart"
+        case .rebootReady?, .rebooting?: "restart"
         case .later?: "waiting"
         case nil:
             if poll.isRunning {
                 "checking"
             } else {
-                switch poll.mood {
-                case .troubled, .misconfigured: "error"
-                case .answered where lastError != nil: "error"
-                case .answered, .never: "idle"
+                switch poll.outcome {
+                case .failing, .misconfigured: "error"
+                case .succeeded where lastError != nil: "error"
+                case .succeeded, .never: "idle"
                 }
             }
         }
@@ -59,15 +59,15 @@ private func describe(
         return "Installing \(name)\(forced)" + (phase.map { ": \($0)" } ?? "")
     case .ready:
         let next = work.artifact == nil ? "download" : "install"
-        let hold = context.hold(work, state).map { $0.line(context, state) } ?? "at once"
-        return "Ready to \(next) \(work.offer.title) \(hold)"
-    case .restartReady(_, let isRollback, _):
-        let hold = context.hold(work, state).map { $0.line(context, state) } ?? "at once"
+        let delay = context.delay(work, state).map { $0.line(context, state) } ?? "at once"
+        return "Ready to \(next) \(work.offer.title) \(delay)"
+    case .rebootReady(_, let isRollback, _):
+        let delay = context.delay(work, state).map { $0.line(context, state) } ?? "at once"
         return isRollback
-            ? "Restarting \(hold), to get back from \(work.offer.title)"
-            : "Restarting \(hold), to finish \(work.offer.title)"
-    case .restarting:
-        return "Restarting to finish \(work.offer.title)"
+            ? "Rebooting \(delay), to roll back \(work.offer.title)"
+            : "Rebooting \(delay), to finish \(work.offer.title)"
+    case .rebooting:
+        return "Rebooting to finish \(work.offer.title)"
     case .later(let at, let why):
         return "\(work.offer.title) waits: \(why.line); next try \(context.when(at, state))"
     }
@@ -76,14 +76,14 @@ private func describe(
 private func describe(_ state: AgentState, _ context: Context) -> String {
     let when = context.when(state.poll.next, state)
     let next = "next check \(when)"
-    if state.poll.isRunning { return "Asking the server (\(context.installed.title))" }
-    switch state.poll.mood {
+    if state.poll.isRunning { return "Checking for updates (\(context.installed.title))" }
+    switch state.poll.outcome {
     case .never:
         return "Started (\(context.installed.title)); first check \(when)"
-    case .answered:
+    case .succeeded:
         if let error = state.lastError { return "\(error.capitalizedFirst); \(next)" }
         return "Up to date (\(context.installed.title)); \(next)"
-    case .troubled, .misconfigured:
+    case .failing, .misconfigured:
         return "\((state.lastError ?? "the last check failed").capitalizedFirst); \(next)"
     }
 }

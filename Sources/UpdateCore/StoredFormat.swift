@@ -1,16 +1,16 @@
-// What is stored must stay readable for the next and the previous version: an update replaces the agent, and a rollback brings
-// an older one back. A reader therefore takes what it knows: an unknown field or case costs only itself.
+// Stored files must stay readable for the next and the previous version: an update replaces the agent, and a rollback restores
+// an older one. A reader therefore skips a field or a case that it does not know, and reads the rest.
 
-/// The format of stored files, which each of them names in its field `format`.
+/// The format number of stored files, in their field `format`.
 public enum StoredFormat {
-    /// 1 is what 0.1.0 wrote, without the field. It rises when an older version can no longer read what is written.
+    /// 0.1.0 wrote format 1, without the field. The number rises when an older version can no longer read the files.
     public static let current = 2
 }
 
-/// Collects what a reader could not read, for one line in the log. It is given to the decoder under
+/// Collects the fields that could not be read, for one line in the log. A decoder's user info holds it under
 /// ``CodingUserInfoKey/unreadable``.
 ///
-/// `@unchecked Sendable`, which a decoder demands: it belongs to one call of a decoder, on one thread.
+/// It is `@unchecked Sendable` because a decoder's user info must be. Only one call of a decoder uses it, on one thread.
 public final class UnreadableFields: @unchecked Sendable {
     public private(set) var paths: [String] = []
 
@@ -22,7 +22,9 @@ public final class UnreadableFields: @unchecked Sendable {
 }
 
 extension CodingUserInfoKey {
-    // A raw value that is a literal is always one.
+    /// The key of ``UnreadableFields``.
+    // A literal is always a raw value.
+    // swift-format-ignore: NeverForceUnwrap
     public static let unreadable = CodingUserInfoKey(rawValue: "unreadable")!
 }
 
@@ -40,7 +42,7 @@ package struct StoredFields<Key: CodingKey> {
         self.decoder = decoder
     }
 
-    /// Nil if it is missing or cannot be read.
+    /// The value; nil if the field is missing or cannot be read.
     package func optional<Value: Decodable>(_ key: Key, _ type: Value.Type = Value.self) -> Value? {
         do {
             return try container.decodeIfPresent(Value.self, forKey: key)
@@ -50,12 +52,12 @@ package struct StoredFields<Key: CodingKey> {
         }
     }
 
-    /// The value, or what stands for one that is missing or cannot be read.
+    /// The value; `standard` if the field is missing or cannot be read.
     package func value<Value: Decodable>(_ key: Key, or standard: @autoclosure () -> Value) -> Value {
         optional(key) ?? standard()
     }
 
-    /// It is there, and not null.
+    /// The field exists and is not null.
     package func contains(_ key: Key) -> Bool {
         container.contains(key) && (try? container.decodeNil(forKey: key)) != true
     }

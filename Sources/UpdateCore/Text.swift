@@ -1,7 +1,7 @@
 extension String {
-    /// This text as it may be shown to people or a terminal: no control characters, no characters that
-    /// reorder or hide text, and no longer than `limit` characters. Line breaks become spaces.
-    public func forPeople(limit: Int) -> String {
+    /// This text in a form that is safe for users and terminals: no control characters, no characters that
+    /// reorder or hide text, and at most `limit` characters. Line breaks become spaces.
+    public func sanitized(limit: Int) -> String {
         var shown = String.UnicodeScalarView()
         for scalar in unicodeScalars.prefix(limit * 8) {
             switch scalar.properties.generalCategory {
@@ -9,7 +9,7 @@ extension String {
                 shown.append(" ")
             case .format, .surrogate, .privateUse, .unassigned:
                 // U+200D joins emoji and is needed by several scripts; the other format characters
-                // (bidirectional overrides among them) can make a text read as what it is not.
+                // (bidirectional overrides among them) can make a text look like another one.
                 if scalar == "\u{200D}" { shown.append(scalar) }
             default:
                 shown.append(scalar)
@@ -26,15 +26,15 @@ extension String {
     }
 }
 
-/// An absolute http or https URL with a host, as far as the agent must understand one: libcurl parses the rest.
+/// An absolute http or https URL with a host. It is parsed only as far as the agent needs; libcurl parses the rest.
 public struct WebURL: Hashable, Sendable {
     public let text: String
     public let isSecure: Bool
     public let host: String
-    /// Path with its leading slash, without query and fragment; `/` where the URL has none.
+    /// The path with its leading slash, without query and fragment; `/` if the URL has no path.
     public let path: String
 
-    /// Nil for another scheme, a missing host, blanks or control characters, or more than 4,096 bytes.
+    /// Nil if the scheme is another one, the host is missing, there are blanks or control characters, or more than 4,096 bytes.
     public init?(_ text: String) {
         guard text.utf8.count <= 4096, text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { return nil }
         guard let colon = text.firstIndex(of: ":") else { return nil }
@@ -58,7 +58,7 @@ public struct WebURL: Hashable, Sendable {
 }
 
 extension String {
-    /// The number of a line that begins with a percentage: ` 90% Copying`, `90 %`.
+    /// The percentage at the start of a line, 0 to 100: ` 90% Copying`, `90 %`. Nil if there is none.
     public var leadingPercentage: Int? {
         let rest = drop { $0 == " " }
         let digits = rest.prefix { $0.isASCII && $0.isNumber }

@@ -1,7 +1,7 @@
-/// A length of time in seconds.
+/// A duration in seconds.
 public typealias Seconds = Double
 
-/// A moment on CLOCK_BOOTTIME, in seconds since the boot it belongs to: it counts standby and never jumps.
+/// A moment on CLOCK_BOOTTIME, in seconds since its boot. The clock counts standby and never jumps.
 public struct BootInstant: Codable, Hashable, Comparable, Sendable {
     public var seconds: Seconds
 
@@ -12,7 +12,7 @@ public struct BootInstant: Codable, Hashable, Comparable, Sendable {
     public static func - (left: Self, right: Self) -> Seconds { left.seconds - right.seconds }
 }
 
-/// A moment on the wall clock, in seconds since 1970-01-01T00:00:00Z. The box may be wrong about it.
+/// A moment on the wall clock, in seconds since 1970-01-01T00:00:00Z. The device's wall clock may be wrong.
 public struct WallTime: Codable, Hashable, Comparable, Sendable {
     public var unixSeconds: Seconds
 
@@ -23,11 +23,11 @@ public struct WallTime: Codable, Hashable, Comparable, Sendable {
     public static func - (left: Self, right: Self) -> Seconds { left.unixSeconds - right.unixSeconds }
 }
 
-/// The server's clock as seen from this boot. It is kept against CLOCK_BOOTTIME, not against the box's own
-/// wall clock, so that it stays true when that clock is set later.
+/// The server's clock in one boot. It is relative to CLOCK_BOOTTIME, not to the device's own wall clock,
+/// so that it stays right when that clock is set later.
 public struct ServerClock: Codable, Hashable, Sendable {
     public var bootID: String
-    /// The server's time at the moment this boot began, in seconds since 1970.
+    /// The server's time when this boot began, in seconds since 1970.
     public var atBoot: Seconds
 
     public init(bootID: String, atBoot: Seconds) {
@@ -35,13 +35,13 @@ public struct ServerClock: Codable, Hashable, Sendable {
         self.atBoot = atBoot
     }
 
-    /// The server's time now, or nil if this clock was read in another boot.
+    /// The server's time at this moment; nil if this clock belongs to another boot.
     public func time(at now: BootInstant, bootID: String) -> WallTime? {
         bootID == self.bootID ? WallTime(unixSeconds: atBoot + now.seconds) : nil
     }
 }
 
-/// Renders a length of time for people: `5 h 40 min`, `3 min`, `12 s`.
+/// Renders a duration for the user: `5 h 40 min`, `3 min`, `12 s`.
 public func describe(_ seconds: Seconds) -> String {
     let whole = Int(min(max(seconds, 0), 1e9).rounded())
     switch whole {
@@ -56,7 +56,7 @@ public func describe(_ seconds: Seconds) -> String {
     }
 }
 
-/// Renders a number of bytes for people, in powers of 1000: `512 MB`, `3.1 MB`, `640 kB`.
+/// Renders a number of bytes for the user, in powers of 1000: `512 MB`, `3.1 MB`, `640 kB`.
 public func describe(bytes: Int) -> String {
     var value = Double(max(bytes, 0))
     for unit in ["B", "kB", "MB", "GB"] {

@@ -1,20 +1,20 @@
-/// How an artifact is proved genuine.
+/// How an artifact is verified.
 public struct VerificationPolicy: Codable, Hashable, Sendable {
     public enum Mode: String, Codable, CaseIterable, Sendable {
         /// A minisign signature over the file, and over a comment that names the version.
         case minisign
-        /// A SHA-256 digest beside the file, believed because it came over https.
+        /// A SHA-256 digest next to the file. Both must come over https.
         case sha256
-        /// Nothing but https.
+        /// No verification; the file must come over https.
         case none
     }
 
     public var mode: Mode
     /// minisign public keys, each the base64 line of a `.pub` file.
     public var keys: [String]
-    /// Where the signature or digest is, with `{url}` for the artifact's address.
+    /// The URL of the signature or digest file; `{url}` stands for the artifact's URL.
     public var sidecarURL: String
-    /// Refuse a signature whose trusted comment does not name a versionCode.
+    /// Refuse a signature whose trusted comment names no versionCode.
     public var requireVersionCode: Bool
 
     public init(mode: Mode, keys: [String], sidecarURL: String, requireVersionCode: Bool) {

@@ -1,9 +1,9 @@
 import FoundationEssentials
 public import UpdateCore
 
-/// The body of `POST /v1/url/upgrade`; absent fields are left out.
-public func upgradeBody(_ question: Question) -> [UInt8] {
-    encode(question)
+/// The body of `POST /v1/url/upgrade`; fields that are nil are left out.
+public func upgradeBody(_ checkRequest: CheckRequest) -> [UInt8] {
+    encode(checkRequest)
 }
 
 /// The body of `POST /v1/app/report`.
@@ -52,11 +52,11 @@ private struct EventData: Encodable {
 private func encode(_ value: some Encodable) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    // Strings and integers alone cannot fail to encode; an empty body would be refused by the server anyway.
+    // Strings and integers can always be encoded, and the server would refuse an empty body.
     return (try? encoder.encode(value)).map(Array.init) ?? []
 }
 
-/// The processor, in the contract's words.
+/// The processor architecture, as the API names it.
 private var architecture: String {
     #if arch(x86_64)
         "x86_64"

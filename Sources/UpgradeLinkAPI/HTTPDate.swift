@@ -2,7 +2,7 @@ public import UpdateCore
 
 /// The dates of HTTP headers, in the three forms of RFC 9110, section 5.6.7.
 public enum HTTPDate {
-    /// Nil for anything that is none of the three forms, or no real date.
+    /// Nil if the text has none of the three forms, or has a number out of range.
     public static func parse(_ text: String) -> WallTime? {
         guard text.utf8.count <= 64 else { return nil }
         let words = text.split(separator: " ", omittingEmptySubsequences: true).map(String.init)
@@ -23,13 +23,13 @@ public enum HTTPDate {
 
     private static let longestWait: Seconds = 1e9
 
-    /// `Retry-After` in seconds from now: a number of seconds, or a date (RFC 9110, section 10.2.3).
+    /// `Retry-After` in seconds from now, at most 1e9: a number of seconds, or a date (RFC 9110, section 10.2.3). Nil for any other
+    /// text.
     public static func parseRetryAfter(_ text: String, now: WallTime) -> Seconds? {
         let text = text.filter { $0 != "\t" }
         let digits = text.filter { $0 != " " }
         if !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
-            // A number too long for Int is still a wish for patience, and stays one that JSON has a form for; the core bounds
-            // it further.
+            // A number that is too large for Int becomes one that JSON can represent. The core has a lower limit of its own.
             return Seconds(digits).map { min($0, longestWait) }
         }
         return parse(text).map { min(max(0, $0 - now), longestWait) }

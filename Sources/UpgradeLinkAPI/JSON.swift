@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// Any JSON value, for reading what a stranger sent.
+/// Any JSON value, to read replies whose types are not yet checked.
 enum JSON: Decodable, Sendable {
     case null
     case bool(Bool)
@@ -9,7 +9,7 @@ enum JSON: Decodable, Sendable {
     case array([JSON])
     case object([String: JSON])
 
-    /// Nil where the bytes are not one JSON value.
+    /// Nil if the bytes are not one JSON value.
     init?(_ bytes: [UInt8]) {
         guard let value = try? JSONDecoder().decode(JSON.self, from: Data(bytes)) else { return nil }
         self = value
@@ -51,7 +51,7 @@ enum JSON: Decodable, Sendable {
         if case .string(let text) = self { text } else { nil }
     }
 
-    /// The empty string for null: the contract's servers leave optional texts null or out.
+    /// The string, or the empty string for null: servers send optional texts as null, or leave them out.
     var stringOrNothing: String? {
         if case .null = self { "" } else { string }
     }

@@ -1,41 +1,41 @@
 import FoundationEssentials
 public import UpdateCore
 
-/// Reads replies of the UpgradeLink API. Nothing a server sends makes it fail: every reply becomes an ``Answer``.
+/// Reads replies of the UpgradeLink API. It has no errors: every reply becomes a ``CheckResponse`` or a ``Delivery``.
 public struct ReplyDecoder: Sendable {
-    /// Longer bodies are not read to their end.
+    /// A longer body is not read to its end.
     public static let maximumBodyBytes = 1 << 20
 
-    /// This box's time when the reply came, for a `Retry-After` date where the reply carries no `Date`.
+    /// The device's time of the reply, for a date in `Retry-After` if the reply has no `Date`.
     private let now: WallTime
 
     public init(now: WallTime) { self.now = now }
 
-    /// The answer to `POST /v1/url/upgrade`.
-    public func answer(_ reply: HTTPReply, to question: Question) -> Answer {
+    /// The result of `POST /v1/url/upgrade`.
+    public func answer(_ reply: HTTPReply, to checkRequest: CheckRequest) -> CheckResponse {
         switch read(reply) {
-        case .failure(let answer):
-            return answer
+        case .failure(let response):
+            return response
         case .success(let envelope) where envelope.code == 0:
             return .latest
         case .success(let envelope) where envelope.code == 200:
-            return offer(envelope, question)
+            return offer(envelope, checkRequest)
         case .success(let envelope):
-            return answer(envelope, reply)
+            return response(envelope, reply)
         }
     }
 
-    /// What became of `POST /v1/app/report`.
+    /// The result of `POST /v1/app/report`.
     public func delivery(_ reply: HTTPReply) -> Delivery {
-        let answer: Answer
+        let response: CheckResponse
         switch read(reply) {
-        case .failure(let failure): answer = failure
+        case .failure(let failure): response = failure
         case .success(let envelope) where envelope.code == 0 || envelope.code == 200: return .delivered
-        case .success(let envelope): answer = self.answer(envelope, reply)
+        case .success(let envelope): response = self.response(envelope, reply)
         }
-        switch answer {
+        switch response {
         case .misconfigured(let misconfiguration): return .refused(misconfiguration)
-        case .trouble(let trouble): return .trouble(trouble)
+        case .transientError(let transientError): return .transientError(transientError)
         case .latest, .offer, .refusedOffer: return .delivered
         }
     }
@@ -51,7 +51,7 @@ public struct ReplyDecoder: Sendable {
 
     private enum Reading {
         case success(Envelope)
-        case failure(Answer)
+        case failure(CheckResponse)
     }
 
     private func read(_ reply: HTTPReply) -> Reading {
@@ -59,48 +59,50 @@ public struct ReplyDecoder: Sendable {
             return .failure(byStatus(reply))
         }
         let envelope = Envelope(
-            code: code, message: (fields["msg"]?.string ?? "").forPeople(limit: 200),
-            traceID: fields["traceId"]?.string.map { $0.forPeople(limit: 64) }, data: fields["data"] ?? .null)
-        // A gateway's error page may be JSON too: good news is believed only with a good status.
+            code: code, message: (fields["msg"]?.string ?? "").sanitized(limit: 200),
+            traceID: fields["traceId"]?.string.map { $0.sanitized(limit: 64) }, data: fields["data"] ?? .null)
+        // The error page of a gateway may be JSON too: a success code counts only with a success status.
         if code == 0 || code == 200, !(200..<300).contains(reply.status) { return .failure(byStatus(reply)) }
         return .success(envelope)
     }
 
-    /// By the code's first three digits; a code that has not six digits says nothing.
-    private func answer(_ envelope: Envelope, _ reply: HTTPReply) -> Answer {
+    /// The first three digits of a code with six digits are its status. Another code is not in the API.
+    private func response(_ envelope: Envelope, _ reply: HTTPReply) -> CheckResponse {
         guard (100_000...599_999).contains(envelope.code) else {
             return (200..<300).contains(reply.status)
-                ? .trouble(.unreadable("code \(envelope.code) is not in the contract"))
+                ? .transientError(.unreadable("code \(envelope.code) is not in the contract"))
                 : byStatus(reply)
         }
-        return answer(
+        return response(
             status: envelope.code / 1000, code: envelope.code, message: envelope.message,
             traceID: envelope.traceID, reply)
     }
 
-    private func byStatus(_ reply: HTTPReply) -> Answer {
+    private func byStatus(_ reply: HTTPReply) -> CheckResponse {
         switch reply.status {
         case 200..<300:
-            return .trouble(.unreadable(describeBody(reply)))
+            return .transientError(.unreadable(describeBody(reply)))
         case 300..<400:
-            let target = reply.headers["location"].map { " to \($0.forPeople(limit: 200))" } ?? ""
-            return .trouble(
+            let target = reply.headers["location"].map { " to \($0.sanitized(limit: 200))" } ?? ""
+            return .transientError(
                 .unreadable("HTTP \(reply.status), a redirect\(target); set server.url to the final address"))
         default:
-            return answer(
+            return response(
                 status: reply.status, code: reply.status, message: describeBody(reply), traceID: nil, reply)
         }
     }
 
-    private func answer(status: Int, code: Int, message: String, traceID: String?, _ reply: HTTPReply) -> Answer {
+    private func response(
+        status: Int, code: Int, message: String, traceID: String?, _ reply: HTTPReply
+    ) -> CheckResponse {
         switch status {
         case 429:
-            return .trouble(.rateLimited(retryAfter: retryAfter(reply)))
+            return .transientError(.rateLimited(retryAfter: retryAfter(reply)))
         case 400..<500 where status != 408 && status != 425:
             return .misconfigured(Misconfiguration(status: status, code: code, message: message, traceID: traceID))
         default:
             let trace = traceID.map { ", traceId \($0)" } ?? ""
-            return .trouble(.server(status: status, detail: message + trace, retryAfter: retryAfter(reply)))
+            return .transientError(.server(status: status, detail: message + trace, retryAfter: retryAfter(reply)))
         }
     }
 
@@ -112,19 +114,19 @@ public struct ReplyDecoder: Sendable {
 
     private func describeBody(_ reply: HTTPReply) -> String {
         if reply.body.isEmpty { return "an empty body" }
-        let start = String(decoding: reply.body.prefix(80), as: UTF8.self).forPeople(limit: 60)
+        let start = String(decoding: reply.body.prefix(80), as: UTF8.self).sanitized(limit: 60)
         let isHTML = start.lowercased().hasPrefix("<!doctype") || start.lowercased().hasPrefix("<html")
         return isHTML ? "an HTML page instead of JSON" : "not the contract's JSON: \"\(start)\""
     }
 
     // MARK: the offer
 
-    private func offer(_ envelope: Envelope, _ question: Question) -> Answer {
+    private func offer(_ envelope: Envelope, _ checkRequest: CheckRequest) -> CheckResponse {
         guard case .object(let data) = envelope.data else {
-            return .trouble(.unreadable("code 200 without data"))
+            return .transientError(.unreadable("code 200 without data"))
         }
-        func bad(_ name: String, _ wanted: String) -> Answer {
-            .trouble(.unreadable("data.\(name) is \(data[name]?.kind ?? "missing"), not \(wanted)"))
+        func bad(_ name: String, _ wanted: String) -> CheckResponse {
+            .transientError(.unreadable("data.\(name) is \(data[name]?.kind ?? "missing"), not \(wanted)"))
         }
         guard let urlKey = data["urlKey"]?.string else { return bad("urlKey", "a string") }
         guard let versionCode = data["versionCode"]?.integer else { return bad("versionCode", "a whole number") }
@@ -142,14 +144,14 @@ public struct ReplyDecoder: Sendable {
             urlKey: urlKey, versionName: versionName, versionCode: versionCode, urlPath: urlPath,
             upgradeType: upgradeType, promptUpgradeContent: text)
         do throws(OfferRefusal) {
-            return .offer(try Offer(fields, answering: question))
+            return .offer(try Offer(fields, respondingTo: checkRequest))
         } catch {
             return .refusedOffer(error)
         }
     }
 }
 
-/// The server's time where the reply shows that the request was signed with a clock more than a minute off.
+/// The server's time, if the reply is a 401 and the request was signed with a clock that is wrong by more than a minute.
 public func clockCorrection(_ reply: HTTPReply, signedAt: WallTime) -> WallTime? {
     guard reply.status == 401, let time = reply.headers["date"].flatMap(HTTPDate.parse) else { return nil }
     return abs(time - signedAt) > 60 ? time : nil

@@ -1,14 +1,14 @@
 import FoundationEssentials
 public import UpdateCore
 
-/// A request to the UpgradeLink API, ready to be sent: a new one is made for each try, since a nonce is used once.
+/// A signed request to the UpgradeLink API. Each try needs a new one, because a nonce is valid only once.
 public struct SignedRequest: Sendable {
     public var path: String
     public var headers: [(name: String, value: String)]
     public var body: [UInt8]
 }
 
-/// Signs requests as the contract says: MD5 over
+/// Signs requests as the API requires: MD5 over
 /// `body={body}&nonce={nonce}&secretKey={secret key}&timestamp={timestamp}&url={path}`.
 public struct RequestSigner: Sendable {
     public static let upgradePath = "/v1/url/upgrade"
@@ -24,8 +24,8 @@ public struct RequestSigner: Sendable {
     }
 
     /// - Parameters:
-    ///   - path: where the request goes.
-    ///   - signedPath: the path as the server sees it, where a reverse proxy makes it another.
+    ///   - path: the path of the request's URL.
+    ///   - signedPath: the path that the server sees, if a reverse proxy changes it.
     public func sign(
         path: String, signedPath: String? = nil, body: [UInt8], at time: WallTime, nonce: String
     ) -> SignedRequest {
@@ -62,13 +62,13 @@ public struct RequestSigner: Sendable {
     }
 }
 
-/// RFC 3339 in UTC, whole seconds. A clock before 1970 or after 9999 is clamped to that range.
+/// RFC 3339 in UTC, in whole seconds. A time before 1970 or after 9999 is clamped to that range.
 public func rfc3339(_ time: WallTime) -> String {
     let seconds = min(max(time.unixSeconds, 0), 253_402_300_799).rounded(.down)
     return Date(timeIntervalSince1970: seconds).formatted(.iso8601)
 }
 
-/// Octets for `%XX` (RFC 3986, section 2.1); a stray percent sign stays as it is.
+/// Replaces `%XX` by its octet (RFC 3986, section 2.1). A stray percent sign stays as it is.
 private func percentDecoded(_ text: String) -> String {
     var decoded = [UInt8]()
     var rest = Array(text.utf8)[...]

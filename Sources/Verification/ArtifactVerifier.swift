@@ -2,16 +2,17 @@ import Glibc
 public import Host
 public import UpdateCore
 
-/// Why a file is not believed, in a line.
+/// Why a file could not be verified, as one line.
 public struct VerificationFailure: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
 
     init(_ description: String) { self.description = description }
 }
 
-/// A file that was verified, whole, by this process. There is no other way to one.
+/// A file that this process has verified completely. Only ``ArtifactVerifier`` can create one.
 public struct VerifiedArtifact: Sendable {
     public let path: String
+    /// Bytes.
     public let size: Int
     public let offer: Offer
 
@@ -22,48 +23,55 @@ public struct VerifiedArtifact: Sendable {
     }
 }
 
-/// Proves files genuine by the operator's policy.
+/// Verifies files by the operator's policy.
 public struct ArtifactVerifier {
     private let policy: VerificationPolicy
     private let keys: [MinisignKey]
 
+    /// - Throws: if the policy is `minisign` and a key is malformed, or there is none.
     public init(_ policy: VerificationPolicy) throws(VerificationFailure) {
         self.policy = policy
         var keys: [MinisignKey] = []
         if policy.mode == .minisign {
             for text in policy.keys {
                 guard let key = MinisignKey(text) else {
-                    throw VerificationFailure("\"\(text.forPeople(limit: 80))\" is not a minisign public key")
+                    throw VerificationFailure("\"\(text.sanitized(limit: 80))\" is not a minisign public key")
                 }
                 keys.append(key)
             }
-            if keys.isEmpty { throw VerificationFailure(Work.Delay.noKeys.line) }
+            if keys.isEmpty { throw VerificationFailure(Work.RetryReason.noKeys.line) }
         }
         self.keys = keys
     }
 
-    /// Where the signature or digest of the offered file is; nil where the mode has none.
+    /// The URL of the signature or digest file of the offered file; nil if the mode has none.
+    ///
+    /// - Throws: if `verification.signatureUrl` does not give a URL.
     public func sidecarURL(for offer: Offer) throws(VerificationFailure) -> WebURL? {
         guard policy.mode != .none else { return nil }
         let text = policy.sidecarURL.split(separator: "{url}", omittingEmptySubsequences: false)
             .joined(separator: offer.urlPath)
         guard let url = WebURL(text) else {
             throw VerificationFailure(
-                "verification.signatureUrl gives \"\(text.forPeople(limit: 200))\", which is not a URL")
+                "verification.signatureUrl gives \"\(text.sanitized(limit: 200))\", which is not a URL")
         }
         return url
     }
 
-    /// What a file must be to be believed. Made before the file is downloaded, so that a forged or an old signature
-    /// costs nobody a download.
+    /// What a file must match to be verified. It is made before the download, so that a forged or an old signature does not
+    /// cause a download.
     public struct Expectation {
+        /// The digest that the caller adds the bytes of the file to; nil if the mode needs none.
         public let digest: Digest?
         fileprivate let check: ([UInt8]) throws(VerificationFailure) -> Void
 
-        /// Call once all bytes have been added to ``digest``.
+        /// Call this once, after all bytes have been added to ``digest``.
         public func verify() throws(VerificationFailure) { try check(digest?.finish() ?? []) }
     }
 
+    /// Checks the signature or digest file itself, and makes the expectation for the artifact from it.
+    ///
+    /// - Throws: if the signature is invalid or for another version, or if the mode requires https and a URL is not https.
     public func expectation(
         sidecar: [UInt8]?, offer: Offer, devModelKey: String?
     ) throws(VerificationFailure) -> Expectation {
@@ -83,7 +91,7 @@ public struct ArtifactVerifier {
     private func requireSecure(_ url: String, _ mode: String) throws(VerificationFailure) {
         guard WebURL(url)?.isSecure == true else {
             throw VerificationFailure(
-                "verification.mode = \"\(mode)\" believes https only, and \(url.forPeople(limit: 200)) is not")
+                "verification.mode = \"\(mode)\" requires https, and \(url.sanitized(limit: 200)) is not https")
         }
     }
 
@@ -100,7 +108,9 @@ public struct ArtifactVerifier {
         }
     }
 
-    /// The version that a signature by a trusted key says it is for.
+    /// The versionCode that a trusted comment names.
+    ///
+    /// - Throws: if none of the keys signed the comment, or the comment names no version.
     public func claimedVersion(_ sidecar: [UInt8]) throws(VerificationFailure) -> Int {
         guard let code = try trusted(sidecar).claims.versionCode else {
             throw VerificationFailure("its trusted comment does not say which version it signs")
@@ -108,7 +118,7 @@ public struct ArtifactVerifier {
         return code
     }
 
-    /// A signature whose trusted comment was made by one of the keys.
+    /// The signature, if one of the keys signed its trusted comment.
     private func trusted(
         _ sidecar: [UInt8]
     ) throws(VerificationFailure) -> (signature: MinisignSignature, key: MinisignKey, claims: Claims) {
@@ -150,13 +160,14 @@ public struct ArtifactVerifier {
         }
     }
 
-    /// As minisign prints it: the id's bytes, last first.
+    /// The key id as minisign prints it: its bytes in reverse order.
     private func keyName(_ id: [UInt8]) -> String { hexadecimal(id.reversed()).uppercased() }
 
-    /// Copies an open file to a place nobody else can write to, and verifies what arrived there: what was checked is
-    /// what is installed. Nothing is left at `destination` unless it is genuine.
+    /// Copies an open file to a path that no other user can write to, and verifies the copy. The verified bytes are therefore
+    /// the bytes that are installed. If verification fails, nothing remains at `destination`.
     ///
     /// - Parameter sizeLimit: bytes; a longer file is refused.
+    /// - Throws: `VerificationFailure`, or `SystemError` if reading or writing fails.
     public func copy(
         _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: Int,
         to destination: String

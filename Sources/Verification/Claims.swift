@@ -1,11 +1,11 @@
 import UpdateCore
 
-/// What a trusted comment says the signed file is: `urlKey=… versionCode=… devModelKey=…`, in any order and among
-/// other words.
+/// The fields of a trusted comment that say what the signed file is: `urlKey=… versionCode=… devModelKey=…`. They may be in
+/// any order and among other words.
 struct Claims: Equatable {
     private var fields: [String: String] = [:]
 
-    /// Nil where a field is there twice with different values.
+    /// Nil if a field occurs twice with different values.
     init?(_ comment: String) {
         for word in comment.split(whereSeparator: \.isWhitespace) {
             guard let equals = word.firstIndex(of: "=") else { continue }
@@ -18,7 +18,7 @@ struct Claims: Equatable {
 
     var versionCode: Int? { fields["versionCode"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil } }
 
-    /// Why the claims do not fit the offer, or nil where they do.
+    /// Why the claims do not match the offer, or nil if they match.
     func mismatch(_ offer: Offer, devModelKey: String?, requireVersionCode: Bool) -> String? {
         if let claimed = fields["versionCode"] {
             if claimed != "\(offer.versionCode)" { return say("versionCode", claimed, "\(offer.versionCode)") }
@@ -34,6 +34,6 @@ struct Claims: Equatable {
     }
 
     private func say(_ field: String, _ claimed: String, _ wanted: String) -> String {
-        "it was signed for \(field) \(claimed.forPeople(limit: 64)), and \(wanted) is wanted"
+        "it was signed for \(field) \(claimed.sanitized(limit: 64)), and \(wanted) is wanted"
     }
 }

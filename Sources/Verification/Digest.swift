@@ -1,23 +1,23 @@
 import CCrypto
 
-/// libcrypto, which is loaded when it is needed. Without it no digest is equal to another, and no signature is right: who
-/// would take that for a fault of the file must ask before.
+/// libcrypto, which is loaded at its first use. If it cannot be loaded, every digest is empty and no signature is valid. A
+/// caller must check ``problem`` first, or it would blame the file.
 public enum CryptoLibrary {
-    /// What keeps it from being used, in a line for the operator.
+    /// Why the library cannot be loaded, as one line for the operator; nil if it is available.
     public static var problem: String? {
         upgradelink_load_crypto().map { "\(String(cString: $0)); install OpenSSL 3 (Debian's package libssl3)" }
     }
 }
 
 public enum DigestAlgorithm: Sendable {
-    /// Only for the API's signature, which is made with it.
+    /// Only for the signature of API requests, which the server defines this way.
     case md5
     case sha256
-    /// What minisign signs.
+    /// The digest that minisign signs.
     case blake2b512
 }
 
-/// A digest computed piece by piece with libcrypto.
+/// Computes a digest piece by piece with libcrypto.
 public final class Digest {
     private let context: OpaquePointer?
     private let algorithm: DigestAlgorithm
@@ -37,19 +37,19 @@ public final class Digest {
             case .sha256: EVP_sha256()
             case .blake2b512: EVP_blake2b512()
             }
-        // Fails only without memory, or under a policy that forbids the algorithm: the digest is then empty and
-        // equals nothing.
+        // This fails only without memory, or if a policy forbids the algorithm. The digest is then empty and equals no
+        // expected digest.
         EVP_DigestInit_ex(context, type, nil)
     }
 
-    /// Forgets what was added.
+    /// Starts again without the bytes that were added.
     public func restart() { start() }
 
     public func add(_ bytes: RawSpan) {
         bytes.withUnsafeBytes { _ = EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
     }
 
-    /// The digest of all that was added; the object is of no use afterwards but for ``restart()``.
+    /// The digest of all added bytes; empty if libcrypto failed. Only ``restart()`` may be called afterwards.
     public func finish() -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
         var length: UInt32 = 0

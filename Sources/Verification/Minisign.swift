@@ -1,12 +1,12 @@
 import CCrypto
 import FoundationEssentials
 
-/// A minisign public key (minisign(1)): "Ed", an eight byte key id, and an Ed25519 key.
+/// A minisign public key (minisign(1)): "Ed", a key id of 8 bytes, and an Ed25519 key of 32 bytes.
 public struct MinisignKey: Hashable, Sendable {
     let id: [UInt8]
     let bytes: [UInt8]
 
-    /// Reads a `.pub` file, or its base64 line alone. Nil for anything else.
+    /// Reads the content of a `.pub` file, or only its base64 line. Nil for any other text.
     public init?(_ text: String) {
         let lines = text.split(whereSeparator: \.isNewline).map { String($0.filter { $0 != " " }) }
         guard let line = lines.last, let raw = Data(base64Encoded: line).map(Array.init), raw.count == 42,
@@ -28,9 +28,9 @@ public struct MinisignKey: Hashable, Sendable {
     }
 }
 
-/// A minisign signature file: the file's signature, and a comment that is signed with it.
+/// A minisign signature file (minisign(1)): the signature of the file, and a trusted comment with a signature of its own.
 public struct MinisignSignature: Sendable {
-    /// As the key's: bytes as minisign writes them.
+    /// The bytes of the key id in the order of the file, as in ``MinisignKey``.
     let keyID: [UInt8]
     let signature: [UInt8]
     public let trustedComment: String
@@ -38,9 +38,11 @@ public struct MinisignSignature: Sendable {
 
     public enum Failure: Error, Hashable, Sendable {
         case malformed(String)
+        /// A signature of the whole file ("Ed") instead of its BLAKE2b-512 digest ("ED").
         case legacy
     }
 
+    /// Reads the content of a signature file. It checks the form, not the signatures.
     public init(_ bytes: [UInt8]) throws(Failure) {
         let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
             .map { $0.last == 0x0D ? $0.dropLast() : $0 }

@@ -5,71 +5,71 @@ import Simulator
 import Subprocess
 import SystemPackage
 
-/// The whole story in one command: a server, signed artifacts, and the real agent, in a folder of their own.
+/// Shows updates in one command, with a simulated server, signed artifacts and the real agent, in a directory of their own.
 struct Demo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show a box being updated from v1 to v4 by the real agent, and clean up.",
+        abstract: "Show a device being updated from v1 to v4 by the real agent, and clean up.",
         discussion:
-            "Ends with exit status 0 once the box is up to date, else says which step is missing and ends with 1.")
+            "Exit status: 0 the device is up to date; 1 a step is missing, which is named.")
 
-    @ArgumentParser.Option(help: "The folder of upgradelinkd and its helpers.")
+    @ArgumentParser.Option(help: "The directory of upgradelinkd and its helpers.")
     var programs: String
 
-    @ArgumentParser.Option(help: "The folder of the update modules.")
+    @ArgumentParser.Option(help: "The directory of the update modules.")
     var modules: String
 
     @ArgumentParser.Option(help: "Seconds after which the demonstration has failed.")
     var timeLimit = 50
 
-    @ArgumentParser.Option(help: ArgumentHelp("Draw what was shown as an SVG picture.", valueName: "file"))
+    @ArgumentParser.Option(help: ArgumentHelp("Write the output as an SVG picture to this file.", valueName: "file"))
     var picture: String?
 
     func run() async throws {
-        // Whoever pipes it into head shall not leave an agent behind.
+        // If SIGPIPE ended the demonstration (`make demo | head`), the agent would remain.
         Signals.ignore(SIGPIPE)
-        let folder = try DemoFolder(modules: modules)
-        defer { folder.remove() }
-        folder.removeOnSignals()
-        let publisher = try await Publisher(folder: "\(folder.path)/publisher")
+        let directory = try DemoDirectory(modules: modules)
+        defer { directory.remove() }
+        directory.removeOnSignals()
+        let publisher = try await Publisher(directory: "\(directory.path)/publisher")
         for (version, megabytes) in [(2, 24), (3, 6), (4, 3)] {
             try await publisher.release(
-                "\(folder.path)/files/v\(version).tar", urlKey: folder.urlKey, versionCode: version,
+                "\(directory.path)/files/v\(version).tar", urlKey: directory.urlKey, versionCode: version,
                 ballast: megabytes << 20)
         }
         let story = Story(isRecorded: picture != nil)
-        try await PrivateBus.run(folder: folder.path, policies: [try folder.writeBusPolicy()]) { bus in
-            try await SimulatedServer.run(folder.serverConfiguration, log: { story.serverSaid($0) }) { server in
-                try folder.writeAgentConfiguration(server: server.url, key: publisher.publicKey)
-                try await play(folder, story, server, bus)
+        try await PrivateBus.run(directory: directory.path, policies: [try directory.writeBusPolicy()]) { bus in
+            try await SimulatedServer.run(directory.serverConfiguration, log: { story.serverSaid($0) }) { server in
+                try directory.writeAgentConfiguration(server: server.url, key: publisher.publicKey)
+                try await runAgent(directory, story, server, bus)
             }
         }
-        story.tell("The box is up to date. Nothing of this is left behind.")
+        story.narrate("The device is up to date. Nothing of this is left behind.")
         if let picture {
             let drawing = TerminalPicture(story.transcript, title: "make demo")
             try Files.replace(picture, with: Array(drawing.svg.utf8), mode: 0o644)
         }
     }
 
-    private func play(
-        _ folder: DemoFolder, _ story: Story, _ server: RunningServer, _ bus: PrivateBus
+    private func runAgent(
+        _ directory: DemoDirectory, _ story: Story, _ server: RunningServer, _ bus: PrivateBus
     ) async throws {
-        let socket = try NotifySocket(path: "\(folder.path)/notify", onMessage: { story.agentNotified($0) })
+        let socket = try NotifySocket(path: "\(directory.path)/notify", onMessage: { story.agentNotified($0) })
         defer { socket.close() }
-        story.tell("A box runs v1. Its agent starts, with nothing but a configuration file.")
+        story.narrate("A device runs v1. Its agent starts, with nothing but a configuration file.")
         var options = PlatformOptions()
         options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: .seconds(3))]
         let agent = try await Subprocess.run(
-            .path(FilePath("\(programs)/upgradelinkd")), arguments: ["--root", folder.path],
+            .path(FilePath("\(programs)/upgradelinkd")), arguments: ["--root", directory.path],
             environment: .inherit.updating([
                 "NOTIFY_SOCKET": socket.path, "WATCHDOG_USEC": "2000000", "DBUS_SYSTEM_BUS_ADDRESS": bus.address,
             ]),
             platformOptions: options, input: .none, output: .discarded, error: .sequence
         ) { agent in
-            async let publishing: Void = publishNext(folder, story, server)
+            async let publishing: Void = publishNext(directory, story, server)
             async let watching: Void = {
                 for try await line in agent.standardError.strings() { story.agentLogged(line) }
             }()
-            async let prompting: Void = ToyPrompt(bus, story, control: "\(programs)/upgradelinkctl").run()
+            async let prompting: Void = DemoPrompt(bus, story, control: "\(programs)/upgradelinkctl").run()
             let finished = await wait {
                 guard story.isComplete else { return false }
                 for version in 2...4 where await !server.hasSuccess(of: version) { return false }
@@ -83,22 +83,22 @@ struct Demo: AsyncParsableCommand {
         }
         guard agent.closureResult else {
             throw DemoFailure(
-                "The story did not come to its end in \(timeLimit) s: missing is \(await story.missing(server))")
+                "The demonstration did not finish in \(timeLimit) s; missing: \(await story.missing(server))")
         }
         guard agent.terminationStatus == .exited(0) else {
-            throw DemoFailure("The agent did not end well: \(agent.terminationStatus)")
+            throw DemoFailure("The agent failed: \(agent.terminationStatus)")
         }
     }
 
-    private func publishNext(_ folder: DemoFolder, _ story: Story, _ server: RunningServer) async {
+    private func publishNext(_ directory: DemoDirectory, _ story: Story, _ server: RunningServer) async {
         guard await wait({ story.hasSeen("v2 installed") }) else { return }
-        let version = folder.forcedVersion
+        let version = directory.forcedVersion
         await server.change { $0.applications[0].versions.append(version) }
-        story.tell("The publisher releases v3, and forces it.")
+        story.narrate("The publisher releases v3, and forces it.")
         guard await wait({ story.hasSeen("v3 installed") }) else { return }
-        let next = folder.promptVersion
+        let next = directory.promptVersion
         await server.change { $0.applications[0].versions.append(next) }
-        story.tell("The publisher releases v4, and leaves it to the person in front of the box.")
+        story.narrate("The publisher releases v4, and leaves it to the user.")
     }
 
     private func wait(_ condition: () async -> Bool) async -> Bool {
@@ -117,7 +117,7 @@ struct DemoFailure: Error, CustomStringConvertible {
 }
 
 extension RunningServer {
-    /// Whether a box told the server that it now runs this version.
+    /// Whether a device has reported that it installed this version.
     func hasSuccess(of version: Int) async -> Bool {
         await records.contains {
             $0.body.contains("app_upgrade_upgrade") && $0.body.contains("\"upgradeVersionCode\":\(version)")

@@ -8,15 +8,15 @@ import UpdateCore
 struct FleetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fleet",
-        abstract: "Play a million boxes at virtual time, and count what the server hears of them.",
+        abstract: "Simulate a million devices in virtual time, and count the requests that the server receives.",
         discussion: """
-            Each box decides by the agent's own code (reduce and nextWakeUp of UpdateCore). Prints a table; rates are \
-            requests per second, polls and reports together, after an outage where there is one. What is allowed is twice \
-            the steady rate of polls and what the server admits; a server without a limit admits everything.
+            Each device decides by the agent's own code (reduce and nextWakeUp of UpdateCore). Prints a table. Rates are \
+            requests per second, polls and reports together; if there is an outage, after it. The allowed rate is twice \
+            the steady rate of polls plus the rate that the server accepts; without a rate limit there is no allowed rate.
             """)
 
-    @Option(help: "How many boxes.")
-    var boxes = 1_000_000
+    @Option(help: "The number of devices.")
+    var devices = 1_000_000
     @Option(help: "Only this scenario: \(FleetScenario.all.map(\.name).joined(separator: ", ")).")
     var scenario: String?
     @Option(help: "poll.interval, in seconds.")
@@ -27,9 +27,9 @@ struct FleetCommand: AsyncParsableCommand {
     var backOffBase = PollSchedule.standard.backOffBase
     @Option(help: "poll.backOffCap, in seconds.")
     var backOffCap = PollSchedule.standard.backOffCap
-    @Option(help: "The same again for the same seed.")
+    @Option(help: "The seed; the same seed gives the same result.")
     var seed: UInt64 = 1
-    @Option(help: "Draw the rates there, as SVG.")
+    @Option(help: "Write a chart of the rates to this file, as SVG.")
     var chart: String?
 
     func validate() throws {
@@ -38,11 +38,11 @@ struct FleetCommand: AsyncParsableCommand {
             throw ValidationError("there is no scenario \(scenario ?? ""); there are \(names)")
         }
         let day = 86_400.0
-        guard (1...10_000_000).contains(boxes), (1...90 * day).contains(interval), (0...7 * day).contains(splay),
+        guard (1...10_000_000).contains(devices), (1...90 * day).contains(interval), (0...7 * day).contains(splay),
             (0.1...day).contains(backOffBase), (backOffBase...7 * day).contains(backOffCap)
         else {
             throw ValidationError(
-                "allowed are 1 to 10000000 boxes, an interval of 1 s to 90 d, a splay of up to 7 d, a back-off base of 0.1 s to "
+                "allowed are 1 to 10000000 devices, an interval of 1 s to 90 d, a splay of up to 7 d, a back-off base of 0.1 s to "
                     + "1 d, and a cap from there to 7 d")
         }
     }
@@ -51,12 +51,12 @@ struct FleetCommand: AsyncParsableCommand {
         let schedule = PollSchedule(interval: interval, splay: splay, backOffBase: backOffBase, backOffCap: backOffCap)
         let scenarios = FleetScenario.all.filter { scenario == nil || $0.name == scenario }
         say(
-            "\(boxes) boxes, poll.interval \(describe(interval)), splay \(describe(splay)), "
+            "\(devices) devices, poll.interval \(describe(interval)), splay \(describe(splay)), "
                 + "backOffBase \(describe(backOffBase)), backOffCap \(describe(backOffCap)), seed \(seed)\n")
         let results = Mutex<[String: FleetResult]>([:])
-        let (count, seed) = (boxes, seed)
+        let (count, seed) = (devices, seed)
         DispatchQueue.concurrentPerform(iterations: scenarios.count) { index in
-            let result = Fleet.run(scenarios[index], boxes: count, schedule: schedule, seed: seed)
+            let result = Fleet.run(scenarios[index], devices: count, schedule: schedule, seed: seed)
             results.withLock { $0[scenarios[index].name] = result }
         }
         let all = results.withLock { results in scenarios.compactMap { results[$0.name] } }

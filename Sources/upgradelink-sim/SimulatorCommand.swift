@@ -7,13 +7,13 @@ import Simulator
 struct SimulatorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upgradelink-sim",
-        abstract: "A server that behaves as UpgradeLink's does, for demonstrations, tests and integrators.",
+        abstract: "A simulated UpgradeLink server, for demonstrations, tests and integrators.",
         subcommands: [Serve.self, Demo.self, FleetCommand.self], defaultSubcommand: Serve.self)
 }
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Serve what a configuration file says, on loopback, until stopped.",
+        abstract: "Run the server of a configuration file, on loopback, until a signal ends it.",
         discussion: "Prints a line for each request. See config/upgradelink-sim.toml for every key.")
 
     @Argument(help: "The configuration, a TOML file.")
@@ -29,7 +29,7 @@ struct Serve: AsyncParsableCommand {
         }
         try await SimulatedServer.run(settings, log: { say($0) }) { server in
             say("Listening on \(server.url)")
-            // Until a signal ends the process.
+            // A signal ends the process.
             while true { try await Task.sleep(for: .seconds(3600)) }
         }
     }
@@ -39,7 +39,7 @@ func readFile(_ path: String) throws -> String {
     String(decoding: try Files.read(path, limit: 1 << 20), as: UTF8.self)
 }
 
-/// A line on standard output, at once, whatever it is connected to.
+/// Prints a line without buffering, also if standard output is a pipe.
 func say(_ line: String) {
     _ = Array("\(line)\n".utf8).withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
 }

@@ -2,7 +2,7 @@ import Glibc
 import Simulator
 import Synchronization
 
-/// Tells what happens as it happens, and knows what must.
+/// Prints the events of the demonstration, and checks that all expected events have happened.
 final class Story: Sendable {
     private struct State {
         var seen: Set<String> = []
@@ -14,35 +14,35 @@ final class Story: Sendable {
 
     private static let steps: [(name: String, mark: String)] = [
         ("the silent offer of v2", "Offered v2 (code 2), silent"),
-        ("v2 downloaded and genuine", "v2 (code 2) is downloaded and genuine"),
+        ("v2 downloaded and verified", "v2 (code 2) is downloaded and verified"),
         ("v2 installed", "Installed v2 (code 2)"),
         ("the forced offer of v3", "Offered v3 (code 3), forced"),
-        ("v3 downloaded and genuine", "v3 (code 3) is downloaded and genuine"),
+        ("v3 downloaded and verified", "v3 (code 3) is downloaded and verified"),
         ("v3 installed", "Installed v3 (code 3)"),
         ("the prompted offer of v4", "Offered v4 (code 4), prompt"),
         ("the consent to v4", "Consent to v4 (code 4)"),
         ("v4 installed", "Installed v4 (code 4)"),
-        ("the word that it is up to date", "Up to date (v4, code 4)"),
+        ("the message that it is up to date", "Up to date (v4, code 4)"),
     ]
 
     private let state = Mutex(State())
     private let isTerminal: Bool
 
-    /// - Parameter isRecorded: for a picture: bars stay where they are drawn.
+    /// - Parameter isRecorded: whether the output is for a picture, in which progress bars are not overwritten.
     init(isRecorded: Bool = false) { isTerminal = isatty(STDOUT_FILENO) == 1 && !isRecorded }
 
-    /// Everything that was told.
+    /// Everything that was printed.
     var transcript: String { state.withLock { $0.transcript } }
 
-    func tell(_ line: String) { show("\n\(line)") }
+    func narrate(_ line: String) { show("\n\(line)") }
 
-    /// What would be on the screen of the box.
+    /// Prints what the screen of the device would show.
     func onScreen(_ lines: [String]) {
         let width = lines.map(\.count).max() ?? 0
-        var box = ["  screen   ╭─" + String(repeating: "─", count: width) + "─╮"]
-        box += lines.map { "  screen   │ " + $0 + String(repeating: " ", count: width - $0.count) + " │" }
-        box.append("  screen   ╰─" + String(repeating: "─", count: width) + "─╯")
-        show(box.joined(separator: "\n"))
+        var frame = ["  screen   ╭─" + String(repeating: "─", count: width) + "─╮"]
+        frame += lines.map { "  screen   │ " + $0 + String(repeating: " ", count: width - $0.count) + " │" }
+        frame.append("  screen   ╰─" + String(repeating: "─", count: width) + "─╯")
+        show(frame.joined(separator: "\n"))
     }
 
     func serverSaid(_ line: String) { show("  server   \(line)") }
@@ -100,6 +100,7 @@ final class Story: Sendable {
 
     func hasSeen(_ name: String) -> Bool { state.withLock { $0.seen.contains(name) } }
 
+    /// The expected events that have not happened, as one line.
     func missing(_ server: RunningServer) async -> String {
         var missing = Self.steps.map(\.name).filter { !hasSeen($0) }
         for version in 2...4 where await !server.hasSuccess(of: version) {

@@ -1,4 +1,4 @@
-/// What a terminal showed, as an SVG picture.
+/// The output of a terminal as an SVG picture.
 struct TerminalPicture {
     private let lines: [Substring]
     private let title: String
@@ -38,7 +38,7 @@ struct TerminalPicture {
             """
     }
 
-    /// By who speaks.
+    /// The colour of a line, by its source.
     private func color(of line: Substring) -> String {
         if line.hasPrefix("  server") { return "#8b949e" }
         if line.hasPrefix("  agent") { return "#d2d8de" }

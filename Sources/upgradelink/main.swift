@@ -5,8 +5,8 @@ import Glibc
 import Host
 import InstallerProgram
 
-// All programs in one file, as it is installed: links have the programs' names, and the name says which it is. What they
-// share is on the flash, and in memory, once.
+// All programs are installed as one file. Links have the programs' names, and the name selects the program. Shared code is
+// on the flash and in memory only once.
 let name = CommandLine.arguments.first.map { String($0.split(separator: "/").last ?? "") } ?? ""
 switch name {
 case "upgradelinkd": DaemonProgram.main()
@@ -15,6 +15,7 @@ case "upgradelink-fetch": FetchProgram.main()
 case "upgradelink-installer": InstallerProgram.main()
 default:
     Environment.printError(
-        "upgradelink: call this by a name of upgradelinkd, upgradelinkctl, upgradelink-fetch or upgradelink-installer")
+        "upgradelink: start this through a link named upgradelinkd, upgradelinkctl, upgradelink-fetch or upgradelink-installer"
+    )
     exit(64)
 }

@@ -8,27 +8,27 @@ import TestSupport
 import Testing
 import UpdateCore
 
-/// The agent on a real dbus-daemon, spoken to with busctl and gdbus.
-@Suite(.enabled(if: getuid() == 0, "a system bus of one's own, and other users on it, need root"))
+/// The agent on a real dbus-daemon; busctl and gdbus are the clients.
+@Suite(.enabled(if: getuid() == 0, "a private system bus and other users on it need root"))
 struct BusTests {
-    private let box: AgentBox
-    private let policy = "\(repositoryFolder)/packaging/dbus/org.upgradelink.Agent1.conf"
+    private let device: AgentDevice
+    private let policy = "\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf"
 
     init() async throws {
-        box = try await AgentBox()
-        // Others must get to the socket.
-        chmod(box.scratch.path, 0o711)
+        device = try await AgentDevice()
+        // Other users must be able to reach the socket.
+        chmod(device.scratch.path, 0o711)
     }
 
-    private func play<Value: Sendable>(
+    private func withAgent<Value: Sendable>(
         _ versions: [Version] = [], faults: [Fault] = [], changes: String = "", environment: [String: String] = [:],
         body: @Sendable (PrivateBus, AgentProcess, RunningServer) async throws -> Value
     ) async throws -> Value {
-        try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus async throws in
-            try await SimulatedServer.run(box.server(versions, faults: faults)) { server async throws in
-                try box.configure(server: server.url, changes: changes)
+        try await PrivateBus.run(directory: device.scratch.path, policies: [policy]) { bus async throws in
+            try await SimulatedServer.run(device.server(versions, faults: faults)) { server async throws in
+                try device.configure(server: server.url, changes: changes)
                 return try await AgentProcess.run(
-                    box, environment: bus.environment.merging(environment) { $1 }
+                    device, environment: bus.environment.merging(environment) { $1 }
                 ) { agent async throws in
                     #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
                     return try await body(bus, agent, server)
@@ -39,10 +39,10 @@ struct BusTests {
 
     // MARK: a prompt update from announcement to commit
 
-    @Test func aPromptUpdateIsDrivenFromTheBus() async throws {
-        var version = try await box.publish(2, type: 1)
+    @Test func aPromptUpdateIsControlledOverDBus() async throws {
+        var version = try await device.publish(2, type: 1)
         version.promptUpgradeContent = "Better in every way"
-        try await play([version]) { bus, _, _ async throws in
+        try await withAgent([version]) { bus, _, _ async throws in
             #expect(await eventually { await bus.property("State") == "s \"consent\"" })
             #expect(
                 await bus.property("Offer")?.hasPrefix("(tssst) 2 \"v2\" \"prompt\" \"Better in every way\" ") == true)
@@ -55,15 +55,15 @@ struct BusTests {
             let history = try await bus.call("History").output
             #expect(history.hasPrefix("a(tsstttss) 1 2 \"v2\" \"prompt\" ") && history.hasSuffix(" \"installed\" \"\""))
         }
-        #expect(box.runs == 2)
+        #expect(device.runs == 2)
     }
 
-    @Test func signalsTellWhatHappens() async throws {
-        var version = try await box.publish(2, type: 1)
+    @Test func signalsReportEachChange() async throws {
+        var version = try await device.publish(2, type: 1)
         version.promptUpgradeContent = "Better"
         let prompt = version
-        try await play(changes: "[install]\ngracePeriod = \"1s\"") { bus, _, server async throws in
-            let heard = try await Subprocess.run(
+        try await withAgent(changes: "[install]\ngracePeriod = \"1s\"") { bus, _, server async throws in
+            let output = try await Subprocess.run(
                 .name("gdbus"),
                 arguments: ["monitor", "--address", bus.address, "--dest", "org.upgradelink.Agent1"],
                 input: .none, output: .sequence, error: .discarded
@@ -78,27 +78,27 @@ struct BusTests {
                         #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
                     }
                     if line.contains("Agent1.Finished (uint64 2") {
-                        let forced = try await box.publish(3, type: 3)
+                        let forced = try await device.publish(3, type: 3)
                         await server.change { $0.applications[0].versions.append(forced) }
                     }
                     if line.contains("Agent1.Finished (uint64 3") { try monitor.send(signal: .terminate) }
                 }
                 return lines
             }.closureResult.joined(separator: "\n")
-            #expect(heard.contains("Agent1.ConsentRequested (uint64 2, 'v2', 'Better')"))
-            #expect(heard.contains("Agent1.Finished (uint64 2, 'v2', 'installed', '')"))
-            #expect(heard.contains("Agent1.InstallPending (uint64 3, 'v3', uint64 "))
-            #expect(heard.contains("PropertiesChanged ('org.upgradelink.Agent1', {"))
-            #expect(heard.contains("'State': <'installing'>"))
+            #expect(output.contains("Agent1.ConsentRequested (uint64 2, 'v2', 'Better')"))
+            #expect(output.contains("Agent1.Finished (uint64 2, 'v2', 'installed', '')"))
+            #expect(output.contains("Agent1.InstallPending (uint64 3, 'v3', uint64 "))
+            #expect(output.contains("PropertiesChanged ('org.upgradelink.Agent1', {"))
+            #expect(output.contains("'State': <'installing'>"))
         }
-        #expect(box.runs == 3)
+        #expect(device.runs == 3)
     }
 
-    // MARK: who may
+    // MARK: access rights
 
-    @Test func anyoneMayReadAndOnlySomeMayAct() async throws {
-        let version = try await box.publish(2, type: 1)
-        try await play([version]) { bus, _, _ async throws in
+    @Test func everyUserMayReadAndOnlySomeMayModify() async throws {
+        let version = try await device.publish(2, type: 1)
+        try await withAgent([version]) { bus, _, _ async throws in
             #expect(await eventually { await bus.property("State") == "s \"consent\"" })
             #expect(await bus.property("State", user: 65534) == "s \"consent\"")
             #expect(try await bus.call("History", user: 65534).isSuccess)
@@ -108,41 +108,41 @@ struct BusTests {
                 ["SetSpeedLimit", "t", "5"],
             ]
             for call in calls {
-                let answer = try await bus.busctl(
+                let result = try await bus.busctl(
                     ["call", "org.upgradelink.Agent1", "/org/upgradelink/Agent1", "org.upgradelink.Agent1"] + call,
                     user: 65534)
-                #expect(!answer.isSuccess && answer.error.contains("Access denied"), "\(call)")
+                #expect(!result.isSuccess && result.error.contains("Access denied"), "\(call)")
             }
             #expect(await bus.property("State") == "s \"consent\"")
         }
     }
 
-    /// A user of the group may, by what the bus says of the process; the group is in a database of the test's own.
-    @Test func theGroupMayAct() async throws {
-        try box.scratch.write("group", "upgradelink:x:4242:\n", mode: 0o644)
-        try box.scratch.write("passwd", "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n", mode: 0o644)
+    /// The bus reports the groups of the caller's process. The group `upgradelink` is in a database of the test.
+    @Test func aMemberOfTheGroupMayModify() async throws {
+        try device.scratch.write("group", "upgradelink:x:4242:\n", mode: 0o644)
+        try device.scratch.write("passwd", "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n", mode: 0o644)
         let wrapper = [
-            "LD_PRELOAD": "libnss_wrapper.so", "NSS_WRAPPER_GROUP": "\(box.scratch.path)/group",
-            "NSS_WRAPPER_PASSWD": "\(box.scratch.path)/passwd",
+            "LD_PRELOAD": "libnss_wrapper.so", "NSS_WRAPPER_GROUP": "\(device.scratch.path)/group",
+            "NSS_WRAPPER_PASSWD": "\(device.scratch.path)/passwd",
         ]
-        try await play(environment: wrapper) { bus, _, _ async throws in
+        try await withAgent(environment: wrapper) { bus, _, _ async throws in
             #expect(try await bus.call("Check", user: 65534).error.contains("Access denied"))
             #expect(try await bus.call("Check", user: 65534, group: 4242).isSuccess)
         }
     }
 
-    /// Where there is polkit, its word counts for everybody else. Its rules are the test's own, in a mount namespace.
-    @Test func polkitMayLetOthersAct() async throws {
-        let folder = box.scratch.path
-        try box.scratch.write(
+    /// If polkit runs, it decides about all other users. The test has its own rules, in a mount namespace.
+    @Test func polkitMayAllowOtherUsers() async throws {
+        let directory = device.scratch.path
+        try device.scratch.write(
             "rules/10.rules",
             "polkit.addRule(function(a, s) { if (a.id == 'org.upgradelink.manage' && s.user == 'nobody') return 'yes'; });",
             mode: 0o644)
         for name in ["rules", "actions"] {
-            try Files.createFolder("\(folder)/\(name)")
-            chmod("\(folder)/\(name)", 0o755)
+            try Files.createDirectory("\(directory)/\(name)")
+            chmod("\(directory)/\(name)", 0o755)
         }
-        try await execute("cp", ["\(repositoryFolder)/packaging/polkit/org.upgradelink.policy", "\(folder)/actions/"])
+        try await execute("cp", ["\(repositoryDirectory)/packaging/polkit/org.upgradelink.policy", "\(directory)/actions/"])
         let policies = try await execute(
             "sh",
             [
@@ -150,25 +150,25 @@ struct BusTests {
                 "ls /usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf /etc/dbus-1/system.d/org.freedesktop.PolicyKit1.conf 2>/dev/null || true",
             ])
         let paths = policies.split(separator: "\n").map(String.init)
-        try await PrivateBus.run(folder: folder, policies: [policy] + paths) { bus async throws in
-            try await SimulatedServer.run(box.server([])) { server async throws in
-                try box.configure(server: server.url)
+        try await PrivateBus.run(directory: directory, policies: [policy] + paths) { bus async throws in
+            try await SimulatedServer.run(device.server([])) { server async throws in
+                try device.configure(server: server.url)
                 let script =
-                    "mount --bind \(folder)/actions /usr/share/polkit-1/actions && mount --bind \(folder)/rules /etc/polkit-1/rules.d"
-                    + " && mount --bind \(folder)/rules /usr/share/polkit-1/rules.d && exec /usr/lib/polkit-1/polkitd --no-debug"
+                    "mount --bind \(directory)/actions /usr/share/polkit-1/actions && mount --bind \(directory)/rules /etc/polkit-1/rules.d"
+                    + " && mount --bind \(directory)/rules /usr/share/polkit-1/rules.d && exec /usr/lib/polkit-1/polkitd --no-debug"
                 let polkit = try await Subprocess.run(
                     .name("unshare"), arguments: ["-m", "sh", "-c", script],
                     environment: .inherit.updating(["DBUS_SYSTEM_BUS_ADDRESS": bus.address]), input: .none,
                     output: .discarded, error: .discarded
                 ) { polkit async throws in
-                    try await AgentProcess.run(box, environment: bus.environment) { agent async throws in
+                    try await AgentProcess.run(device, environment: bus.environment) { agent async throws in
                         #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
                         #expect(
                             await eventually {
                                 (try? await bus.busctl(["status", "org.freedesktop.PolicyKit1"]))?.isSuccess == true
                             })
                         #expect(try await bus.call("Check", user: 65534).isSuccess)
-                        // Daemon, user 1, is nobody's rule.
+                        // No rule allows user 1 (daemon).
                         #expect(try await bus.call("Check", user: 1).error.contains("Access denied"))
                     }
                     try? polkit.send(signal: .terminate)
@@ -178,9 +178,9 @@ struct BusTests {
         }
     }
 
-    @Test func badArgumentsAreInvalidAndStopNothing() async throws {
-        let version = try await box.publish(2, type: 1)
-        try await play([version]) { bus, agent, _ async throws in
+    @Test func invalidArgumentsAreRefusedAndChangeNothing() async throws {
+        let version = try await device.publish(2, type: 1)
+        try await withAgent([version]) { bus, agent, _ async throws in
             #expect(await eventually { await bus.property("State") == "s \"consent\"" })
             let calls: [([String], String)] = [
                 (["Accept", "s", "2"], "Accept takes a versionCode (t) and when (s)"),
@@ -196,25 +196,25 @@ struct BusTests {
                 (["Accept", "a{sv}", "1", "x", "(ai)", "2", "1", "2"], "Accept takes a versionCode"),
             ]
             for (call, complaint) in calls {
-                let answer = try await bus.busctl(
+                let result = try await bus.busctl(
                     ["call", "org.upgradelink.Agent1", "/org/upgradelink/Agent1", "org.upgradelink.Agent1"] + call)
-                #expect(!answer.isSuccess && answer.error.contains(complaint), "\(call): \(answer)")
+                #expect(!result.isSuccess && result.error.contains(complaint), "\(call): \(result)")
             }
             #expect(!agent.hasEnded)
             #expect(await bus.property("State") == "s \"consent\"")
         }
     }
 
-    @Test func theXMLIsWhatIntrospectionSays() async throws {
+    @Test func theShippedXMLEqualsTheIntrospectionData() async throws {
         let shipped = String(
-            decoding: try Files.read("\(repositoryFolder)/packaging/dbus/org.upgradelink.Agent1.xml", limit: 65_536),
+            decoding: try Files.read("\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.xml", limit: 65_536),
             as: UTF8.self)
-        try await play { bus, _, _ async throws in
-            let answer = try await bus.busctl([
+        try await withAgent { bus, _, _ async throws in
+            let result = try await bus.busctl([
                 "--xml-interface", "introspect", "org.upgradelink.Agent1", "/org/upgradelink/Agent1",
             ])
-            #expect(answer.output == shipped.split(separator: "\n").joined(separator: "\n"))
-            // And everything it names is there.
+            #expect(result.output == shipped.split(separator: "\n").joined(separator: "\n"))
+            // Every property that it names has a value of its type.
             for match in shipped.matches(of: /property name="([^"]+)" type="([^"]+)"/) {
                 let value = await bus.property(String(match.1))
                 #expect(value?.hasPrefix("\(match.2) ") == true, "\(match.1): \(value ?? "none")")
@@ -224,9 +224,9 @@ struct BusTests {
 
     // MARK: inhibitors, files, speed
 
-    @Test func anInhibitorHoldsForAsLongAsItsDescriptorIsOpen() async throws {
-        try await play { bus, agent, server async throws in
-            // gdbus holds what it was given until it ends.
+    @Test func anInhibitorDelaysUpdatesWhileItsDescriptorIsOpen() async throws {
+        try await withAgent { bus, agent, server async throws in
+            // The client keeps its descriptor open until its standard input closes.
             _ = try await Subprocess.run(
                 .name("python3"), arguments: ["-c", Self.inhibit, bus.address], input: .inputWriter, output: .sequence,
                 error: .discarded
@@ -234,10 +234,10 @@ struct BusTests {
                 for try await line in holder.standardOutput.strings() where line == "held" { break }
                 #expect(
                     await bus.property("Inhibitors") == "a(sss) 1 \"download:install\" \"TV\" \"recording\"")
-                let version = try await box.publish(2)
+                let version = try await device.publish(2)
                 await server.change { $0.applications[0].versions.append(version) }
-                #expect(await agent.says("Ready to download v2 (code 2) held back by TV: recording"))
-                #expect(box.runs == 1)
+                #expect(await agent.says("Ready to download v2 (code 2) delayed by TV: recording"))
+                #expect(device.runs == 1)
                 try await holder.standardInputWriter.finish()
             }
             #expect(await agent.says("Up to date (v2, code 2)"))
@@ -245,8 +245,8 @@ struct BusTests {
         }
     }
 
-    /// A client with nothing but a socket would be long; GLib's own Python binding is not always there. busctl cannot keep
-    /// a descriptor, so this one speaks the few messages of D-Bus that it takes.
+    /// busctl cannot keep a descriptor open, and GLib's Python binding is not always installed: this client sends the few
+    /// D-Bus messages itself.
     private static let inhibit = """
         import socket, struct, sys, array
         path = sys.argv[1].split("unix:path=")[1]
@@ -273,80 +273,80 @@ struct BusTests {
         sys.stdin.read()
         """
 
-    @Test func aFileFromAStickIsInstalledIfItIsGenuine() async throws {
-        _ = try await box.publish(2)
-        let stick = "\(box.scratch.path)/files/v2"
-        try await play(changes: "[poll]\nsplay = \"1h\"") { bus, agent, _ async throws in
-            try box.scratch.write("forged", "VERSION_CODE=9")
-            try await execute("cp", ["\(stick).minisig", "\(box.scratch.path)/forged.minisig"])
-            let forged = try await bus.call("InstallFile", "s", "\(box.scratch.path)/forged")
+    @Test func aFileFromAUSBStickIsInstalledIfItIsVerified() async throws {
+        _ = try await device.publish(2)
+        let stick = "\(device.scratch.path)/files/v2"
+        try await withAgent(changes: "[poll]\nsplay = \"1h\"") { bus, agent, _ async throws in
+            try device.scratch.write("forged", "VERSION_CODE=9")
+            try await execute("cp", ["\(stick).minisig", "\(device.scratch.path)/forged.minisig"])
+            let forged = try await bus.call("InstallFile", "s", "\(device.scratch.path)/forged")
             #expect(!forged.isSuccess && forged.error.contains("its content is not what was signed"))
-            try await execute("mkfifo", ["\(box.scratch.path)/pipe"])
-            let pipe = try await bus.call("InstallFile", "s", "\(box.scratch.path)/pipe")
+            try await execute("mkfifo", ["\(device.scratch.path)/pipe"])
+            let pipe = try await bus.call("InstallFile", "s", "\(device.scratch.path)/pipe")
             #expect(!pipe.isSuccess && pipe.error.contains("is not a regular file"))
             let absent = try await bus.call("InstallFile", "s", "/nonexistent")
             #expect(!absent.isSuccess && absent.error.contains("/nonexistent"))
-            #expect(box.runs == 1)
+            #expect(device.runs == 1)
             #expect(try await bus.call("InstallFile", "s", stick).output == "t 2")
-            #expect(await eventually { box.runs == 2 })
+            #expect(await eventually { device.runs == 2 })
             #expect(await eventually { await bus.property("State") == "s \"idle\"" })
-            // The same again is nothing new.
+            // A second request for the same file is refused.
             let again = try await bus.call("InstallFile", "s", stick)
             #expect(!again.isSuccess && again.error.contains("already"), "\(again)")
         }
     }
 
     @Test func aSpeedLimitTakesEffectOnARunningDownload() async throws {
-        let version = try await box.publish(2, ballast: 12_000_000)
-        try await play([version], changes: "[download]\nspeedLimit = \"100kB\"") { bus, agent, _ async throws in
+        let version = try await device.publish(2, ballast: 12_000_000)
+        try await withAgent([version], changes: "[download]\nspeedLimit = \"100kB\"") { bus, agent, _ async throws in
             #expect(await agent.says("Downloading v2: "))
             #expect(await bus.property("SpeedLimit") == "t 100000")
-            // At 100 kB/s it would take two minutes.
+            // At 100 kB/s the download would take two minutes.
             #expect(try await bus.call("SetSpeedLimit", "t", "0").isSuccess)
             #expect(await agent.says("Up to date (v2, code 2)", within: 30))
         }
     }
 
-    /// A module that wants the box restarted, an operator who wants to be asked, and an inhibitor of logind's, played by a
-    /// reboot command that refuses once.
-    @Test func aRestartWaitsForConsentAndForWhoeverRefusesIt() async throws {
-        try box.scratch.write(
-            "modules/restarting",
-            "#!/bin/sh\n[ \"$1\" = NeedsArtifactReboot ] && { echo Automatic; exit 0; }\nexec \(repositoryFolder)/packaging/modules/directory \"$@\"\n",
+    /// The module needs a reboot, and the configuration requires consent to it. A reboot command that fails once simulates an
+    /// inhibitor of logind.
+    @Test func aRebootWaitsForConsentAndIsTriedAgainAfterARefusal() async throws {
+        try device.scratch.write(
+            "modules/rebooting",
+            "#!/bin/sh\n[ \"$1\" = NeedsArtifactReboot ] && { echo Automatic; exit 0; }\nexec \(repositoryDirectory)/packaging/modules/directory \"$@\"\n",
             mode: 0o755)
         let command =
-            "echo x >>@BOX@/reboots; [ $(wc -l <@BOX@/reboots) -gt 1 ] || { echo inhibited by TV >&2; exit 1; }"
-        let version = try await box.publish(2)
-        try await play(
+            "echo x >>@ROOT@/reboots; [ $(wc -l <@ROOT@/reboots) -gt 1 ] || { echo inhibited by TV >&2; exit 1; }"
+        let version = try await device.publish(2)
+        try await withAgent(
             [version],
             changes:
-                "[install]\nmodule = \"restarting\"\nreboot = \"ask\"\nrebootCommand = [\"/bin/sh\", \"-c\", \"\(command)\"]"
+                "[install]\nmodule = \"rebooting\"\nreboot = \"ask\"\nrebootCommand = [\"/bin/sh\", \"-c\", \"\(command)\"]"
         ) { bus, agent, _ async throws in
-            #expect(await agent.says("Restarting once somebody agrees, to finish v2 (code 2)"))
+            #expect(await agent.says("Rebooting after the user's consent, to finish v2 (code 2)"))
             #expect(await bus.property("State") == "s \"restart\"")
-            #expect(!box.scratch.exists("reboots"))
+            #expect(!device.scratch.exists("reboots"))
             #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
-            #expect(await agent.says("v2 (code 2) waits: the box cannot be restarted: inhibited by TV; next try "))
-            // Asked anew, since what was agreed to did not happen.
+            #expect(await agent.says("v2 (code 2) waits: the device cannot be rebooted: inhibited by TV; next try "))
+            // The agent asks for consent again, because the reboot was refused.
             #expect(await eventually { await bus.property("State") == "s \"restart\"" })
             #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
-            #expect(await agent.says("Restarting to finish v2 (code 2)"))
-            #expect(await eventually { (try? box.scratch.read("reboots")) == "x\nx\n" })
+            #expect(await agent.says("Rebooting to finish v2 (code 2)"))
+            #expect(await eventually { (try? device.scratch.read("reboots")) == "x\nx\n" })
         }
     }
 
     // MARK: the bus itself
 
-    @Test func withoutABusItRunsAndItComesWhenOneAppears() async throws {
-        let version = try await box.publish(2)
-        try await SimulatedServer.run(box.server([version])) { server async throws in
-            try box.configure(server: server.url)
-            let environment = ["DBUS_SYSTEM_BUS_ADDRESS": "unix:path=\(box.scratch.path)/bus"]
-            try await AgentProcess.run(box, environment: environment) { agent async throws in
+    @Test func theAgentRunsWithoutABusAndConnectsWhenOneAppears() async throws {
+        let version = try await device.publish(2)
+        try await SimulatedServer.run(device.server([version])) { server async throws in
+            try device.configure(server: server.url)
+            let environment = ["DBUS_SYSTEM_BUS_ADDRESS": "unix:path=\(device.scratch.path)/bus"]
+            try await AgentProcess.run(device, environment: environment) { agent async throws in
                 #expect(await agent.says("Up to date (v2, code 2)"))
                 for _ in 0..<2 {
                     let before = agent.log.count { $0.contains("On D-Bus") }
-                    try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus async throws in
+                    try await PrivateBus.run(directory: device.scratch.path, policies: [policy]) { bus async throws in
                         #expect(
                             await eventually(within: 60) { agent.log.count { $0.contains("On D-Bus") } > before })
                         #expect(await bus.property("State") != nil)
@@ -358,20 +358,20 @@ struct BusTests {
         }
     }
 
-    @Test func aHundredClientsDoNotKeepTheWatchdogWaiting() async throws {
-        try await play(environment: ["WATCHDOG_USEC": "4000000"]) { bus, agent, _ async throws in
+    @Test func aHundredClientsDoNotDelayTheWatchdog() async throws {
+        try await withAgent(environment: ["WATCHDOG_USEC": "4000000"]) { bus, agent, _ async throws in
             let calls = [
                 ["Check"], ["Accept", "ts", "2", "now"], ["Cancel"], ["History"], ["SetSpeedLimit", "t", "1000"],
                 ["Inhibit", "sss", "install", "x", "y"], ["Nonsense"],
             ]
             let before = agent.times { $0 == "WATCHDOG=1" }.count
-            // As long as it takes until it was fed three times meanwhile.
-            let isFed: @Sendable () -> Bool = { agent.times { $0 == "WATCHDOG=1" }.count >= before + 3 }
+            // The clients continue until the agent has sent three keep-alive messages.
+            let isAlive: @Sendable () -> Bool = { agent.times { $0 == "WATCHDOG=1" }.count >= before + 3 }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for client in 0..<100 {
                     group.addTask {
                         var round = 0
-                        while round < 3 || !isFed(), !agent.hasEnded {
+                        while round < 3 || !isAlive(), !agent.hasEnded {
                             _ = try await bus.busctl(
                                 [
                                     "call", "org.upgradelink.Agent1", "/org/upgradelink/Agent1",
@@ -384,12 +384,12 @@ struct BusTests {
                 try await group.waitForAll()
             }
             #expect(!agent.hasEnded)
-            #expect(isFed())
+            #expect(isAlive())
             #expect(await eventually { await bus.property("Inhibitors") == "a(sss) 0" })
-            // Fed each two seconds; the watchdog bites after four without.
-            let fed = agent.times { $0 == "WATCHDOG=1" }
-            let longest = zip(fed.dropFirst(), fed).map { $0 - $1 }.max() ?? .infinity
-            #expect(longest < 4, "the watchdog would have bitten after \(longest) s")
+            // The agent sends one every two seconds; the watchdog ends it after four seconds without one.
+            let times = agent.times { $0 == "WATCHDOG=1" }
+            let longest = zip(times.dropFirst(), times).map { $0 - $1 }.max() ?? .infinity
+            #expect(longest < 4, "no keep-alive message for \(longest) s")
         }
     }
 }

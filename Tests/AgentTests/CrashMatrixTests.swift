@@ -4,11 +4,11 @@ import TestSupport
 import Testing
 import UpdateCore
 
-/// One of the three programs ends at a call that it makes: of each change on the disk, each word to another process and each
-/// start of one there is a run that comes to its end just before, and so another just after what came before.
-@Suite(.enabled(if: getuid() == 0, "consent needs a system bus of one's own, which needs root"))
+/// One of the three programs is killed before one of its calls: a change on the disk, a message to another process, or the start
+/// of a process. Each run chooses another call.
+@Suite(.enabled(if: getuid() == 0, "consent needs a private system bus, which needs root"))
 struct CrashMatrixTests {
-    /// `make soak` tries one call in five, from a place that its seed chooses; `make test` one in sixty.
+    /// `make soak` tries one call in five, from a call that its seed chooses; `make test` tries one in sixty.
     private static let soakSeed = getenv("UPGRADELINKD_SOAK").flatMap { Int(String(cString: $0)) }
     private static let stride = soakSeed == nil ? 60 : 5
 
@@ -17,7 +17,7 @@ struct CrashMatrixTests {
         var losesPower: Bool
         var number: Int
         var testDescription: String {
-            "\(scene.policy), \(scene.module), \(losesPower ? "the power goes" : "kill -9")"
+            "\(scene.policy), \(scene.module), \(losesPower ? "power cut" : "kill -9")"
         }
     }
 
@@ -27,8 +27,8 @@ struct CrashMatrixTests {
         }
     }.enumerated().map { Case(scene: $1.0, losesPower: $1.1, number: $0) }
 
-    @Test(arguments: cases) func whateverIsInterruptedComesToItsEnd(what: Case) async throws {
-        // Neighbours begin at other calls, so that together they try every one.
+    @Test(arguments: cases) func anInterruptedUpdateCompletes(what: Case) async throws {
+        // Each case begins at another call, because all cases together then try more of the calls.
         let first = (what.number * 11 + (Self.soakSeed ?? 0)) % Self.stride + 1
         var call = first
         var runs = 0

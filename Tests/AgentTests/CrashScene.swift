@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import UpdateCore
 
-/// An update of a box that is interrupted once.
+/// An update that is interrupted once.
 struct CrashScene: Sendable {
     enum Policy: String, CaseIterable, Sendable {
         case prompt, silent, forced
@@ -12,101 +12,101 @@ struct CrashScene: Sendable {
     }
 
     enum Module: String, CaseIterable, Sendable {
-        case plain, withoutRollback, unhealthy, restarting, restartingUnhealthy
+        case plain, withoutRollback, unhealthy, rebooting, rebootingUnhealthy
 
-        var restarts: Bool { self == .restarting || self == .restartingUnhealthy }
-        var isHealthy: Bool { self != .unhealthy && self != .restartingUnhealthy }
+        var needsReboot: Bool { self == .rebooting || self == .rebootingUnhealthy }
+        var isHealthy: Bool { self != .unhealthy && self != .rebootingUnhealthy }
     }
 
     var policy: Policy
     var module: Module
 
-    private enum Stop { case crashed, restarted, ended, stuck }
+    private enum Stop { case crashed, rebooted, ended, stuck }
 
-    /// Runs the update to its end, with one interruption, and checks what must be true.
+    /// Runs the update to its end, with one interruption, and checks the invariants.
     ///
     /// - Parameters:
-    ///   - call: before the call of this number one program ends.
-    ///   - losesPower: the whole box ends with it, and loses what was not synced.
-    /// - Returns: false where there are fewer calls than that: the update was not interrupted.
+    ///   - call: the number of the call before which one program is killed.
+    ///   - losesPower: the whole device stops at this moment and loses unsynced data.
+    /// - Returns: false if there are fewer calls: the update was not interrupted.
     func run(crashAt call: Int, losesPower: Bool) async throws -> Bool {
-        let box = try await AgentBox()
-        let disk = try VolatileDisk(box.scratch, prefix: "\(box.scratch.path)/st")
+        let device = try await AgentDevice()
+        let disk = try VolatileDisk(device.scratch, prefix: "\(device.scratch.path)/st")
         try disk.newBoot()
-        var version = try await box.publish(2, type: policy.upgradeType)
-        // Granted once: whoever loses that offer never gets it.
+        var version = try await device.publish(2, type: policy.upgradeType)
+        // The server grants the offer once: a lost offer never comes again.
         version.staged = 1
-        try writeModule(box)
-        let configuration = box.server([version])
+        try writeModule(device)
+        let configuration = device.server([version])
         return try await PrivateBus.run(
-            folder: box.scratch.path, policies: ["\(repositoryFolder)/packaging/dbus/org.upgradelink.Agent1.conf"]
+            directory: device.scratch.path, policies: ["\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf"]
         ) { bus async throws in
             try await SimulatedServer.run(configuration) { server async throws in
-                try box.configure(server: server.url, changes: changes)
+                try device.configure(server: server.url, changes: changes)
                 var chance = Chance(seed: UInt64(call))
                 var crashAt = call
-                var stop = Stop.restarted
-                var lives = 0
+                var stop = Stop.rebooted
+                var starts = 0
                 let place = "call \(call)"
-                while stop != .ended, stop != .stuck, lives < 12 {
-                    lives += 1
+                while stop != .ended, stop != .stuck, starts < 12 {
+                    starts += 1
                     let environment = disk.environment(crashAt: crashAt, keepsJournal: losesPower)
                         .merging(bus.environment) { $1 }
                     let isFirst = crashAt != 0
-                    let life = try await AgentProcess.run(box, environment: environment) { agent async throws in
+                    let run = try await AgentProcess.run(device, environment: environment) { agent async throws in
                         let stop = try await watch(
-                            agent, box, bus, server, disk, stopsWhenHit: isFirst)
-                        if stop == .restarted || stop == .crashed && losesPower { await disk.endProcesses() }
+                            agent, device, bus, server, disk, stopsWhenHit: isFirst)
+                        if stop == .rebooted || stop == .crashed && losesPower { await disk.endProcesses() }
                         return stop
                     }
-                    stop = life.value
-                    if stop == .stuck { Issue.record("\(place), \(disk.hit ?? "none"): stuck; \(life.log)") }
+                    stop = run.value
+                    if stop == .stuck { Issue.record("\(place), \(disk.hit ?? "none"): stuck; \(run.log)") }
                     if stop == .crashed {
                         crashAt = 0
                         let knowsOffer =
-                            box.scratch.exists("state/offer.json")
-                            || (try? box.scratch.read("state/state.json"))?.contains("\"versionCode\":2") == true
-                        let wasStored = disk.hasStored("\(box.scratch.path)/state/offer.json")
+                            device.scratch.exists("state/offer.json")
+                            || (try? device.scratch.read("state/state.json"))?.contains("\"versionCode\":2") == true
+                        let wasStored = disk.hasStored("\(device.scratch.path)/state/offer.json")
                         if losesPower { try disk.cutPower(&chance) }
-                        // What the server granted and no disk has cannot be known again: the contract has no second
-                        // reply. Whoever has it must not lose it.
+                        // The server sends an offer once: if it was not stored before the interruption, the test must renew
+                        // it. A stored offer must not be lost.
                         if losesPower ? !wasStored : !knowsOffer && disk.hit == "upgradelink-fetch" {
-                            // Not before it has read what the dead had asked.
-                            #expect(await eventually { !server.hearsFromTheDead }, "\(place)")
+                            // The server must have read the requests of the killed processes first.
+                            #expect(await eventually { !server.hasUnreadRequests }, "\(place)")
                             await server.change { $0.applications[0].versions[0].staged = 1 }
                         }
                     }
-                    if stop == .restarted || stop == .crashed && losesPower {
+                    if stop == .rebooted || stop == .crashed && losesPower {
                         try disk.newBoot()
-                        try? Files.remove("\(box.scratch.path)/rebooted")
+                        try? Files.remove("\(device.scratch.path)/rebooted")
                     }
                 }
                 #expect(stop == .ended, "\(place)")
                 await disk.endProcesses()
-                try check(box, place: "\(place), \(disk.hit ?? "none")")
+                try check(device, place: "\(place), \(disk.hit ?? "none")")
                 return disk.hit != nil
             }
         }
     }
 
-    /// Waits for the next thing to happen; the person in front of the box consents.
+    /// Waits until the update stops in one of these ways, and consents to it.
     private func watch(
-        _ agent: AgentProcess, _ box: AgentBox, _ bus: PrivateBus, _ server: RunningServer, _ disk: VolatileDisk,
+        _ agent: AgentProcess, _ device: AgentDevice, _ bus: PrivateBus, _ server: RunningServer, _ disk: VolatileDisk,
         stopsWhenHit: Bool
     ) async throws -> Stop {
         var stop = Stop.stuck
         _ = try await eventually(within: 60) {
             if stopsWhenHit, let hit = disk.hit {
-                // Its agent goes on where another program ended, unless the power went.
+                // If another program was killed, the agent continues, unless the power was cut.
                 if hit == "upgradelinkd" {
                     _ = await eventually { agent.hasEnded }
                 }
                 stop = .crashed
             } else if agent.hasEnded {
                 return true
-            } else if box.scratch.exists("rebooted") {
-                stop = .restarted
-            } else if await isAtItsEnd(agent, box, server) {
+            } else if device.scratch.exists("rebooted") {
+                stop = .rebooted
+            } else if await isComplete(agent, device, server) {
                 stop = .ended
             } else {
                 if policy == .prompt, agent.statuses.last?.contains("Waiting for consent") == true {
@@ -119,19 +119,19 @@ struct CrashScene: Sendable {
         return stop
     }
 
-    private func isAtItsEnd(_ agent: AgentProcess, _ box: AgentBox, _ server: RunningServer) async -> Bool {
+    private func isComplete(_ agent: AgentProcess, _ device: AgentDevice, _ server: RunningServer) async -> Bool {
         let code = module.isHealthy ? Report.Code.success : Report.Code.rolledBack
-        let isSaid = agent.statuses.last?.contains("Up to date (v\(module.isHealthy ? 2 : 1)") == true
+        let isReported = agent.statuses.last?.contains("Up to date (v\(module.isHealthy ? 2 : 1)") == true
         let reports = await server.reports("app_upgrade_upgrade")
-        return (isSaid || !module.isHealthy) && box.runs == (module.isHealthy ? 2 : 1)
+        return (isReported || !module.isHealthy) && device.runs == (module.isHealthy ? 2 : 1)
             && reports.contains { $0.contains("\"code\":\(code),") }
     }
 
-    private func check(_ box: AgentBox, place: String) throws {
-        let states = try box.scratch.read("states").split(separator: "\n").map(String.init)
+    private func check(_ device: AgentDevice, place: String) throws {
+        let states = try device.scratch.read("states").split(separator: "\n").map(String.init)
         #expect(!states.contains("Unverified"), "\(place): \(states)")
-        #expect(box.runs == (module.isHealthy ? 2 : 1), "\(place): \(states)")
-        // One installation at a time: a second begins only after the first was cleaned up.
+        #expect(device.runs == (module.isHealthy ? 2 : 1), "\(place): \(states)")
+        // One installation at a time: a second begins only after Cleanup of the first.
         var isUnderWay = false
         var commits = 0
         for state in states {
@@ -141,7 +141,7 @@ struct CrashScene: Sendable {
                 isUnderWay = true
             }
             if state == "ArtifactCommit" { commits += 1 }
-            // Interrupted in the middle of the commit: Mender's protocol rolls back then.
+            // Mender's protocol rolls back if the commit was interrupted.
             if state == "ArtifactRollback" || module == .withoutRollback && state == "ArtifactFailure" { commits = 0 }
             if state == "Cleanup" { isUnderWay = false }
         }
@@ -149,29 +149,29 @@ struct CrashScene: Sendable {
         #expect(!isUnderWay, "\(place): \(states)")
     }
 
-    private func writeModule(_ box: AgentBox) throws {
-        let folder = box.scratch.path
-        try box.scratch.write(
+    private func writeModule(_ device: AgentDevice) throws {
+        let directory = device.scratch.path
+        try device.scratch.write(
             "modules/scene",
             """
             #!/bin/sh
             case "$1" in
-                NeedsArtifactReboot) echo \(module.restarts ? "Automatic" : "No"); exit ;;
+                NeedsArtifactReboot) echo \(module.needsReboot ? "Automatic" : "No"); exit ;;
                 SupportsRollback) echo \(module == .withoutRollback ? "No" : "Yes"); exit ;;
-                ArtifactInstall) cmp -s "$2/files/artifact" \(folder)/files/v2 || echo Unverified >>\(folder)/states ;;
+                ArtifactInstall) cmp -s "$2/files/artifact" \(directory)/files/v2 || echo Unverified >>\(directory)/states ;;
             esac
-            echo "$1" >>\(folder)/states
-            exec \(repositoryFolder)/packaging/modules/directory "$@"
+            echo "$1" >>\(directory)/states
+            exec \(repositoryDirectory)/packaging/modules/directory "$@"
             """, mode: 0o755)
-        // The service manager's kill of everything is the test's part.
-        try box.scratch.write("reboot", "#!/bin/sh\ntouch \(folder)/rebooted\n", mode: 0o755)
+        // On a device systemd ends all processes before the reboot; here the test does.
+        try device.scratch.write("reboot", "#!/bin/sh\ntouch \(directory)/rebooted\n", mode: 0o755)
     }
 
     private var changes: String {
         """
         [install]
         module = "scene"
-        rebootCommand = ["@BOX@/reboot"]
+        rebootCommand = ["@ROOT@/reboot"]
         attempts = \(module.isHealthy ? 20 : 1)
         \(module.isHealthy ? "" : "healthProgram = [\"/bin/false\"]\nhealthTimeout = \"1s\"")
         """

@@ -5,23 +5,23 @@ import TestSupport
 import Testing
 import UpdateCore
 
-/// What the agent holds does not grow, however long it runs.
-@Suite(.enabled(if: getuid() == 0, "a system bus of one's own needs root")) struct ResourceTests {
-    /// Polls of a box in thirty days, one every six hours.
+/// The agent's memory, descriptors and files do not grow over time.
+@Suite(.enabled(if: getuid() == 0, "a private system bus needs root")) struct ResourceTests {
+    /// Polls of a device in thirty days, one every six hours.
     private static let month = 120
-    /// Set by `make test-leaks`: how long it polls instead.
+    /// Set by `make test-leaks`: for how many seconds the agent polls.
     private static let seconds = getenv("UPGRADELINKD_POLL_SECONDS").flatMap { Double(String(cString: $0)) }
 
-    struct Holdings: Equatable, CustomStringConvertible {
+    struct Resources: Equatable, CustomStringConvertible {
         var descriptors: Int
         var files: [String]
         /// Private dirty memory in KiB.
         var memory: Int
         var description: String { "\(descriptors) descriptors, \(files), \(memory) KiB" }
 
-        init(_ agent: AgentProcess, _ box: AgentBox) throws {
+        init(_ agent: AgentProcess, _ device: AgentDevice) throws {
             descriptors = try Files.list("/proc/\(agent.pid)/fd").count
-            files = try Files.list("\(box.scratch.path)/state") + Files.list("\(box.scratch.path)/staging")
+            files = try Files.list("\(device.scratch.path)/state") + Files.list("\(device.scratch.path)/staging")
             let text = String(
                 decoding: try Files.read("/proc/\(agent.pid)/smaps_rollup", limit: 65_536), as: UTF8.self)
             memory = text.firstMatch(of: /Private_Dirty: +(\d+)/).flatMap { Int($0.1) } ?? 0
@@ -29,20 +29,20 @@ import UpdateCore
     }
 
     @Test func aMonthOfPollsLeavesNothingBehind() async throws {
-        let box = try await AgentBox()
-        let policy = "\(repositoryFolder)/packaging/dbus/org.upgradelink.Agent1.conf"
-        try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus async throws in
-            try await SimulatedServer.run(box.server([])) { server async throws in
-                try box.configure(server: server.url, changes: "[poll]\ninterval = \"1h\"")
+        let device = try await AgentDevice()
+        let policy = "\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf"
+        try await PrivateBus.run(directory: device.scratch.path, policies: [policy]) { bus async throws in
+            try await SimulatedServer.run(device.server([])) { server async throws in
+                try device.configure(server: server.url, changes: "[poll]\ninterval = \"1h\"")
                 var environment = bus.environment
-                // Of the programs alone: the test and its server are not what is looked at.
+                // Leaks are looked for in the programs only, not in the test and its server.
                 if Self.seconds != nil { environment["ASAN_OPTIONS"] = "detect_leaks=1" }
-                let run = try await AgentProcess.run(box, environment: environment) { agent async throws in
+                let run = try await AgentProcess.run(device, environment: environment) { agent async throws in
                     #expect(await agent.says("Up to date (v1, code 1)"))
-                    try await update(box, server, bus, to: 2)
-                    try await update(box, server, bus, to: 3)
+                    try await update(device, server, bus, to: 2)
+                    try await update(device, server, bus, to: 3)
                     try await poll(server, bus, times: Self.month / 3)
-                    let before = try Holdings(agent, box)
+                    let before = try Resources(agent, device)
                     let start = Clock.bootTime
                     var polls = Self.month / 3
                     repeat {
@@ -50,11 +50,11 @@ import UpdateCore
                         try await poll(server, bus, times: Self.month * 2 / 3)
                         await server.forgetRecords()
                     } while Clock.bootTime - start < Self.seconds ?? 0
-                    try await update(box, server, bus, to: 4)
-                    // A worker is gone a moment after its last word, and free memory two seconds after the last event.
-                    var after = try Holdings(agent, box)
+                    try await update(device, server, bus, to: 4)
+                    // A worker ends shortly after its last message, and the agent releases memory two seconds after the last event.
+                    var after = try Resources(agent, device)
                     _ = try await eventually {
-                        after = try Holdings(agent, box)
+                        after = try Resources(agent, device)
                         return after.descriptors == before.descriptors
                             && (hasSanitizer || after.memory - before.memory < 400)
                     }
@@ -66,7 +66,7 @@ import UpdateCore
                 #expect(run.end == .exited(0), "\(run.log.suffix(400))")
             }
         }
-        #expect(box.runs == 4)
+        #expect(device.runs == 4)
     }
 
     private func poll(_ server: RunningServer, _ bus: PrivateBus, times: Int) async throws {
@@ -78,27 +78,27 @@ import UpdateCore
         }
     }
 
-    private func update(_ box: AgentBox, _ server: RunningServer, _ bus: PrivateBus, to code: Int) async throws {
-        let version = try await box.publish(code)
+    private func update(_ device: AgentDevice, _ server: RunningServer, _ bus: PrivateBus, to code: Int) async throws {
+        let version = try await device.publish(code)
         await server.change { $0.applications[0].versions = [version] }
         #expect(try await bus.call("Check").isSuccess)
         #expect(await eventually { await bus.property("InstalledVersion") == "(ts) \(code) \"v\(code)\"" })
         #expect(await eventually { await bus.property("State") == "s \"idle\"" })
     }
 
-    @Test func tenAgentsDoNotKnowOfEachOther() async throws {
+    @Test func tenAgentsDoNotDisturbEachOther() async throws {
         try await withThrowingTaskGroup(of: Int?.self) { group in
             for _ in 0..<10 {
                 group.addTask {
-                    let box = try await AgentBox()
-                    let version = try await box.publish(2)
-                    try await SimulatedServer.run(box.server([version])) { server async throws in
-                        try box.configure(server: server.url)
-                        try await AgentProcess.run(box) { agent async throws in
+                    let device = try await AgentDevice()
+                    let version = try await device.publish(2)
+                    try await SimulatedServer.run(device.server([version])) { server async throws in
+                        try device.configure(server: server.url)
+                        try await AgentProcess.run(device) { agent async throws in
                             #expect(await agent.says("Up to date (v2, code 2)", within: 60), "\(agent.log)")
                         }
                     }
-                    return box.runs
+                    return device.runs
                 }
             }
             for try await version in group { #expect(version == 2) }

@@ -9,18 +9,18 @@ import UpdateCore
 
 /// The agent as its service manager and its operator see it.
 @Suite struct ServiceTests {
-    private let box: AgentBox
+    private let device: AgentDevice
 
-    init() async throws { box = try await AgentBox() }
+    init() async throws { device = try await AgentDevice() }
 
-    @Test func sigtermIsAnsweredWithinASecond() async throws {
-        let version = try await box.publish(2, ballast: 2_000_000)
+    @Test func theAgentEndsWithinASecondOfSIGTERM() async throws {
+        let version = try await device.publish(2, ballast: 2_000_000)
         try await SimulatedServer.run(
-            box.server([version], faults: [Fault(path: "/files/v2", bytesPerSecond: 100_000)])
+            device.server([version], faults: [Fault(path: "/files/v2", bytesPerSecond: 100_000)])
         ) { server async throws in
-            try box.configure(server: server.url)
-            let run = try await AgentProcess.run(box) { agent async throws in
-                // In the middle of something.
+            try device.configure(server: server.url)
+            let run = try await AgentProcess.run(device) { agent async throws in
+                // During a download.
                 #expect(await agent.says("Downloading v2"))
                 let before = Clock.bootTime
                 kill(agent.pid, SIGTERM)
@@ -34,36 +34,36 @@ import UpdateCore
     }
 
     @Test func aStoppedDownloadIsResumedByTheNextStart() async throws {
-        let version = try await box.publish(2, ballast: 3_000_000)
+        let version = try await device.publish(2, ballast: 3_000_000)
         let slow = Fault(path: "/files/v2", times: 2, bytesPerSecond: 700_000)
-        try await SimulatedServer.run(box.server([version], faults: [slow])) { server async throws in
-            try box.configure(server: server.url)
-            try await AgentProcess.run(box) { agent async throws in
+        try await SimulatedServer.run(device.server([version], faults: [slow])) { server async throws in
+            try device.configure(server: server.url)
+            try await AgentProcess.run(device) { agent async throws in
                 #expect(await agent.says(" % of 3.0 MB, "))
             }
-            try await AgentProcess.run(box) { agent async throws in
+            try await AgentProcess.run(device) { agent async throws in
                 #expect(await agent.says("Up to date (v2, code 2)"))
             }
             let ranges = await server.records.filter { $0.path == "/files/v2" }.map { $0.headers["range"] }
             #expect(ranges.count == 2 && ranges[0] == nil && ranges[1] != nil, "\(ranges)")
-            #expect(await server.records.count { $0.code == 200 } == 1, "the offer was not asked for again")
+            #expect(await server.records.count { $0.code == 200 } == 1, "the offer was not requested again")
         }
     }
 
-    @Test func aReloadTakesEffectAndABadOneDoesNot() async throws {
-        try await SimulatedServer.run(box.server([])) { server async throws in
-            try box.configure(server: server.url, changes: "[poll]\ninterval = \"5h\"")
-            try await AgentProcess.run(box) { agent async throws in
+    @Test func aReloadAppliesOnlyAValidConfiguration() async throws {
+        try await SimulatedServer.run(device.server([])) { server async throws in
+            try device.configure(server: server.url, changes: "[poll]\ninterval = \"5h\"")
+            try await AgentProcess.run(device) { agent async throws in
                 #expect(await agent.says("Up to date"))
-                try box.configure(server: server.url, changes: "[poll]\ninterval = \"soon\"")
+                try device.configure(server: server.url, changes: "[poll]\ninterval = \"soon\"")
                 kill(agent.pid, SIGHUP)
                 #expect(await agent.says("The configuration was not reloaded: "))
                 #expect(await agent.logs("poll.interval: found the text \"soon\""))
                 #expect(agent.messages.contains("RELOADING=1"))
                 #expect(agent.messages.contains { $0.hasPrefix("MONOTONIC_USEC=") })
                 #expect(await eventually { agent.messages.count { $0 == "READY=1" } == 2 })
-                try box.configure(server: server.url, changes: "[device]\nversionFile = \"@BOX@/other\"")
-                try box.scratch.write("other", "VERSION=v9\nVERSION_CODE=9\n")
+                try device.configure(server: server.url, changes: "[device]\nversionFile = \"@ROOT@/other\"")
+                try device.scratch.write("other", "VERSION=v9\nVERSION_CODE=9\n")
                 kill(agent.pid, SIGHUP)
                 #expect(await agent.logs("Configuration reloaded"))
                 #expect(await agent.says("Up to date (v9, code 9)"))
@@ -71,28 +71,28 @@ import UpdateCore
         }
     }
 
-    @Test func theWatchdogIsFed() async throws {
-        try box.configure(
+    @Test func theAgentSendsKeepAliveMessages() async throws {
+        try device.configure(
             server: Loopback.nobody,
             changes: "[poll]\nbackOffBase = \"1h\"\nbackOffCap = \"1h\"")
-        try await AgentProcess.run(box, environment: ["WATCHDOG_USEC": "400000"]) { agent async throws in
+        try await AgentProcess.run(device, environment: ["WATCHDOG_USEC": "400000"]) { agent async throws in
             #expect(await eventually { agent.messages.count { $0 == "WATCHDOG=1" } >= 5 })
-            // A main queue that stands still feeds nobody.
+            // A stopped main queue sends no keep-alive messages.
             kill(agent.pid, SIGSTOP)
             try await Task.sleep(for: .milliseconds(300))
-            let fed = agent.messages.count { $0 == "WATCHDOG=1" }
+            let count = agent.messages.count { $0 == "WATCHDOG=1" }
             try await Task.sleep(for: .seconds(1))
-            #expect(agent.messages.count { $0 == "WATCHDOG=1" } == fed)
+            #expect(agent.messages.count { $0 == "WATCHDOG=1" } == count)
             kill(agent.pid, SIGCONT)
         }
     }
 
-    @Test func aSecondAgentIsRefused() async throws {
-        try await SimulatedServer.run(box.server([])) { server async throws in
-            try box.configure(server: server.url)
-            try await AgentProcess.run(box) { first async throws in
+    @Test func aSecondAgentDoesNotStart() async throws {
+        try await SimulatedServer.run(device.server([])) { server async throws in
+            try device.configure(server: server.url)
+            try await AgentProcess.run(device) { first async throws in
                 #expect(await first.says("Up to date"))
-                let second = try await AgentProcess.run(box) { agent async throws in
+                let second = try await AgentProcess.run(device) { agent async throws in
                     #expect(await eventually { agent.hasEnded })
                 }
                 #expect(second.end == .exited(73))
@@ -101,9 +101,9 @@ import UpdateCore
         }
     }
 
-    @Test func aWrongConfigurationIsExitStatus78AndOneLine() async throws {
-        try box.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = false")
-        let run = try await AgentProcess.run(box) { agent async throws in
+    @Test func anInvalidConfigurationGivesExitStatus78AndOneLine() async throws {
+        try device.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = false")
+        let run = try await AgentProcess.run(device) { agent async throws in
             #expect(await eventually { agent.hasEnded })
         }
         #expect(run.end == .exited(78))
@@ -112,11 +112,11 @@ import UpdateCore
             run.log[0].hasSuffix(
                 "test.toml: poll.interval: found false, allowed is a length of time from 1 s to 90 d, such as \"90s\", \"15min\" or \"6h\""
             ))
-        let check = try await command(["--check-config", "--root", box.scratch.path])
+        let check = try await command(["--check-config", "--root", device.scratch.path])
         #expect(check.status == .exited(78))
         #expect(check.errors.split(separator: "\n").count == 1 && check.errors.contains("poll.interval: found false"))
-        try box.configure(server: "http://127.0.0.1:1")
-        #expect(try await command(["--check-config", "--root", box.scratch.path]).status == .exited(0))
+        try device.configure(server: "http://127.0.0.1:1")
+        #expect(try await command(["--check-config", "--root", device.scratch.path]).status == .exited(0))
     }
 
     @Test(arguments: [
@@ -125,16 +125,16 @@ import UpdateCore
         ("[poll] # \0\ninterval = \"6h\"\n", "1:10: not TOML: a NUL byte"), ("[?", "1:2: not TOML: "),
         ("[poll]\n[?server]\n", "2:2: not TOML: "),
     ])
-    func aFileThatIsNotTOMLIsExitStatus78(text: String, complaint: String) async throws {
-        try box.configure(server: "http://127.0.0.1:1", changes: text)
-        let check = try await command(["--check-config", "--root", box.scratch.path])
+    func aFileThatIsNotTOMLGivesExitStatus78(text: String, complaint: String) async throws {
+        try device.configure(server: "http://127.0.0.1:1", changes: text)
+        let check = try await command(["--check-config", "--root", device.scratch.path])
         #expect(check.status == .exited(78))
         #expect(check.errors.split(separator: "\n").count == 1)
         #expect(
             check.errors.contains("/etc/upgradelinkd/upgradelinkd.toml.d/test.toml:\(complaint)"), "\(check.errors)")
     }
 
-    @Test func helpAndVersionAnswer() async throws {
+    @Test func helpAndVersionArePrinted() async throws {
         let help = try await command(["--help"])
         #expect(help.status == .exited(0) && help.output.contains("/etc/upgradelinkd/upgradelinkd.toml"))
         #expect(try await command(["--version"]).output == "\(productVersion)\n")
@@ -145,53 +145,53 @@ import UpdateCore
         _ arguments: [String]
     ) async throws -> (status: TerminationStatus, output: String, errors: String) {
         let result = try await Subprocess.run(
-            .path(FilePath("\(programsFolder)/upgradelinkd")), arguments: .init(arguments),
+            .path(FilePath("\(programsDirectory)/upgradelinkd")), arguments: .init(arguments),
             output: .string(limit: 65_536),
             error: .string(limit: 65_536))
         return (result.terminationStatus, result.standardOutput, result.standardError)
     }
 
-    @Test func theSecretIsInNobodysArgumentsOrEnvironment() async throws {
-        let version = try await box.publish(2, ballast: 2_000_000)
+    @Test func theSecretIsInNoArgumentEnvironmentLogOrStateFile() async throws {
+        let version = try await device.publish(2, ballast: 2_000_000)
         try await SimulatedServer.run(
-            box.server(
+            device.server(
                 [version],
                 faults: [Fault(path: "/files/v2", times: 2, bytesPerSecond: 500_000), Fault(path: "/v1", delay: 0.5)])
         ) {
             server async throws in
-            try box.configure(server: server.url)
-            let run = try await AgentProcess.run(box) { agent async throws in
+            try device.configure(server: server.url)
+            let run = try await AgentProcess.run(device) { agent async throws in
                 var seenWorker = false
-                for _ in 0..<200 where box.runs != 2 {
+                for _ in 0..<200 where device.runs != 2 {
                     for pid in [agent.pid] + (await workers()) {
                         if pid != agent.pid { seenWorker = true }
                         for name in ["cmdline", "environ"] {
                             let bytes = (try? Files.read("/proc/\(pid)/\(name)", limit: 1 << 20)) ?? []
-                            #expect(!String(decoding: bytes, as: UTF8.self).contains(AgentBox.secret))
+                            #expect(!String(decoding: bytes, as: UTF8.self).contains(AgentDevice.secret))
                         }
                     }
                     try await Task.sleep(for: .milliseconds(30))
                 }
                 #expect(seenWorker)
-                #expect(!agent.messages.contains { $0.contains(AgentBox.secret) })
+                #expect(!agent.messages.contains { $0.contains(AgentDevice.secret) })
             }
-            #expect(!run.log.contains { $0.contains(AgentBox.secret) })
-            for name in try Files.list("\(box.scratch.path)/state") where name.hasSuffix(".json") {
-                #expect(!(try box.scratch.read("state/\(name)")).contains(AgentBox.secret))
+            #expect(!run.log.contains { $0.contains(AgentDevice.secret) })
+            for name in try Files.list("\(device.scratch.path)/state") where name.hasSuffix(".json") {
+                #expect(!(try device.scratch.read("state/\(name)")).contains(AgentDevice.secret))
             }
         }
     }
 
-    @Test func aDamagedStateIsSetAsideAndNamed() async throws {
-        try box.scratch.write("state/state.json", "{\"bootID\":")
-        try await SimulatedServer.run(box.server([])) { server async throws in
-            try box.configure(server: server.url)
-            try await AgentProcess.run(box) { agent async throws in
+    @Test func aDamagedStateFileIsRenamedAndLogged() async throws {
+        try device.scratch.write("state/state.json", "{\"bootID\":")
+        try await SimulatedServer.run(device.server([])) { server async throws in
+            try device.configure(server: server.url)
+            try await AgentProcess.run(device) { agent async throws in
                 #expect(await agent.says("Up to date"))
                 #expect(await agent.logs("state.json was damaged and is set aside"))
             }
         }
-        #expect(box.scratch.exists("state/state.json.damaged"))
+        #expect(device.scratch.exists("state/state.json.damaged"))
     }
 
     private func workers() async -> [pid_t] {
@@ -201,7 +201,7 @@ import UpdateCore
         }
     }
 
-    /// Other tests have workers too: this box's read from its own folder.
+    /// Other tests have workers too: those of this device have files of its directory open.
     private func belongsHere(_ pid: pid_t) -> Bool {
         let names = (try? Files.list("/proc/\(pid)/fd")) ?? []
         var buffer = [CChar](repeating: 0, count: 4096)
@@ -209,7 +209,7 @@ import UpdateCore
             let count = readlink("/proc/\(pid)/fd/\(name)", &buffer, buffer.count - 1)
             return count > 0
                 && String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self).hasPrefix(
-                    box.scratch.path)
+                    device.scratch.path)
         }
     }
 }

@@ -2,10 +2,10 @@ import Host
 import TestSupport
 import Testing
 
-/// The arrows of the architecture, read off the import lines: the package manager refuses an undeclared sibling, but not a
-/// system module in the core.
+/// Checks the import lines against the architecture. The package manager refuses an undeclared target, but not a system
+/// module in the core.
 @Suite struct ImportTests {
-    /// What each target may import beside the Swift standard library.
+    /// What each target may import in addition to the Swift standard library.
     private static let allowed: [String: Set<String>] = [
         "UpdateCore": [],
         "UpgradeLinkAPI": ["UpdateCore", "FoundationEssentials"],
@@ -42,9 +42,9 @@ import Testing
     ]
 
     private func imports(of target: String) throws -> [(file: String, module: String)] {
-        let folder = "\(repositoryFolder)/Sources/\(target)"
-        return try Files.list(folder).filter { $0.hasSuffix(".swift") }.flatMap { name in
-            let text = String(decoding: try Files.read("\(folder)/\(name)", limit: 1 << 20), as: UTF8.self)
+        let directory = "\(repositoryDirectory)/Sources/\(target)"
+        return try Files.list(directory).filter { $0.hasSuffix(".swift") }.flatMap { name in
+            let text = String(decoding: try Files.read("\(directory)/\(name)", limit: 1 << 20), as: UTF8.self)
             return text.split(separator: "\n").compactMap { line -> (file: String, module: String)? in
                 let words = line.split(separator: " ").drop {
                     $0.hasPrefix("@") || ["public", "package", "internal"].contains($0)
@@ -64,34 +64,34 @@ import Testing
         }
     }
 
-    @Test func everyTargetHasItsArrows() throws {
+    @Test func everyTargetIsListed() throws {
         let others: Set = [
             "CHost", "CLibrary", "CCurl", "CCrypto", "CSystemd", "CTOML", "Simulator", "upgradelink-sim",
         ]
-        #expect(Set(try Files.list("\(repositoryFolder)/Sources")) == others.union(Self.allowed.keys))
+        #expect(Set(try Files.list("\(repositoryDirectory)/Sources")) == others.union(Self.allowed.keys))
     }
 
-    /// Words of Dispatch's queues and of Swift's tasks. The first use of a global queue, which a queue of one's own and a task
-    /// need, starts a monitor that wakes up once a second for ever.
+    /// Names of Dispatch's queues and of Swift's tasks. A private queue and a task need a global queue; its first use starts a
+    /// monitor that wakes up every second.
     private static let concurrency = [
         "Task {", "Task(", "Task.", "await ", "async ", "async throws", "withTaskGroup", "DispatchQueue(", ".global(",
         "concurrentPerform", "OperationQueue",
     ]
 
-    /// The core has no clock and no chance of its own; what is installed works on Dispatch's main queue alone.
+    /// The core has no clock and no random numbers of its own. The installed programs use Dispatch's main queue only.
     @Test(arguments: allowed.keys.sorted())
-    func someThingsAreNotUsed(target: String) throws {
+    func forbiddenNamesAreNotUsed(target: String) throws {
         var words: [String] = []
         if target == "UpdateCore" {
             words += ["SystemRandomNumberGenerator", "ContinuousClock", "SuspendingClock", ".random(in: 0)"]
         }
-        // The simulation is never on a device, and computes on every core.
+        // The simulation never runs on a device, and uses all processors.
         if target != "Fleet" { words += Self.concurrency }
-        // The only place where the main queue's sources are made.
+        // Only this file makes the main queue's sources.
         let isMainQueue = { (name: String) in target == "Host" && name == "MainQueue.swift" }
-        let folder = "\(repositoryFolder)/Sources/\(target)"
-        for name in try Files.list(folder) where name.hasSuffix(".swift") {
-            let text = String(decoding: try Files.read("\(folder)/\(name)", limit: 1 << 20), as: UTF8.self)
+        let directory = "\(repositoryDirectory)/Sources/\(target)"
+        for name in try Files.list(directory) where name.hasSuffix(".swift") {
+            let text = String(decoding: try Files.read("\(directory)/\(name)", limit: 1 << 20), as: UTF8.self)
             for word in words + (isMainQueue(name) ? [] : ["DispatchSource", "DispatchQueue", "import Dispatch"])
             where target != "Fleet" || word != "import Dispatch" {
                 #expect(!text.contains(word), "\(target)/\(name) has \(word)")

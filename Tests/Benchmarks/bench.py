@@ -111,10 +111,10 @@ def first_poll(agent, stub):
     return [milliseconds]
 
 
-def ready(agent, folder):
+def ready(agent, directory):
     times = []
     for _ in range(ROUNDS * 2):
-        path = f"{folder}/notify"
+        path = f"{directory}/notify"
         if os.path.exists(path):
             os.unlink(path)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
@@ -122,7 +122,7 @@ def ready(agent, folder):
             notify.settimeout(10)
             agent.configure(3600, splay=600000)
             daemon = Daemon(
-                [f"{PROGRAMS}/upgradelinkd", "--root", agent.folder],
+                [f"{PROGRAMS}/upgradelinkd", "--root", agent.directory],
                 {"DBUS_SYSTEM_BUS_ADDRESS": agent.bus.address, "NOTIFY_SOCKET": path})
             while b"READY=1" not in notify.recv(65536):
                 pass
@@ -136,25 +136,25 @@ def ready(agent, folder):
 class Files:
     """nginx with a file and its signature."""
 
-    def __init__(self, folder):
-        self.folder = f"{folder}/files"
-        os.makedirs(self.folder)
+    def __init__(self, directory):
+        self.directory = f"{directory}/files"
+        os.makedirs(self.directory)
         self.port = free_port()
-        self.key = f"{folder}/key"
+        self.key = f"{directory}/key"
         subprocess.run(["minisign", "-GW", "-s", f"{self.key}.sec", "-p", f"{self.key}.pub"], check=True,
                        stdout=subprocess.DEVNULL)
-        with open(f"{folder}/nginx.conf", "w") as file:
-            file.write(f"""daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr;
+        with open(f"{directory}/nginx.conf", "w") as file:
+            file.write(f"""daemon off; master_process off; pid {directory}/nginx.pid; error_log stderr;
 events {{}}
-http {{ access_log off; sendfile on; client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2;
-fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-server {{ listen 127.0.0.1:{self.port}; root {self.folder}; }} }}""")
+http {{ access_log off; sendfile on; client_body_temp_path {directory}/t1; proxy_temp_path {directory}/t2;
+fastcgi_temp_path {directory}/t3; uwsgi_temp_path {directory}/t4; scgi_temp_path {directory}/t5;
+server {{ listen 127.0.0.1:{self.port}; root {self.directory}; }} }}""")
         self.process = subprocess.Popen(
-            ["nginx", "-p", folder, "-c", f"{folder}/nginx.conf", "-e", "stderr"], stderr=subprocess.DEVNULL)
+            ["nginx", "-p", directory, "-c", f"{directory}/nginx.conf", "-e", "stderr"], stderr=subprocess.DEVNULL)
         time.sleep(0.5)
 
     def make(self, name, size):
-        path = f"{self.folder}/{name}"
+        path = f"{self.directory}/{name}"
         chance = random.Random(size)
         with open(path, "wb") as file:
             block = chance.randbytes(1 << 20)
@@ -170,54 +170,54 @@ server {{ listen 127.0.0.1:{self.port}; root {self.folder}; }} }}""")
 
 
 class Download:
-    def __init__(self, files, folder, name, size):
-        self.files, self.folder, self.size = files, f"{folder}/to", size
+    def __init__(self, files, directory, name, size):
+        self.files, self.directory, self.size = files, f"{directory}/to", size
         self.url = files.make(name, size)
         with open(f"{files.key}.pub") as file:
             self.public_key = file.read().split("\n")[1]
 
-    def job(self, courtesy):
+    def job(self, priority):
         return json.dumps({"download": {"_0": {
             "offer": {"urlKey": "k", "versionName": "v2", "versionCode": 2, "urlPath": self.url,
                       "upgradeType": {"silent": {}}, "promptUpgradeContent": ""},
             "connection": {"url": "http://unused", "connectTimeout": 20, "requestTimeout": 60},
-            "folder": self.folder, "speedLimit": 0, "sizeLimit": 1 << 40, "keepFree": 0, "lowSpeed": 0,
-            "lowSpeedTime": 60, "courtesy": courtesy,
+            "directory": self.directory, "speedLimit": 0, "sizeLimit": 1 << 40, "keepFree": 0, "lowSpeed": 0,
+            "lowSpeedTime": 60, "priority": priority,
             "verification": {"mode": "minisign", "keys": [self.public_key], "sidecarURL": "{url}.minisig",
                              "requireVersionCode": True}}}}).encode() + b"\n"
 
     def clear(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.makedirs(self.folder)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(self.directory)
         os.sync()
 
-    def ours(self, resumed=False, courtesy=None):
+    def ours(self, resumed=False, priority=None):
         self.clear()
         if resumed:
             half = self.size // 2
-            subprocess.run(["sh", "-c", f"head -c {half} {self.files.folder}/{self.url.rsplit('/', 1)[1]} "
-                            f">{self.folder}/2.part"], check=True)
+            subprocess.run(["sh", "-c", f"head -c {half} {self.files.directory}/{self.url.rsplit('/', 1)[1]} "
+                            f">{self.directory}/2.part"], check=True)
             with open("/proc/sys/kernel/random/boot_id") as file:
                 boot = file.read().strip()
-            status = os.stat(f"{self.files.folder}/{self.url.rsplit('/', 1)[1]}")
-            with open(f"{self.folder}/2.part.json", "w") as file:
+            status = os.stat(f"{self.files.directory}/{self.url.rsplit('/', 1)[1]}")
+            with open(f"{self.directory}/2.part.json", "w") as file:
                 json.dump({"origin": {"url": self.url, "validator": f'"{int(status.st_mtime):x}-{status.st_size:x}"',
                                       "total": self.size}, "synced": half, "bootID": boot}, file)
             os.sync()
         read, write = os.pipe()
-        os.write(write, self.job(courtesy or {"ioClass": "idle", "nice": 10, "flushEvery": 4 << 20, "keepCache": False}))
+        os.write(write, self.job(priority or {"ioClass": "idle", "nice": 10, "flushEvery": 4 << 20, "keepCache": False}))
         result = run([f"{PROGRAMS}/upgradelink-fetch"], stdin=read)
         os.close(read)
         os.close(write)
-        if not os.path.exists(f"{self.folder}/2.artifact"):
+        if not os.path.exists(f"{self.directory}/2.artifact"):
             raise RuntimeError("the download failed")
         return result
 
     def peer(self, resumed=False, sync=False):
         self.clear()
-        target = f"{self.folder}/f"
+        target = f"{self.directory}/f"
         if resumed:
-            subprocess.run(["sh", "-c", f"head -c {self.size // 2} {self.files.folder}/{self.url.rsplit('/', 1)[1]} "
+            subprocess.run(["sh", "-c", f"head -c {self.size // 2} {self.files.directory}/{self.url.rsplit('/', 1)[1]} "
                             f">{target}"], check=True)
             os.sync()
         command = (f"curl -sf {'-C -' if resumed else ''} -o {target} {self.url} && curl -sf -o {target}.minisig "
@@ -229,7 +229,7 @@ def compare(download, **options):
     ours, theirs = [], []
     for _ in range(ROUNDS):
         ours.append(download.ours(**{key: value for key, value in options.items() if key != "sync"}))
-        theirs.append(download.peer(**{key: value for key, value in options.items() if key != "courtesy"}))
+        theirs.append(download.peer(**{key: value for key, value in options.items() if key != "priority"}))
     return [[median(column) for column in zip(*side)] for side in (ours, theirs)]
 
 
@@ -247,11 +247,11 @@ def package_size(*names):
 
 
 def main():
-    folder = tempfile.mkdtemp(prefix="/var/tmp/upgradelink-bench.")
+    directory = tempfile.mkdtemp(prefix="/var/tmp/upgradelink-bench.")
     stub = Stub()
-    bus = Bus(folder)
-    agent = Upgradelinkd(PROGRAMS, folder, stub, bus)
-    agents = [agent, SWUpdate(folder, stub), Mender(folder, stub)]
+    bus = Bus(directory)
+    agent = Upgradelinkd(PROGRAMS, directory, stub, bus)
+    agents = [agent, SWUpdate(directory, stub), Mender(directory, stub)]
     try:
         say("idle …")
         found = in_turns(agents, lambda agent: idle(agent, stub))
@@ -261,7 +261,7 @@ def main():
                                                                if name == "swupdate" else ()))
             row("idle: private dirty", ours[1], name, theirs[1], "kB", *(("≤ 1,536 kB", ours[1] <= 1536)
                                                                          if name == "swupdate" else ()))
-            row("idle: threads", ours[2], name, theirs[2], "")
+            row("idle: threads", ours[2], name, theirs[2], "", *(("≤ 2", ours[2] <= 2) if name == "swupdate" else ()))
             row("idle: wake-ups", ours[3], name, theirs[3], "/h", *(("none but the watchdog's", ours[3] == 0) if name == "swupdate" else ()))
         say("the cost of a poll …")
         found = in_turns(agents, lambda agent: poll_cost(agent, stub))
@@ -270,13 +270,13 @@ def main():
         found = in_turns(agents, lambda agent: first_poll(agent, stub))
         for peer in agents[1:]:
             row("from exec to the first poll", found[agent.name][0], peer.name, found[peer.name][0], "ms")
-        time_to_ready = ready(agent, folder)
+        time_to_ready = ready(agent, directory)
         row("from exec to READY", time_to_ready, "–", None, "ms", "≤ 50 ms", time_to_ready <= 50)
 
         say("downloads …")
-        files = Files(folder)
+        files = Files(directory)
         try:
-            download = Download(files, folder, "big", SIZE)
+            download = Download(files, directory, "big", SIZE)
             name = "curl, minisign"
             label = f"download and verify {SIZE >> 20} MiB"
             careless = {"ioClass": "best-effort", "nice": 0, "flushEvery": 0, "keepCache": True}
@@ -289,10 +289,10 @@ def main():
             ours, theirs = compare(download, resumed=True, sync=True)
             row(f"the same from the half: time", ours[0], f"{name}, sync", theirs[0], "s", "≤ 1.0 ×", ours[0] <= theirs[0])
             row(f"the same from the half: processor", ours[1], f"{name}, sync", theirs[1], "s", "≤ 1.0 ×", ours[1] <= theirs[1])
-            ours, theirs = compare(download, courtesy=careless, sync=True)
-            row(f"{label}, without courtesy: time", ours[0], f"{name}, sync", theirs[0], "s")
-            small = Download(files, folder, "small", 1 << 20)
-            huge = Download(files, folder, "huge", HUGE)
+            ours, theirs = compare(download, priority=careless, sync=True)
+            row(f"{label}, without low priority: time", ours[0], f"{name}, sync", theirs[0], "s")
+            small = Download(files, directory, "small", 1 << 20)
+            huge = Download(files, directory, "huge", HUGE)
             growth = huge.ours()[2] - small.ours()[2]
             peer_growth = huge.peer()[2] - small.peer()[2]
             row(f"memory of {HUGE >> 20} MiB over that of 1 MiB", growth, name, peer_growth, "kB", "≤ 4,096 kB", growth <= 4096)
@@ -302,14 +302,14 @@ def main():
         say("size …")
         program = size_of([os.path.realpath(f"{PROGRAMS}/upgradelinkd")])
         row("installed programs and private runtime", program, "swupdate and its library",
-            package_size("swupdate", "libswupdate0.1"), "MB", "≤ 20 MB", program <= 20)
+            package_size("swupdate", "libswupdate0.1"), "MB", "< 18.8 MB", program < 18.8)
         row("installed programs and private runtime", program, "mender-client", package_size("mender-client"), "MB")
 
         say("status …")
         control(agent, bus)
     finally:
         bus.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
     print("| what | upgradelinkd | peer | ratio | target |\n|---|---:|---:|---:|---|")
     print("\n".join(rows))
 

@@ -129,20 +129,20 @@ class Daemon:
 
 
 class Bus:
-    """A system bus as a box has one; the agent would look for it again and again."""
+    """A system bus as a device has one; the agent would look for it again and again."""
 
-    def __init__(self, folder):
+    def __init__(self, directory):
         policy = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/dbus/org.upgradelink.Agent1.conf")
-        self.address = f"unix:path={folder}/bus"
-        with open(f"{folder}/bus.conf", "w") as file:
+        self.address = f"unix:path={directory}/bus"
+        with open(f"{directory}/bus.conf", "w") as file:
             file.write(f"""<busconfig><type>system</type><listen>{self.address}</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><allow send_type="method_call"/><allow send_requested_reply="true"
 send_type="method_return"/><allow send_requested_reply="true" send_type="error"/><allow send_type="signal"/>
 <allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/>
 <allow receive_type="signal"/></policy><include>{os.path.abspath(policy)}</include></busconfig>""")
         self.process = subprocess.Popen(
-            ["dbus-daemon", f"--config-file={folder}/bus.conf", "--nofork", "--nopidfile"], stderr=subprocess.DEVNULL)
-        while not os.path.exists(f"{folder}/bus"):
+            ["dbus-daemon", f"--config-file={directory}/bus.conf", "--nofork", "--nopidfile"], stderr=subprocess.DEVNULL)
+        while not os.path.exists(f"{directory}/bus"):
             time.sleep(0.02)
 
     def stop(self):
@@ -153,13 +153,13 @@ send_type="method_return"/><allow send_requested_reply="true" send_type="error"/
 class Upgradelinkd:
     name = "upgradelinkd"
 
-    def __init__(self, programs, folder, stub, bus):
-        self.programs, self.folder, self.stub, self.bus = programs, f"{folder}/ours", stub, bus
+    def __init__(self, programs, directory, stub, bus):
+        self.programs, self.directory, self.stub, self.bus = programs, f"{directory}/ours", stub, bus
 
     def configure(self, interval, splay=0):
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.makedirs(f"{self.folder}/etc/upgradelinkd")
-        path = f"{self.folder}/etc/upgradelinkd/upgradelinkd.toml"
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(f"{self.directory}/etc/upgradelinkd")
+        path = f"{self.directory}/etc/upgradelinkd/upgradelinkd.toml"
         with open(path, "w") as file:
             file.write(f'''[server]
 url = "http://127.0.0.1:{self.stub.port}"
@@ -174,49 +174,49 @@ versionCode = 1
 interval = "{interval}s"
 splay = "{splay}s"
 [download]
-folder = "{self.folder}/staging"
+directory = "{self.directory}/staging"
 [verification]
-keysFolder = "{self.folder}"
+keysDirectory = "{self.directory}"
 [state]
-folder = "{self.folder}/state"
+directory = "{self.directory}/state"
 ''')
         os.chmod(path, 0o600)
 
     def start(self, interval):
         self.configure(interval)
         return Daemon(
-            [f"{self.programs}/upgradelinkd", "--root", self.folder], {"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address},
-            f"{self.folder}/log")
+            [f"{self.programs}/upgradelinkd", "--root", self.directory], {"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address},
+            f"{self.directory}/log")
 
 
 class SWUpdate:
     name = "swupdate"
 
-    def __init__(self, folder, stub):
-        self.folder, self.stub = f"{folder}/swupdate", stub
-        os.makedirs(self.folder, exist_ok=True)
+    def __init__(self, directory, stub):
+        self.directory, self.stub = f"{directory}/swupdate", stub
+        os.makedirs(self.directory, exist_ok=True)
         # It is built to want a publisher's certificate.
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=bench", "-out",
-             f"{self.folder}/cert.pem"], check=True, stderr=subprocess.DEVNULL)
+             f"{self.directory}/cert.pem"], check=True, stderr=subprocess.DEVNULL)
 
     def start(self, interval):
         self.stub.sleep = f"{interval // 3600:02}:{interval % 3600 // 60:02}:{interval % 60:02}"
         return Daemon(
-            ["swupdate", "-k", f"{self.folder}/cert.pem", "-H", "box:1.0", "-u",
-             f"-t default -u http://127.0.0.1:{self.stub.port} -i box -p {interval}"],
-            {"TMPDIR": self.folder}, f"{self.folder}/log")
+            ["swupdate", "-k", f"{self.directory}/cert.pem", "-H", "device:1.0", "-u",
+             f"-t default -u http://127.0.0.1:{self.stub.port} -i device -p {interval}"],
+            {"TMPDIR": self.directory}, f"{self.directory}/log")
 
 
 class Mender:
     name = "mender-client"
 
-    def __init__(self, folder, stub):
-        self.folder, self.stub = f"{folder}/mender", stub
-        os.makedirs(self.folder, exist_ok=True)
-        with open(f"{self.folder}/device_type", "w") as file:
-            file.write("device_type=box\n")
-        # It needs to be told who the box is; Debian's package has that as an example.
+    def __init__(self, directory, stub):
+        self.directory, self.stub = f"{directory}/mender", stub
+        os.makedirs(self.directory, exist_ok=True)
+        with open(f"{self.directory}/device_type", "w") as file:
+            file.write("device_type=device\n")
+        # It needs to be told who the device is; Debian's package has that as an example.
         identity = "/usr/share/mender/identity/mender-device-identity"
         if not os.path.exists(identity):
             with open(identity, "w") as file:
@@ -229,15 +229,15 @@ class Mender:
                 file.write("artifact_name=one\n")
 
     def start(self, interval):
-        with open(f"{self.folder}/mender.conf", "w") as file:
+        with open(f"{self.directory}/mender.conf", "w") as file:
             json.dump({
                 "ServerURL": f"http://127.0.0.1:{self.stub.port}", "UpdatePollIntervalSeconds": interval,
                 "InventoryPollIntervalSeconds": 86400, "RetryPollIntervalSeconds": 1,
-                "DeviceTypeFile": f"{self.folder}/device_type",
+                "DeviceTypeFile": f"{self.directory}/device_type",
                 "DBus": {"Enabled": False}}, file)
         return Daemon(
-            ["mender", "--no-syslog", "--config", f"{self.folder}/mender.conf", "--data", self.folder, "daemon"], {},
-            f"{self.folder}/log")
+            ["mender", "--no-syslog", "--config", f"{self.directory}/mender.conf", "--data", self.directory, "daemon"], {},
+            f"{self.directory}/log")
 
 
 def free_port():

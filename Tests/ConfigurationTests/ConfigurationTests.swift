@@ -18,11 +18,11 @@ import UpdateCore
         accessKey = "ak"
         secretKey = "very-secret"
         [device]
-        urlKey = "box"
+        urlKey = "device"
         devKey = "d"
         versionCode = 3
         [verification]
-        keysFolder = "/"
+        keysDirectory = "/"
 
         """
 
@@ -50,7 +50,7 @@ import UpdateCore
 
     private static let main = "/etc/upgradelinkd/upgradelinkd.toml"
 
-    // MARK: what is wrong
+    // MARK: errors
 
     @Test(
         arguments: [
@@ -88,7 +88,7 @@ import UpdateCore
             ("[server]\ncaBundle = \"/nonexistent\"", "server.caBundle: found \"/nonexistent\", which does not exist"),
             (
                 "[server]\nclientKey = \"/etc/passwd\"",
-                "server.clientCertificate: missing, and needed beside server.clientKey"
+                "server.clientCertificate: missing, and needed together with server.clientKey"
             ),
             (
                 "[download]\nbeforeConsent = \"yes\"",
@@ -123,24 +123,24 @@ import UpdateCore
                 "install.rebootCommand: found [\"reboot\"], allowed is an absolute path and its arguments, a text each"
             ),
             ("[poll]\nbackOffBase = \"8h\"", "poll.backOffBase: found 8 h, allowed is at most poll.backOffCap, 6 h"),
-            ("[state]\nfolder = 2020-01-01", "state.folder: found the date or time "),
+            ("[state]\ndirectory = 2020-01-01", "state.directory: found the date or time "),
         ])
-    func theLineNamesFileKeyFoundAndAllowed(text: String, line: String) {
-        // TOML forbids a table twice: what is tried comes as a drop-in.
+    func anErrorNamesTheFileTheKeyAndWhatIsAllowed(text: String, line: String) {
+        // The text is a drop-in, because TOML forbids the same table twice in a file.
         #expect(throws: Never.self) { try root.write("etc/upgradelinkd/upgradelinkd.toml.d/50-test.toml", text) }
         let complaint = complaint(minimal)
         #expect(complaint.hasPrefix("\(Self.main).d/50-test.toml: \(line)"), "\(complaint)")
         #expect(!complaint.contains("\n"))
     }
 
-    @Test func aSyntaxErrorHasItsPlace() {
-        // The last two ended the whole agent once, by an assertion in the parser.
+    @Test func aSyntaxErrorHasItsLine() {
+        // The last two failed an assertion in an earlier parser and ended the agent.
         for text in ["[device\nurlKey = 1", "[?device]", "[ \u{6}device]\nurlKey = 1"] {
             #expect(complaint(text).hasPrefix("\(Self.main):1:"), "\(complaint(text))")
         }
     }
 
-    @Test func whatIsMissingIsNamedWithItsRemedy() {
+    @Test func aMissingOptionIsNamedWithItsRemedy() {
         #expect(
             complaint("")
                 == "\(Self.main): credentials.accessKey: missing; set it here, or put it into /etc/credstore/upgradelinkd.accessKey, or set credentials.accessKeyFile"
@@ -153,23 +153,24 @@ import UpdateCore
                 "device.versionFile: missing"))
     }
 
-    @Test func oneVersionSourceIsEnough() {
+    @Test func twoVersionSourcesAreRefused() {
         let text = minimal.replacing("versionCode = 3", with: "versionCode = 3\nversionFile = \"/etc/os-release\"")
         #expect(
             complaint(text)
-                == "\(Self.main): device.versionFile: found beside device.versionCode, allowed is one of the two")
+                == "\(Self.main): device.versionFile: found together with device.versionCode, allowed is one of the two"
+        )
     }
 
-    @Test func theSecretIsInNoComplaint() {
+    @Test func noErrorContainsTheSecret() {
         let text = minimal.replacing("\"very-secret\"", with: "[\"very-secret\"]")
         #expect(
             complaint(text)
                 == "\(Self.main): credentials.secretKey: found something else, allowed is a text that is not empty")
     }
 
-    // MARK: where it comes from
+    // MARK: files and precedence
 
-    @Test func laterFilesWin() throws {
+    @Test func laterFilesTakePrecedence() throws {
         try root.write(
             "usr/lib/upgradelinkd/upgradelinkd.toml",
             "[poll]\ninterval = \"1h\"\nsplay = \"1s\"\nbackOffBase = \"1s\"\nbackOffCap = \"3s\"")
@@ -188,7 +189,7 @@ import UpdateCore
         try root.write("credentials/secretKey", "s1")
         let file = try root.write("secret", "  s2  \n")
         let environment = ["CREDENTIALS_DIRECTORY": "\(root.path)/credentials"]
-        let device = "[device]\nurlKey = \"k\"\nversionCode = 1\n[verification]\nkeysFolder = \"/\"\n"
+        let device = "[device]\nurlKey = \"k\"\nversionCode = 1\n[verification]\nkeysDirectory = \"/\"\n"
         let first = try loadBoth(device, environment)
         #expect(first.credentials == Credentials(accessKey: "from-systemd", secretKey: Secret("s1")))
         let second = try loadBoth(device + "[credentials]\nsecretKeyFile = \"\(file)\"", environment)
@@ -199,18 +200,18 @@ import UpdateCore
         #expect(complaint(device + "[credentials]\nsecretKeyFile = \"/dev/null\"", environment).contains("is empty"))
     }
 
-    /// The installer has no use for the keys, and is not given them.
-    @Test func withoutTheKeysTheRestCanBeRead() throws {
+    /// The installer does not need the credentials, and reads the configuration without them.
+    @Test func theConfigurationCanBeReadWithoutCredentials() throws {
         try root.write(
             "etc/upgradelinkd/upgradelinkd.toml", minimal.replacing(/(accessKey|secretKey) = .*\n/, with: ""))
-        #expect(try Settings.load(root: root.path, environment: [:]).device.urlKey == "box")
+        #expect(try Settings.load(root: root.path, environment: [:]).device.urlKey == "device")
     }
 
-    @Test func healthChecksAndTheInstallersFolder() throws {
-        let settings = try load(minimal + "[install]\nhealthUnits = [\"player.service\"]\n[state]\nfolder = \"/s\"")
+    @Test func healthChecksAndTheInstallersDirectory() throws {
+        let settings = try load(minimal + "[install]\nhealthUnits = [\"player.service\"]\n[state]\ndirectory = \"/s\"")
         #expect(settings.install.healthUnits == ["player.service"])
-        #expect(settings.installerFolder == "/s/installer")
-        #expect(try load(minimal).installerFolder == "/var/lib/upgradelink-installer")
+        #expect(settings.installerDirectory == "/s/installer")
+        #expect(try load(minimal).installerDirectory == "/var/lib/upgradelink-installer")
         #expect(
             complaint(minimal + "[install]\nhealthUnits = [\"--now\"]")
                 == "\(Self.main): install.healthUnits: found \"--now\", allowed are names of units, such as \"player.service\""
@@ -221,18 +222,18 @@ import UpdateCore
         )
     }
 
-    @Test func aSecretThatOthersCanReadIsWarnedAbout() throws {
+    @Test func aSecretThatOthersCanReadCausesAWarning() throws {
         #expect(try load().warnings.isEmpty)
         chmod("\(root.path)\(Self.main)", 0o644)
         let warnings = try Settings.load(root: root.path, environment: [:]).warnings
         #expect(warnings.count == 1 && warnings[0].contains("chmod o-r") && !warnings[0].contains("very-secret"))
     }
 
-    @Test func keysComeFromTheFolderToo() throws {
+    @Test func keysAreReadFromTheDirectoryToo() throws {
         let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
         try root.write("keys/a.pub", "untrusted comment: minisign public key\n\(key)\n")
         try root.write("keys/notes.txt", "nothing")
-        let text = minimal.replacing("keysFolder = \"/\"", with: "keysFolder = \"\(root.path)/keys\"")
+        let text = minimal.replacing("keysDirectory = \"/\"", with: "keysDirectory = \"\(root.path)/keys\"")
         #expect(try load(text).verification.keys == [key])
         try root.write("keys/b.pub", "garbage")
         #expect(complaint(text) == "/keys/b.pub: it is not a minisign public key")
@@ -242,21 +243,21 @@ import UpdateCore
         let settings = try load()
         #expect(settings.server.url == "https://api.upgrade.toolsetlink.com")
         #expect(settings.poll.interval == 6 * 3600)
-        #expect(settings.install.folders == ["/usr/lib/upgradelinkd/modules", "/usr/share/mender/modules/v3"])
-        #expect(settings.stateFolder == "/var/lib/upgradelinkd")
-        #expect(try load(nil, ["STATE_DIRECTORY": "/s:/t", "CACHE_DIRECTORY": "/c"]).stateFolder == "/s")
+        #expect(settings.install.directories == ["/usr/lib/upgradelinkd/modules", "/usr/share/mender/modules/v3"])
+        #expect(settings.stateDirectory == "/var/lib/upgradelinkd")
+        #expect(try load(nil, ["STATE_DIRECTORY": "/s:/t", "CACHE_DIRECTORY": "/c"]).stateDirectory == "/s")
     }
 
-    /// What the annotated file says is the default is the default: with every such line switched on nothing changes.
-    @Test func theShippedFileTellsTheTruth() throws {
+    /// The shipped file states the actual defaults: the settings do not change if these lines are enabled.
+    @Test func theShippedFileHasTheActualDefaults() throws {
         let shipped = String(
-            decoding: try Files.read("\(repositoryFolder)/config/upgradelinkd.toml", limit: 1 << 20), as: UTF8.self)
+            decoding: try Files.read("\(repositoryDirectory)/config/upgradelinkd.toml", limit: 1 << 20), as: UTF8.self)
         let examples = [
             "signingPath", "caBundle", "clientCertificate", "clientKey", "proxy", "accessKey", "secretKey", "urlKey",
             "devModelKey",
             "devKey ", "interface", "devKeySalt", "versionFile", "versionCodeKey", "versionNameKey", "versionCode",
             "versionName",
-            "files", "timeouts", "keysFolder", "keys =",
+            "files", "timeouts", "keysDirectory", "keys =",
         ]
         var options = 0
         let lines = shipped.split(separator: "\n").map { line -> String in
@@ -274,7 +275,7 @@ import UpdateCore
 
     @Test func everyOptionIsInTheShippedFile() throws {
         let shipped = String(
-            decoding: try Files.read("\(repositoryFolder)/config/upgradelinkd.toml", limit: 1 << 20), as: UTF8.self)
+            decoding: try Files.read("\(repositoryDirectory)/config/upgradelinkd.toml", limit: 1 << 20), as: UTF8.self)
         var section = ""
         var documented: Set<String> = []
         for line in shipped.split(separator: "\n") {
@@ -286,9 +287,9 @@ import UpdateCore
         #expect(documented == Set(allOptionKeys))
     }
 
-    @Test func theReadmesConfigurationIsRight() throws {
+    @Test func theReadmesConfigurationIsValid() throws {
         let readme = String(
-            decoding: try Files.read("\(repositoryFolder)/README.md", limit: 1 << 20), as: UTF8.self)
+            decoding: try Files.read("\(repositoryDirectory)/README.md", limit: 1 << 20), as: UTF8.self)
         let lines = readme.split(separator: "\n").filter { $0.hasPrefix("    ") }.map { $0.dropFirst(4) }
         let first = try #require(lines.firstIndex { $0.hasPrefix("verification.keys") })
         let text = lines[first..<(first + 10)].joined(separator: "\n")
@@ -301,8 +302,9 @@ import UpdateCore
 
     // MARK: the installed version
 
-    @Test func versionsAreReadAsOsReleaseIs() throws {
-        let file = try root.write("release", "# comment\nNAME='Box'\nVERSION_CODE=\"42\"\nVERSION=\"4.2 \u{1B}[1m\"\n")
+    @Test func aVersionFileIsReadLikeOsRelease() throws {
+        let file = try root.write(
+            "release", "# comment\nNAME='Device'\nVERSION_CODE=\"42\"\nVERSION=\"4.2 \u{1B}[1m\"\n")
         let source = VersionSource.file(path: file, codeKey: "VERSION_CODE", nameKey: nil)
         #expect(source.read() == .known(versionCode: 42, versionName: "4.2  [1m"))
         #expect(

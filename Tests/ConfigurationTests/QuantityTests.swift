@@ -11,12 +11,12 @@ var allOptionKeys: [String] { Schema.options.map(\.key) }
             ("1h30min", 5400),
             ("2 d", 172_800), ("1w", 604_800), ("500ms", 0.5), ("1.5h", 5400),
         ])
-    func lengthsOfTime(text: String, seconds: Double) {
+    func durationsAreRead(text: String, seconds: Double) {
         #expect(Quantity.seconds(text) == seconds)
     }
 
     @Test(arguments: ["", " ", "h", "-5s", "5 parsecs", "1h -5min", "1..5h", "٣h", "1e5s", "infinity"])
-    func notLengthsOfTime(text: String) {
+    func invalidDurationsAreRefused(text: String) {
         #expect(Quantity.seconds(text) == nil)
     }
 
@@ -24,12 +24,12 @@ var allOptionKeys: [String] { Schema.options.map(\.key) }
         ("65536", 65_536), ("512K", 524_288), ("8G", 8_589_934_592), ("1.5M", 1_572_864), ("64MB", 64_000_000),
         ("1KiB", 1024),
     ])
-    func sizes(text: String, bytes: Int) {
+    func sizesAreRead(text: String, bytes: Int) {
         #expect(Quantity.bytes(text) == bytes)
     }
 
     @Test(arguments: ["", "G", "-1", "1 lot", "99999999999T"])
-    func notSizes(text: String) {
+    func invalidSizesAreRefused(text: String) {
         #expect(Quantity.bytes(text) == nil)
     }
 

@@ -8,14 +8,14 @@ import Testing
 import UpdateCore
 
 /// The real upgradelinkctl against a real agent on a real bus.
-@Suite(.enabled(if: getuid() == 0, "a system bus of one's own, and other users on it, need root"))
+@Suite(.enabled(if: getuid() == 0, "a private system bus and other users on it need root"))
 struct ControlTests {
-    private let box: AgentBox
-    private let policy = "\(repositoryFolder)/packaging/dbus/org.upgradelink.Agent1.conf"
+    private let device: AgentDevice
+    private let policy = "\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf"
 
     init() async throws {
-        box = try await AgentBox()
-        chmod(box.scratch.path, 0o711)
+        device = try await AgentDevice()
+        chmod(device.scratch.path, 0o711)
     }
 
     struct Run: Sendable {
@@ -25,7 +25,7 @@ struct ControlTests {
     }
 
     private func ctl(_ bus: String, _ arguments: [String], user: Int = 0) async throws -> Run {
-        var command = ["\(programsFolder)/upgradelinkctl"] + arguments
+        var command = ["\(programsDirectory)/upgradelinkctl"] + arguments
         if user != 0 {
             command = ["/usr/bin/setpriv", "--reuid=\(user)", "--regid=\(user)", "--clear-groups"] + command
         }
@@ -37,14 +37,14 @@ struct ControlTests {
             status: result.terminationStatus, output: result.standardOutput, error: result.standardError)
     }
 
-    private func play<Value: Sendable>(
+    private func withAgent<Value: Sendable>(
         _ versions: [Version] = [], faults: [Fault] = [], changes: String = "",
         body: @Sendable (String, AgentProcess, RunningServer) async throws -> Value
     ) async throws -> Value {
-        try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus in
-            try await SimulatedServer.run(box.server(versions, faults: faults)) { server async throws in
-                try box.configure(server: server.url, changes: changes)
-                return try await AgentProcess.run(box, environment: bus.environment) { agent async throws in
+        try await PrivateBus.run(directory: device.scratch.path, policies: [policy]) { bus in
+            try await SimulatedServer.run(device.server(versions, faults: faults)) { server async throws in
+                try device.configure(server: server.url, changes: changes)
+                return try await AgentProcess.run(device, environment: bus.environment) { agent async throws in
                     #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
                     return try await body(bus.address, agent, server)
                 }.value
@@ -52,10 +52,10 @@ struct ControlTests {
         }
     }
 
-    @Test func statusIsForPeopleAndForPrograms() async throws {
-        var version = try await box.publish(2, type: 1)
+    @Test func statusIsReadableForPeopleAndPrograms() async throws {
+        var version = try await device.publish(2, type: 1)
         version.promptUpgradeContent = "Better"
-        try await play([version]) { bus, agent, _ async throws in
+        try await withAgent([version]) { bus, agent, _ async throws in
             #expect(await agent.says("Waiting for consent"))
             let human = try await ctl(bus, ["status"])
             #expect(human.status == .exited(1))
@@ -74,19 +74,19 @@ struct ControlTests {
             #expect(await agent.says("Up to date (v2, code 2)"))
             #expect(await eventually { (try? await ctl(bus, []))?.status == .exited(0) })
         }
-        #expect(box.runs == 2)
+        #expect(device.runs == 2)
     }
 
-    @Test func aTroubledAgentIsExitStatus2() async throws {
-        try await play(faults: [Fault(path: "/v1/url", status: 401, body: "{\"code\":401002,\"msg\":\"m\"}")]) {
+    @Test func aFailingAgentGivesExitStatus2() async throws {
+        try await withAgent(faults: [Fault(path: "/v1/url", status: 401, body: "{\"code\":401002,\"msg\":\"m\"}")]) {
             bus, agent, _ async throws in
             #expect(await agent.says("check the access key"))
             #expect(try await ctl(bus, ["status"]).status == .exited(2))
         }
     }
 
-    @Test func withoutAnAgentItSaysSo() async throws {
-        try await PrivateBus.run(folder: box.scratch.path, policies: [policy]) { bus async throws in
+    @Test func aMissingAgentIsReported() async throws {
+        try await PrivateBus.run(directory: device.scratch.path, policies: [policy]) { bus async throws in
             let run = try await ctl(bus.address, ["status"])
             #expect(
                 run.status == .exited(2) && run.error == "upgradelinkd is not running: systemctl start upgradelinkd\n")
@@ -96,8 +96,8 @@ struct ControlTests {
     }
 
     @Test func deferRejectRetryAndHistory() async throws {
-        let version = try await box.publish(2, type: 1)
-        try await play([version]) { bus, agent, _ async throws in
+        let version = try await device.publish(2, type: 1)
+        try await withAgent([version]) { bus, agent, _ async throws in
             #expect(await agent.says("Waiting for consent"))
             #expect(try await ctl(bus, ["defer", "soon"]).status == .exited(64))
             #expect(try await ctl(bus, ["defer", "10s"]).status == .exited(64))
@@ -117,8 +117,8 @@ struct ControlTests {
         }
     }
 
-    @Test func whoMayNotIsToldSo() async throws {
-        try await play { bus, _, _ async throws in
+    @Test func aUserWithoutRightsGetsExitStatus77() async throws {
+        try await withAgent { bus, _, _ async throws in
             let run = try await ctl(bus, ["check"], user: 65534)
             #expect(run.status == .exited(77))
             #expect(
@@ -130,31 +130,31 @@ struct ControlTests {
     }
 
     @Test func aCommandInhibitsWhileItRuns() async throws {
-        let version = try await box.publish(2)
-        try await play { bus, agent, server async throws in
+        let version = try await device.publish(2)
+        try await withAgent { bus, agent, server async throws in
             async let command = ctl(
                 bus,
                 [
                     "inhibit", "--why", "a film", "--", "sh", "-c",
-                    "while [ ! -e \(box.scratch.path)/over ]; do sleep 0.1; done; exit 7",
+                    "while [ ! -e \(device.scratch.path)/over ]; do sleep 0.1; done; exit 7",
                 ])
             #expect(
                 await eventually {
                     (try? await ctl(bus, ["status"]))?.output.contains("install:reboot by sh: a film") == true
                 })
             await server.change { $0.applications[0].versions.append(version) }
-            #expect(await agent.says("Ready to install v2 (code 2) held back by sh: a film"))
-            #expect(box.runs == 1)
-            try box.scratch.write("over", "")
+            #expect(await agent.says("Ready to install v2 (code 2) delayed by sh: a film"))
+            #expect(device.runs == 1)
+            try device.scratch.write("over", "")
             #expect(try await command.status == .exited(7))
             #expect(await agent.says("Up to date (v2, code 2)"))
         }
     }
 
-    /// A download that is stopped and goes on, again and again: never two workers on one file, and no attempt lost.
-    @Test func aDownloadSurvivesInhibitorsThatComeAndGo() async throws {
-        let version = try await box.publish(2, ballast: 4_000_000)
-        try await play(faults: [Fault(path: "/files/v2", bytesPerSecond: 1_500_000)]) {
+    /// A download is stopped and resumed many times: two workers never write one file, and no attempt is counted.
+    @Test func aDownloadIsResumedAfterEachInhibitor() async throws {
+        let version = try await device.publish(2, ballast: 4_000_000)
+        try await withAgent(faults: [Fault(path: "/files/v2", bytesPerSecond: 1_500_000)]) {
             bus, agent, server async throws in
             await server.change { $0.applications[0].versions.append(version) }
             #expect(await agent.says("Downloading v2: "))
@@ -163,32 +163,32 @@ struct ControlTests {
                     try await ctl(bus, ["inhibit", "--what", "download", "--", "sleep", "0.1"]).status == .exited(0))
             }
             #expect(await agent.says("Up to date (v2, code 2)", within: 60), "\(agent.log)")
-            #expect(agent.statuses.contains { $0.hasPrefix("Ready to download v2 (code 2) held back by sleep") })
-            #expect(!agent.log.contains { $0.contains("genuine; it starts over") || $0.contains("Attempt 1") })
+            #expect(agent.statuses.contains { $0.hasPrefix("Ready to download v2 (code 2) delayed by sleep") })
+            #expect(!agent.log.contains { $0.contains("is not what was signed; it starts over") || $0.contains("Attempt 1") })
             let ranges = await server.records.filter { $0.path == "/files/v2" }.map { $0.headers["range"] }
             #expect(ranges.first == .some(nil) && ranges.dropFirst().allSatisfy { $0 != nil }, "\(ranges)")
         }
-        #expect(box.runs == 2)
+        #expect(device.runs == 2)
     }
 
-    @Test func aFileIsInstalledByItsName() async throws {
-        _ = try await box.publish(2)
-        try await play(changes: "[poll]\nsplay = \"1h\"") { bus, agent, _ async throws in
+    @Test func aLocalFileIsInstalled() async throws {
+        _ = try await device.publish(2)
+        try await withAgent(changes: "[poll]\nsplay = \"1h\"") { bus, agent, _ async throws in
             let absent = try await ctl(bus, ["install", "/nonexistent"])
             #expect(absent.status == .exited(66) && absent.error.contains("No such file"))
-            let run = try await ctl(bus, ["install", "\(box.scratch.path)/files/../files/v2"])
+            let run = try await ctl(bus, ["install", "\(device.scratch.path)/files/../files/v2"])
             #expect(run.status == .exited(0), "\(run)")
-            #expect(run.output.contains("Version 2 is genuine"))
-            #expect(await eventually { box.runs == 2 })
+            #expect(run.output.contains("Version 2 is verified"))
+            #expect(await eventually { device.runs == 2 })
         }
     }
 
     @Test func watchFollowsTheDownload() async throws {
-        let version = try await box.publish(2, ballast: 3_000_000)
-        try await play(faults: [Fault(path: "/files/v2", times: 2, bytesPerSecond: 2_000_000)]) {
+        let version = try await device.publish(2, ballast: 3_000_000)
+        try await withAgent(faults: [Fault(path: "/files/v2", times: 2, bytesPerSecond: 2_000_000)]) {
             bus, _, server async throws in
             let lines = try await Subprocess.run(
-                .path(FilePath("\(programsFolder)/upgradelinkctl")), arguments: ["status", "--watch"],
+                .path(FilePath("\(programsDirectory)/upgradelinkctl")), arguments: ["status", "--watch"],
                 environment: .inherit.updating(["DBUS_SYSTEM_BUS_ADDRESS": bus]), input: .none, output: .sequence,
                 error: .discarded
             ) { watch async throws in
@@ -207,54 +207,54 @@ struct ControlTests {
 
     // MARK: without the agent
 
-    @Test func configSaysWhereEachValueIsFrom() async throws {
-        try box.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = \"5h\"")
-        let run = try await ctl("", ["config", "--root", box.scratch.path])
+    @Test func configNamesTheSourceOfEachValue() async throws {
+        try device.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = \"5h\"")
+        let run = try await ctl("", ["config", "--root", device.scratch.path])
         #expect(run.status == .exited(0))
         #expect(run.output.contains("poll.interval = \"5h\""))
         let line = run.output.split(separator: "\n").first { $0.hasPrefix("poll.interval") }
-        #expect(line?.hasSuffix("# \(box.scratch.path)/etc/upgradelinkd/upgradelinkd.toml.d/test.toml") == true)
-        #expect(run.output.contains("credentials.secretKey = ***") && !run.output.contains(AgentBox.secret))
+        #expect(line?.hasSuffix("# \(device.scratch.path)/etc/upgradelinkd/upgradelinkd.toml.d/test.toml") == true)
+        #expect(run.output.contains("credentials.secretKey = ***") && !run.output.contains(AgentDevice.secret))
         #expect(
             run.output.split(separator: "\n").contains {
                 $0.hasPrefix("download.sizeLimit = \"8G\"") && $0.hasSuffix("# default")
             })
-        try box.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = 5.5.5")
-        #expect(try await ctl("", ["config", "--root", box.scratch.path]).status == .exited(78))
+        try device.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = 5.5.5")
+        #expect(try await ctl("", ["config", "--root", device.scratch.path]).status == .exited(78))
     }
 
-    @Test func theDoctorFindsWhatIsWrongAndNamesTheRemedy() async throws {
-        try await play { bus, agent, server async throws in
+    @Test func doctorReportsErrorsAndTheirRemedies() async throws {
+        try await withAgent { bus, agent, server async throws in
             #expect(await agent.says("Up to date"))
             let polls = await server.polls
-            let well = try await ctl(bus, ["doctor", "--root", box.scratch.path])
-            #expect(well.status == .exited(0), "\(well.output)")
-            #expect(well.output.split(separator: "\n").count == 11 && !well.output.contains("BAD"))
-            #expect(well.output.contains("server: it knows this box and answers"))
+            let healthy = try await ctl(bus, ["doctor", "--root", device.scratch.path])
+            #expect(healthy.status == .exited(0), "\(healthy.output)")
+            #expect(healthy.output.split(separator: "\n").count == 11 && !healthy.output.contains("BAD"))
+            #expect(healthy.output.contains("server: it knows this device and responds"))
             #expect(await server.polls > polls)
-            try box.configure(
+            try device.configure(
                 server: server.url,
                 changes:
                     "[verification]\nkeys = []\n[credentials]\nsecretKey = \"wrong\"\n[install]\nmodule = \"absent\"")
-            let ill = try await ctl(bus, ["doctor", "--root", box.scratch.path])
-            #expect(ill.status == .exited(1))
+            let unhealthy = try await ctl(bus, ["doctor", "--root", device.scratch.path])
+            #expect(unhealthy.status == .exited(1))
             for words in [
                 "keys: there are none", "put the publisher's minisign public key", "HTTP 401", "[credentials]",
                 "update module: absent is not in",
             ] {
-                #expect(ill.output.contains(words), "\(words) in \(ill.output)")
+                #expect(unhealthy.output.contains(words), "\(words) in \(unhealthy.output)")
             }
-            try box.configure(server: Loopback.nobody)
+            try device.configure(server: Loopback.nobody)
             #expect(
-                try await ctl(bus, ["doctor", "--root", box.scratch.path]).output.contains(
+                try await ctl(bus, ["doctor", "--root", device.scratch.path]).output.contains(
                     "BAD  server: the server cannot be reached"))
-            try box.scratch.write("etc/upgradelinkd/upgradelinkd.toml", "x = 1")
-            let wrong = try await ctl(bus, ["doctor", "--root", box.scratch.path])
+            try device.scratch.write("etc/upgradelinkd/upgradelinkd.toml", "x = 1")
+            let wrong = try await ctl(bus, ["doctor", "--root", device.scratch.path])
             #expect(wrong.status == .exited(1) && wrong.output.hasPrefix("BAD  configuration: "))
         }
     }
 
-    @Test func helpAnswersForEveryCommand() async throws {
+    @Test func helpIsPrintedForEveryCommand() async throws {
         let help = try await ctl("", ["--help"])
         #expect(help.status == .exited(0))
         for command in [

@@ -27,9 +27,9 @@ static int is_ours(void) {
 }
 
 /* Appends to a file of CRASH_FOLDER. Returns the length it has then, or -1. */
-static long append(const char *folder, const char *name, const char *text) {
+static long append(const char *directory, const char *name, const char *text) {
     char path[4096];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof path, "%s/%s", directory, name);
     int file = (int)syscall(SYS_openat, AT_FDCWD, path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
     if (file < 0) return -1;
     long length = -1;
@@ -39,26 +39,26 @@ static long append(const char *folder, const char *name, const char *text) {
 }
 
 void crash_point(void) {
-    const char *folder = getenv("CRASH_FOLDER");
+    const char *directory = getenv("CRASH_FOLDER");
     const char *at = getenv("CRASH_AT");
-    if (!folder || !at || !is_ours()) return;
+    if (!directory || !at || !is_ours()) return;
     int saved = errno;
-    if (append(folder, "count", ".") == atol(at)) {
-        append(folder, "hit", program_invocation_short_name);
+    if (append(directory, "count", ".") == atol(at)) {
+        append(directory, "hit", program_invocation_short_name);
         syscall(SYS_kill, syscall(SYS_getpid), SIGKILL);
     }
     errno = saved;
 }
 
 void crash_note(const char *what, const char *path, const char *from) {
-    const char *folder = getenv("CRASH_FOLDER");
+    const char *directory = getenv("CRASH_FOLDER");
     const char *disk = getenv("CRASH_DISK");
-    if (!folder || !disk || !is_ours() || strncmp(path, disk, strlen(disk)) != 0) return;
+    if (!directory || !disk || !is_ours() || strncmp(path, disk, strlen(disk)) != 0) return;
     int saved = errno;
     char kept[4096] = "";
     if (strcmp(what, "rename") == 0 || strcmp(what, "remove") == 0) {
         /* What is replaced or removed stays at hand. */
-        snprintf(kept, sizeof kept, "%s/kept-%ld", folder, append(folder, "keeping", "."));
+        snprintf(kept, sizeof kept, "%s/kept-%ld", directory, append(directory, "keeping", "."));
         if (syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, kept, 0) != 0) kept[0] = 0;
     }
     long size = 0;
@@ -71,6 +71,6 @@ void crash_note(const char *what, const char *path, const char *from) {
     }
     char line[16384];
     snprintf(line, sizeof line, "%s\t%s\t%s\t%s\t%ld\n", what, path, from ? from : "", kept, size);
-    append(folder, "journal", line);
+    append(directory, "journal", line);
     errno = saved;
 }

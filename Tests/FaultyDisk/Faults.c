@@ -1,7 +1,7 @@
 /*
- * One call fails of those that touch files below a folder.
+ * One call fails of those that touch files below a directory.
  *   FAULT_PROGRAM  the name of the program that is meant; others go on as ever
- *   FAULT_FOLDER   the folder
+ *   FAULT_FOLDER   the directory
  *   FAULT_AT       the number of the call, from 1
  *   FAULT_ERRNO    with which error it fails
  *   FAULT_TRACE    a file that is made when it does
@@ -20,10 +20,10 @@
 int fault_at(const char *path) {
     static atomic_int calls;
     const char *program = getenv("FAULT_PROGRAM");
-    const char *folder = getenv("FAULT_FOLDER");
+    const char *directory = getenv("FAULT_FOLDER");
     const char *at = getenv("FAULT_AT");
-    if (!program || !folder || !at || strcmp(program, program_invocation_short_name) != 0) return 0;
-    if (strncmp(path, folder, strlen(folder)) != 0 || atomic_fetch_add(&calls, 1) + 1 != atoi(at)) return 0;
+    if (!program || !directory || !at || strcmp(program, program_invocation_short_name) != 0) return 0;
+    if (strncmp(path, directory, strlen(directory)) != 0 || atomic_fetch_add(&calls, 1) + 1 != atoi(at)) return 0;
     const char *trace = getenv("FAULT_TRACE");
     if (trace) syscall(SYS_close, syscall(SYS_openat, AT_FDCWD, trace, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     errno = atoi(getenv("FAULT_ERRNO"));

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import UpdateCore
 
-/// The real worker against a real server.
+/// The real worker with a real HTTP server.
 @Suite struct DownloadTests {
     private let rig: Rig
     private let fetch = FetchProgram()
@@ -22,7 +22,7 @@ import UpdateCore
         await server.records.filter { $0.path == "/files/v2" }.map { $0.headers["range"] }
     }
 
-    @Test func aFileArrivesWhole() async throws {
+    @Test func aFileIsDownloadedCompletely() async throws {
         try await with { server async throws in
             let (reports, end) = try await fetch.run(.download(rig.job(server.url)))
             #expect(end == .exited(0))
@@ -30,58 +30,58 @@ import UpdateCore
                 Issue.record("no result")
                 return
             }
-            #expect(try rig.arrivedWhole(result))
+            #expect(try rig.isComplete(result))
             #expect(
                 reports.contains {
                     if case .progress(let progress) = $0 { progress.received == Rig.size } else { false }
                 })
-            // The signature comes first: nobody downloads what is not signed.
+            // The signature comes first: a file without one is not downloaded.
             #expect(await server.records.map(\.path) == ["/files/v2.minisig", "/files/v2"])
         }
     }
 
-    @Test func aDroppedConnectionIsResumedAndHashedWhole() async throws {
+    @Test func aDroppedDownloadIsResumedAndVerified() async throws {
         try await with([Fault(path: "/files/v2", times: 4, dropAfter: 500_000)]) { server async throws in
-            // The signature is shorter than the fault: it passes, and uses one up each time.
+            // The signature is shorter than `dropAfter`: it arrives completely, and still uses up one of the four faults.
             var results: [DownloadResult?] = []
             for _ in 0..<3 { results.append(try await fetch.download(rig.job(server.url))) }
-            guard case .trouble(.network)? = results[0], case .trouble(.network)? = results[1] else {
+            guard case .transientError(.network)? = results[0], case .transientError(.network)? = results[1] else {
                 Issue.record("\(results)")
                 return
             }
-            #expect(try rig.arrivedWhole(results[2]))
-            let asked = await ranges(server)
-            #expect(asked.first == .some(nil))
-            #expect(asked.dropFirst().allSatisfy { $0?.hasPrefix("bytes=") == true })
-            #expect(asked.count == 3)
+            #expect(try rig.isComplete(results[2]))
+            let requested = await ranges(server)
+            #expect(requested.first == .some(nil))
+            #expect(requested.dropFirst().allSatisfy { $0?.hasPrefix("bytes=") == true })
+            #expect(requested.count == 3)
         }
     }
 
-    @Test func aKilledWorkerIsResumed() async throws {
+    @Test func theDownloadOfAKilledWorkerIsResumed() async throws {
         try await with([Fault(path: "/files/v2", times: 2, bytesPerSecond: 1_000_000)]) { server async throws in
             let end = try await fetch.kill(.download(rig.job(server.url))) { report in
                 if case .progress(let progress) = report { progress.received > 100_000 } else { false }
             }
             #expect(end == .signalled(SIGKILL))
             #expect(try Files.list(rig.staging) == ["2.part", "2.part.json"])
-            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
-            let asked = await ranges(server)
-            #expect(asked.count == 2 && asked[1]?.hasPrefix("bytes=") == true)
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url))))
+            let requested = await ranges(server)
+            #expect(requested.count == 2 && requested[1]?.hasPrefix("bytes=") == true)
         }
     }
 
-    /// A server that continues another file than the one that was begun, in spite of If-Range.
-    @Test func aRangeOfAnotherFileStartsItOver() async throws {
+    /// The server ignores If-Range and sends the range of another file.
+    @Test func aRangeOfAnotherFileStartsTheDownloadOver() async throws {
         try await with([Fault(path: "/files/v2", times: 2, dropAfter: 500_000)]) { server async throws in
             _ = try await fetch.download(rig.job(server.url))
             await server.change { $0.faults = [Fault(path: "/files/v2", times: 3, headers: ["ETag": "\"other\""])] }
-            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url))))
             #expect(await ranges(server).map { $0 == nil } == [true, false, true])
         }
     }
 
-    /// After a power cut only what was synced counts, whatever length the file has.
-    @Test func whatWasNotSyncedBeforeThisBootIsFetchedAgain() async throws {
+    /// After a power cut only the synced bytes count, not the file's length.
+    @Test func bytesThatWereNotSyncedBeforeThisBootAreDownloadedAgain() async throws {
         try await with([Fault(path: "/files/v2", times: 2, dropAfter: 500_000)]) { server async throws in
             _ = try await fetch.download(rig.job(server.url))
             let note = "\(rig.staging)/2.part.json"
@@ -90,19 +90,19 @@ import UpdateCore
             let changed = text.replacing(/"bootID":"[^"]*"/, with: "\"bootID\":\"another\"")
                 .replacing("\"synced\":\(synced)", with: "\"synced\":100000")
             try Files.replace(note, with: Array(changed.utf8))
-            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url))))
             #expect(await ranges(server).last == .some("bytes=100000-"))
         }
     }
 
-    @Test func rottenPiecesOfAnEarlierRunAreFetchedAgainOnce() async throws {
+    @Test func damagedBytesOfAnEarlierRunAreDownloadedAgain() async throws {
         try await with([Fault(path: "/files/v2", times: 2, dropAfter: 500_000)]) { server async throws in
             _ = try await fetch.download(rig.job(server.url))
             let part = "\(rig.staging)/2.part"
             var bytes = try Files.read(part, limit: 1 << 30)
             bytes[1000] ^= 1
             try Files.replace(part, with: bytes)
-            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url))))
         }
     }
 
@@ -112,35 +112,35 @@ import UpdateCore
             Fault(path: "/files/v2", headers: ["Content-Range": "bytes 5-9/10"]),
             Fault(path: "/files/v2", headers: ["Content-Range": "nonsense"]),
         ])
-    func whatCannotBeResumedStartsOver(fault: Fault) async throws {
-        // A wrong Content-Range is wrong each time a range is asked for; the third request asks for none.
+    func aDownloadThatCannotBeResumedStartsOver(fault: Fault) async throws {
+        // Every request of a range receives the wrong Content-Range; the third request is for the whole file.
         try await with([Fault(path: "/files/v2", times: 2, dropAfter: 500_000), fault]) { server async throws in
             _ = try await fetch.download(rig.job(server.url))
-            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url))))
         }
     }
 
-    @Test func aFileThatChangedMeanwhileStartsOver() async throws {
+    @Test func aFileThatHasChangedStartsOver() async throws {
         try await with([Fault(path: "/files/v2", times: 2, dropAfter: 500_000)]) { server async throws in
             _ = try await fetch.download(rig.job(server.url))
             let path = "\(rig.scratch.path)/files/v2"
             try Files.replace(path, with: Array(try Files.read(path, limit: 1 << 30).reversed()))
             try await rig.sign()
-            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url))))
         }
     }
 
-    @Test func aWrongLengthIsTrouble() async throws {
+    @Test func aWrongLengthIsATransientError() async throws {
         try await with([Fault(path: "/files/v2", contentLength: Rig.size + 1000)]) { server async throws in
-            guard case .trouble(.network)? = try await fetch.download(rig.job(server.url)) else {
-                Issue.record("a file that is too short was taken")
+            guard case .transientError(.network)? = try await fetch.download(rig.job(server.url)) else {
+                Issue.record("a file that is too short was accepted")
                 return
             }
         }
     }
 
     @Test(arguments: [404, 410, 403, 400])
-    func aFileThatIsGoneIsGone(status: Int) async throws {
+    func aFileThatTheServerRefusesIsGone(status: Int) async throws {
         try await with([Fault(path: "/files/v2", status: status)]) { server async throws in
             guard case .gone(let line)? = try await fetch.download(rig.job(server.url)) else {
                 Issue.record("not gone")
@@ -151,20 +151,20 @@ import UpdateCore
     }
 
     @Test(arguments: [500, 502, 503, 504, 408, 425, 429])
-    func aServerInTroubleIsTrouble(status: Int) async throws {
+    func serverErrorsAndThrottlingAreTransientErrors(status: Int) async throws {
         try await with([Fault(path: "/files/v2", status: status, headers: ["Retry-After": "77"])]) {
             server async throws in
-            guard case .trouble(let trouble)? = try await fetch.download(rig.job(server.url)) else {
-                Issue.record("not trouble")
+            guard case .transientError(let transientError)? = try await fetch.download(rig.job(server.url)) else {
+                Issue.record("not a transient error")
                 return
             }
-            #expect(trouble.retryAfter == 77)
+            #expect(transientError.retryAfter == 77)
         }
     }
 
-    @Test func aForgedFileIsRefusedAndNothingOfItStays() async throws {
+    @Test func aForgedFileIsRefusedAndRemoved() async throws {
         try await with([Fault(path: "/files/v2", corrupt: true)]) { server async throws in
-            // The signature is spoilt too, so it is refused before a byte of the file is fetched.
+            // The signature is corrupt too, so no byte of the file is downloaded.
             guard case .refused? = try await fetch.download(rig.job(server.url)) else {
                 Issue.record("not refused")
                 return
@@ -181,8 +181,8 @@ import UpdateCore
         }
     }
 
-    @Test func anOldVersionsSignatureCostsNoDownload() async throws {
-        try await rig.sign("urlKey=box versionCode=1")
+    @Test func theSignatureOfAnOldVersionIsRefusedBeforeTheDownload() async throws {
+        try await rig.sign("urlKey=device versionCode=1")
         try await with { server async throws in
             guard case .refused(let line)? = try await fetch.download(rig.job(server.url)) else {
                 Issue.record("not refused")
@@ -193,22 +193,22 @@ import UpdateCore
         }
     }
 
-    @Test func aWorkerStoppedAtTheVeryEndFindsItsFile() async throws {
+    @Test func aCompleteFileIsNotDownloadedAgain() async throws {
         try await with { server async throws in
-            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
-            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url))))
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url))))
             #expect(await ranges(server).count == 1)
-            // … unless it is not genuine any more.
+            // A file that has been damaged is downloaded again.
             var bytes = try Files.read("\(rig.staging)/2.artifact", limit: 1 << 30)
             bytes[0] ^= 1
             try Files.replace("\(rig.staging)/2.artifact", with: bytes)
-            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url))))
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url))))
         }
     }
 
     // MARK: limits
 
-    @Test func aFileAboveTheLimitIsRefusedBeforeItsFirstByte() async throws {
+    @Test func aFileAboveTheSizeLimitIsRefusedBeforeItsFirstByte() async throws {
         try await with { server async throws in
             guard
                 case .refused(let line)? = try await fetch.download(rig.job(server.url) { $0.sizeLimit = Rig.size - 1 })
@@ -221,11 +221,11 @@ import UpdateCore
         }
     }
 
-    @Test func aDiskWithoutTheSpaceIsSaidToBeSo() async throws {
+    @Test func missingDiskSpaceIsReported() async throws {
         try await with { server async throws in
             guard case .noSpace(let line)? = try await fetch.download(rig.job(server.url) { $0.keepFree = Int.max / 2 })
             else {
-                Issue.record("no word of the space")
+                Issue.record("the disk space is not reported")
                 return
             }
             #expect(line.contains("3.0 MB more are needed in \(rig.staging)") && line.contains("download.keepFree"))
@@ -235,28 +235,28 @@ import UpdateCore
     @Test func aSpeedLimitIsKept() async throws {
         try await with { server async throws in
             let before = Clock.bootTime
-            #expect(try rig.arrivedWhole(try await fetch.download(rig.job(server.url) { $0.speedLimit = 1_500_000 })))
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url) { $0.speedLimit = 1_500_000 })))
             #expect(Clock.bootTime - before > 1)
         }
     }
 
-    @Test func aServerThatDripsIsGivenUp() async throws {
+    @Test func aSlowSignatureTimesOut() async throws {
         try await with([Fault(path: "/files/v2", bytesPerSecond: 50)]) { server async throws in
             let job = try rig.job(server.url) {
                 $0.lowSpeed = 10_000
                 $0.lowSpeedTime = 1
             }
-            // The signature drips as well: its own time limit ends it.
+            // The signature comes first and is slow too: its own time limit ends it.
             var quick = job
             quick.connection.requestTimeout = 2
-            guard case .trouble(.network)? = try await fetch.download(quick) else {
-                Issue.record("not given up")
+            guard case .transientError(.network)? = try await fetch.download(quick) else {
+                Issue.record("no transient error")
                 return
             }
         }
     }
 
-    @Test func aFileThatDripsIsGivenUp() async throws {
+    @Test func aSlowFileTimesOut() async throws {
         let sidecar = try Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)
         let raw = try RawServer { connection in
             connection == 1
@@ -274,14 +274,14 @@ import UpdateCore
                 $0.lowSpeed = 10_000
                 $0.lowSpeedTime = 2
             })
-        guard case .trouble(.network(let line))? = result else {
+        guard case .transientError(.network(let line))? = result else {
             Issue.record("\(String(describing: result))")
             return
         }
         #expect(line.contains("too slow"))
     }
 
-    @Test func anEndlessFileWithoutALengthEndsAtTheLimit() async throws {
+    @Test func anEndlessFileWithoutALengthEndsAtTheSizeLimit() async throws {
         let sidecar = try Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)
         let raw = try RawServer { connection in
             connection == 1
@@ -301,7 +301,7 @@ import UpdateCore
         #expect(line.contains("download.sizeLimit is 2.0 MB"))
     }
 
-    /// A file of 400 MB through a worker that may have 64 MiB of memory of its own (RLIMIT_DATA, setrlimit(2)).
+    /// A worker with a limit of 64 MiB of memory downloads a file of 400 MB (RLIMIT_DATA, setrlimit(2)).
     @Test func memoryDoesNotGrowWithTheFile() async throws {
         try await execute("truncate", ["-s", "400000000", "\(rig.scratch.path)/files/v2"])
         try await rig.sign()
@@ -316,25 +316,25 @@ import UpdateCore
 
     // MARK: redirects
 
-    @Test func redirectsAreFollowedAFewTimes() async throws {
+    @Test func redirectsAreFollowed() async throws {
         try await with([
             Fault(path: "/a", redirect: "/b"), Fault(path: "/b", redirect: "c/d"),
             Fault(path: "/c/d", redirect: "/files/v2"),
         ]) { server async throws in
             var job = try rig.job(server.url, path: "/a")
             job.verification.sidecarURL = "\(server.url)/files/v2.minisig"
-            #expect(try rig.arrivedWhole(try await fetch.download(job)))
+            #expect(try rig.isComplete(try await fetch.download(job)))
         }
     }
 
-    @Test func aCircleOfRedirectsIsRefused() async throws {
+    @Test func aRedirectLoopIsRefused() async throws {
         try await with([Fault(path: "/a", redirect: "/b"), Fault(path: "/b", redirect: "/a")]) { server async throws in
             #expect(try await fetch.download(rig.job(server.url, path: "/a")) == .refused("more than 5 redirects"))
         }
     }
 
     @Test(arguments: ["file:///etc/passwd", "ftp://127.0.0.1/x", ""])
-    func aRedirectOutOfTheWebIsRefused(target: String) async throws {
+    func aRedirectToAnotherSchemeIsRefused(target: String) async throws {
         try await with([Fault(path: "/a", redirect: target)]) { server async throws in
             #expect(
                 try await fetch.download(rig.job(server.url, path: "/a"))

@@ -5,20 +5,20 @@ import TestSupport
 import Testing
 import UpdateCore
 
-/// Each fault at each phase of an exchange: whatever the server does, the worker says what it was, by itself, within its
-/// own time limits, and in little memory.
+/// Each fault at each phase of a request. The worker always reports the error itself, within its own time limits and with
+/// little memory.
 @Suite struct FaultyServerTests {
     private let rig: Rig
     private let fetch = FetchProgram()
 
-    /// KiB; as little as a worker gets by with.
+    /// In KiB: the least that a worker needs.
     private static let memory = 65_536
-    /// Above the sum of the worker's own limits, which are a second each.
+    /// In seconds: above the sum of the worker's own limits, which are a second each.
     private static let patience = 40.0
 
     init() async throws { rig = try await Rig() }
 
-    enum Job: String, CaseIterable, Sendable { case ask, download }
+    enum Job: String, CaseIterable, Sendable { case check, download }
 
     struct Case: Sendable, CustomTestStringConvertible {
         var fault: FaultyProxy.Fault
@@ -31,29 +31,29 @@ import UpdateCore
         Job.allCases.flatMap { job in [false, true].map { Case(fault: fault, job: job, isTLS: $0) } }
     }
 
-    /// Where the server's bytes end: nowhere, in the status line, in the headers, in the body at several places. With TLS
-    /// these are the server's hello, its certificate, its end of the handshake, then the reply.
+    /// The number of the server's bytes before the fault: none, or up to the status line, the headers or the body. With TLS
+    /// they are the server's hello, its certificate, the end of its handshake, then the response.
     private func offsets(_ what: Case) -> [Int] {
         let start = what.isTLS ? [0, 1, 5, 100, 400, 700, 900] : [0, 1, 10, 40, 120]
-        return what.job == .ask ? start : start + [200_000, 1_500_000, 2_900_000]
+        return what.job == .check ? start : start + [200_000, 1_500_000, 2_900_000]
     }
 
-    @Test(arguments: cases) func aFaultAtAnyPhaseIsNamed(what: Case) async throws {
+    @Test(arguments: cases) func aFaultAtAnyPhaseIsReported(what: Case) async throws {
         try await SimulatedServer.run(rig.configuration()) { server async throws in
             if what.isTLS {
                 try await TLSFront.run(of: server.port) { front async throws in
-                    try await spoil(what, "https://\(front.address)", front.address, TLSFront.port, front.caBundle)
+                    try await testFault(what, "https://\(front.address)", front.address, TLSFront.port, front.caBundle)
                 }
             } else {
-                try await spoil(what, "http://127.0.0.1", "127.0.0.1", server.port, nil)
+                try await testFault(what, "http://127.0.0.1", "127.0.0.1", server.port, nil)
             }
         }
     }
 
-    private func spoil(
+    private func testFault(
         _ what: Case, _ origin: String, _ address: String, _ port: UInt16, _ caBundle: String?
     ) async throws {
-        // Of a download the signature comes first, on a connection of its own: it is fetched elsewhere.
+        // A download begins with the signature, which another server sends without a fault.
         let sidecar = try RawServer { [rig] _ in
             let bytes = (try? Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)) ?? []
             let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(bytes.count)\r\n\r\n"
@@ -69,16 +69,16 @@ import UpdateCore
             }
             let job: FetchJob =
                 switch what.job {
-                case .ask: .ask(rig.askJob(url) { limits(&$0.server) })
+                case .check: .check(rig.checkJob(url) { limits(&$0.server) })
                 case .download:
                     .download(
                         try rig.job(url) {
                             limits(&$0.connection)
-                            // A quarter of the file at least must have come.
+                            // A download that is slower than this for a second ends.
                             $0.lowSpeed = 500_000
                             $0.lowSpeedTime = 1
                             $0.sizeLimit = 4_000_000
-                            $0.folder = "\(rig.scratch.path)/staging-\(offset)"
+                            $0.directory = "\(rig.scratch.path)/staging-\(offset)"
                             $0.verification.sidecarURL = "\(sidecar.url)/v2.minisig"
                         })
                 }
@@ -86,17 +86,17 @@ import UpdateCore
             let place = "after \(offset) bytes: \(end), \(String(describing: reports.last))"
             #expect(end == .exited(0), "\(place)")
             switch reports.last {
-            case .asked(let report)?:
-                guard case .trouble(let trouble) = report.answer else {
+            case .checked(let report)?:
+                guard case .transientError(let transientError) = report.answer else {
                     Issue.record("\(place)")
                     continue
                 }
-                #expect(!trouble.line.isEmpty && trouble.line.utf8.count < 600)
+                #expect(!transientError.line.isEmpty && transientError.line.utf8.count < 600)
                 #expect(!rig.scratch.exists("offer.json"), "\(place)")
             case .downloaded(let result)?:
                 switch result {
-                case .trouble: break
-                // Bytes that are not the file's, in its middle: the signature tells.
+                case .transientError: break
+                // The signature reveals wrong bytes in the middle of the file.
                 case .refused where what.fault == .garbage && !what.isTLS: break
                 default: Issue.record("\(place)")
                 }
@@ -108,10 +108,10 @@ import UpdateCore
         print("faulty server: \(what.testDescription): \(offsets(what).count) places")
     }
 
-    // MARK: before there is a connection
+    // MARK: before the connection
 
-    /// A server that does not even answer the first packet: its queue of connections is full.
-    @Test(arguments: Job.allCases) func aConnectionThatIsHalfOpenIsGivenUp(job: Job) async throws {
+    /// The server does not respond to the first packet, because its queue of connections is full.
+    @Test(arguments: Job.allCases) func aConnectionThatIsNotAcceptedTimesOut(job: Job) async throws {
         let address = Loopback.address()
         let (listener, port) = try Loopback.listen(address, backlog: 0)
         let waiting = try Loopback.connect(address, port)
@@ -119,38 +119,41 @@ import UpdateCore
             close(waiting)
             close(listener)
         }
-        let trouble = try await trouble(job, "http://\(address):\(port)")
-        #expect(trouble?.contains("timed out") == true || trouble?.contains("Timeout") == true, "\(trouble ?? "none")")
+        let transientError = try await transientError(job, "http://\(address):\(port)")
+        #expect(
+            transientError?.contains("timed out") == true || transientError?.contains("Timeout") == true,
+            "\(transientError ?? "none")")
     }
 
-    @Test(arguments: Job.allCases) func aNameThatNobodyKnowsIsNamed(job: Job) async throws {
-        let trouble = try await trouble(job, "http://server.invalid")
-        #expect(trouble?.contains("server.invalid") == true, "\(trouble ?? "none")")
+    @Test(arguments: Job.allCases) func anUnknownHostNameIsReported(job: Job) async throws {
+        let transientError = try await transientError(job, "http://server.invalid")
+        #expect(transientError?.contains("server.invalid") == true, "\(transientError ?? "none")")
     }
 
-    @Test(arguments: Job.allCases) func aPortThatIsClosedIsNamed(job: Job) async throws {
+    @Test(arguments: Job.allCases) func aClosedPortIsReported(job: Job) async throws {
         let url = Loopback.nobody
-        let trouble = try await trouble(job, url)
-        #expect(trouble?.contains("8000") == true, "\(trouble ?? "none")")
+        let transientError = try await transientError(job, url)
+        #expect(transientError?.contains("8000") == true, "\(transientError ?? "none")")
     }
 
-    private func trouble(_ job: Job, _ url: String) async throws -> String? {
-        let ask = rig.askJob(url) { $0.server.connectTimeout = 1 }
+    private func transientError(_ job: Job, _ url: String) async throws -> String? {
+        let check = rig.checkJob(url) { $0.server.connectTimeout = 1 }
         let request: FetchJob =
             switch job {
-            case .ask: .ask(ask)
+            case .check: .check(check)
             case .download: .download(try rig.job(url) { $0.connection.connectTimeout = 1 })
             }
         let (reports, end) = try await fetch.run(request, timeLimit: Self.patience, memory: Self.memory)
         #expect(end == .exited(0))
         return switch reports.last {
-        case .asked(let report)?: if case .trouble(let trouble) = report.answer { trouble.line } else { nil }
-        case .downloaded(.trouble(let trouble))?: trouble.line
+        case .checked(let report)?:
+            if case .transientError(let transientError) = report.answer { transientError.line } else { nil }
+        case .downloaded(.transientError(let transientError))?: transientError.line
         default: nil
         }
     }
 
-    // MARK: without an end
+    // MARK: endless responses
 
     static let endless: [(name: String, head: String, more: String)] = [
         ("headers", "HTTP/1.1 200 OK\r\n", "X-More: and more and more and more and more\r\n"),
@@ -173,14 +176,14 @@ import UpdateCore
     ]
 
     @Test(arguments: endless.indices, Job.allCases)
-    func whatHasNoEndIsCutOff(index: Int, job: Job) async throws {
+    func anEndlessResponseEndsWithAnError(index: Int, job: Job) async throws {
         let (_, head, more) = Self.endless[index]
         let piece = Array(String(repeating: more, count: 2000).utf8)
         let raw = try RawServer { _ in [(Array(head.utf8), 0)] + (0..<400).map { _ in (piece, 0) } }
         let request: FetchJob =
             switch job {
-            case .ask: .ask(rig.askJob(raw.url) { $0.server.requestTimeout = 10 })
-            // The signature's reply has no end.
+            case .check: .check(rig.checkJob(raw.url) { $0.server.requestTimeout = 10 })
+            // The response with the signature has no end.
             case .download: .download(try rig.job(raw.url) { $0.connection.requestTimeout = 10 })
             }
         let (reports, end) = try await fetch.run(request, timeLimit: Self.patience, memory: Self.memory)
@@ -190,9 +193,9 @@ import UpdateCore
 
     // MARK: compression
 
-    /// Nobody asked for it, so nothing is unpacked; and where libcurl does so unasked, it comes to an end.
+    /// The worker does not request compression, so nothing is unpacked. If libcurl unpacks it unrequested, the limits end it.
     @Test(arguments: ["Content-Encoding", "Transfer-Encoding"], Job.allCases)
-    func aGzipBombDoesNotGoOff(header: String, job: Job) async throws {
+    func aGzipBombEndsWithAnError(header: String, job: Job) async throws {
         // Some 500 KB that unpack to 500 MB.
         try await execute("sh", ["-c", "head -c 500000000 /dev/zero | gzip >bomb"], in: rig.scratch.path)
         let bomb = try Files.read("\(rig.scratch.path)/bomb", limit: 1 << 20)
@@ -207,7 +210,7 @@ import UpdateCore
         }
         let request: FetchJob =
             switch job {
-            case .ask: .ask(rig.askJob(raw.url))
+            case .check: .check(rig.checkJob(raw.url))
             case .download: .download(try rig.job(raw.url) { $0.sizeLimit = 10_000_000 })
             }
         let (reports, end) = try await fetch.run(request, timeLimit: Self.patience, memory: Self.memory)
@@ -225,27 +228,32 @@ import UpdateCore
             ": no name\r\n", "No colon at all\r\n", "\u{0}: x\r\n", "Retry-After: Fri, 31 Feb 99999 25:61:61 GMT\r\n",
             "Set-Cookie: \(String(repeating: "x", count: 90_000))\r\n",
         ])
-    func hostileHeadersHarmNobody(header: String) async throws {
+    func hostileHeadersCauseATransientError(header: String) async throws {
         for status in ["200 OK", "302 Found", "429 Slow down", "503 Down"] {
             let raw = try RawServer { _ in [(Array("HTTP/1.1 \(status)\r\n\(header)\r\n{\"code\":".utf8), 0)] }
-            let (reports, end) = try await fetch.run(.ask(rig.askJob(raw.url)), memory: Self.memory)
+            let (reports, end) = try await fetch.run(.check(rig.checkJob(raw.url)), memory: Self.memory)
             #expect(end == .exited(0))
-            guard case .asked(let report)? = reports.last, case .trouble(let trouble) = report.answer else {
+            guard case .checked(let report)? = reports.last, case .transientError(let transientError) = report.answer
+            else {
                 Issue.record("\(status): \(String(describing: reports.last))")
                 continue
             }
-            #expect(!trouble.line.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F }, "\(trouble.line)")
-            #expect((trouble.retryAfter ?? 0) <= PollSchedule.retryAfterLimit && (trouble.retryAfter ?? 0) >= 0)
+            #expect(
+                !transientError.line.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F },
+                "\(transientError.line)")
+            #expect(
+                (transientError.retryAfter ?? 0) <= PollSchedule.retryAfterLimit
+                    && (transientError.retryAfter ?? 0) >= 0)
         }
     }
 }
 
 extension FetchReport {
-    /// It says that something went wrong, and what.
+    /// Whether it reports a transient error or a refusal.
     fileprivate var isFailure: Bool {
         switch self {
-        case .asked(let report): if case .trouble = report.answer { true } else { false }
-        case .downloaded(.trouble), .downloaded(.refused): true
+        case .checked(let report): if case .transientError = report.answer { true } else { false }
+        case .downloaded(.transientError), .downloaded(.refused): true
         default: false
         }
     }

@@ -7,18 +7,18 @@ import UpdateCore
 struct Rig: Sendable {
     let scratch: Scratch
     let publisher: Publisher
-    static let urlKey = "box"
+    static let urlKey = "device"
     static let size = 3_000_000
 
     init() async throws {
         scratch = try Scratch()
-        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
-        try Files.createFolder("\(scratch.path)/files")
+        publisher = try await Publisher(directory: "\(scratch.path)/publisher")
+        try Files.createDirectory("\(scratch.path)/files")
         try await execute("sh", ["-c", "head -c \(Self.size) /dev/urandom >files/v2"], in: scratch.path)
         try await sign()
     }
 
-    func sign(_ comment: String = "urlKey=box versionCode=2") async throws {
+    func sign(_ comment: String = "urlKey=device versionCode=2") async throws {
         try await publisher.sign("\(scratch.path)/files/v2", comment: comment)
     }
 
@@ -26,7 +26,7 @@ struct Rig: Sendable {
 
     func configuration(_ faults: [Fault] = []) -> SimulatorConfiguration {
         SimulatorConfiguration(
-            folder: "\(scratch.path)/files", keys: [KeyPair(accessKey: "ak", secretKey: "sk")],
+            directory: "\(scratch.path)/files", keys: [KeyPair(accessKey: "ak", secretKey: "sk")],
             applications: [
                 Application(
                     urlKey: Self.urlKey,
@@ -41,30 +41,30 @@ struct Rig: Sendable {
             urlKey: Self.urlKey, versionName: "v2", versionCode: 2, urlPath: server + path, upgradeType: 2,
             promptUpgradeContent: "")
         var job = DownloadJob(
-            offer: try Offer(fields, answering: Question(urlKey: Self.urlKey, versionCode: 1)), devModelKey: nil,
-            connection: ServerConnection(url: server, connectTimeout: 20, requestTimeout: 20), folder: staging,
+            offer: try Offer(fields, respondingTo: CheckRequest(urlKey: Self.urlKey, versionCode: 1)), devModelKey: nil,
+            connection: ServerConnection(url: server, connectTimeout: 20, requestTimeout: 20), directory: staging,
             speedLimit: 0,
             sizeLimit: 1 << 30, keepFree: 0, lowSpeed: 100, lowSpeedTime: 30,
             verification: VerificationPolicy(
                 mode: .minisign, keys: [publisher.publicKey], sidecarURL: "{url}.minisig", requireVersionCode: true),
-            courtesy: DownloadCourtesy(ioClass: .idle, nice: 10, flushEvery: 1 << 20, keepCache: false))
+            priority: DownloadPriority(ioClass: .idle, nice: 10, flushEvery: 1 << 20, keepCache: false))
         change(&job)
         return job
     }
 
     /// Whether the staged artifact is the published one.
-    func arrivedWhole(_ result: DownloadResult?) throws -> Bool {
+    func isComplete(_ result: DownloadResult?) throws -> Bool {
         guard case .verified(let artifact)? = result else { return false }
         let names = try Files.list(staging)
         return try names == ["2.artifact", "2.sidecar"] && artifact.size == Self.size
             && Files.read(artifact.path, limit: 1 << 30) == Files.read("\(scratch.path)/files/v2", limit: 1 << 30)
     }
 
-    func askJob(_ server: String, versionCode: Int = 1, change: (inout AskJob) -> Void = { _ in }) -> AskJob {
-        var job = AskJob(
+    func checkJob(_ server: String, versionCode: Int = 1, change: (inout CheckJob) -> Void = { _ in }) -> CheckJob {
+        var job = CheckJob(
             server: ServerConnection(url: server, connectTimeout: 20, requestTimeout: 20),
             credentials: Credentials(accessKey: "ak", secretKey: Secret("sk")),
-            question: Question(urlKey: Self.urlKey, versionCode: versionCode, devKey: "d"), serverClock: nil,
+            checkRequest: CheckRequest(urlKey: Self.urlKey, versionCode: versionCode, devKey: "d"), serverClock: nil,
             inbox: "\(scratch.path)/offer.json")
         change(&job)
         return job

@@ -9,7 +9,7 @@ import UpdateCore
 
 /// What earlier releases stored, in Tests/Formats: this version reads all of it, and they can read what this version writes.
 @Suite struct FormatTests {
-    static let folder = "\(repositoryFolder)/Tests/Formats"
+    static let directory = "\(repositoryDirectory)/Tests/Formats"
 
     /// A stored file of a release.
     struct Sample: Sendable, CustomTestStringConvertible {
@@ -24,9 +24,9 @@ import UpdateCore
     }
 
     static func samples(_ kind: String) -> [Sample] {
-        let releases = ((try? Files.list(folder)) ?? []).filter { $0.first?.isNumber == true }
+        let releases = ((try? Files.list(directory)) ?? []).filter { $0.first?.isNumber == true }
         return releases.flatMap { release -> [Sample] in
-            let path = "\(folder)/\(release)"
+            let path = "\(directory)/\(release)"
             guard let table = try? JSONValue(Files.read("\(path)/expected.json", limit: 1 << 20)) else { return [] }
             return ((try? Files.list("\(path)/\(kind)")) ?? []).compactMap { name in
                 guard let bytes = try? Files.read("\(path)/\(kind)/\(name)", limit: 1 << 20) else { return nil }
@@ -114,7 +114,7 @@ import UpdateCore
                 "deferrals": state.work.map { .integer($0.deferrals) } ?? .null,
                 "step": state.work.map { .text($0.step.word) } ?? .text("idle"),
                 "trouble": state.work?.step.trouble.map { .text($0.word) } ?? .null,
-                "mood": .text(state.poll.mood.word),
+                "mood": .text(state.poll.outcome.word),
             ]
             json = .object(byName)
         }
@@ -223,11 +223,11 @@ import UpdateCore
             let fields = OfferFields(
                 urlKey: "k", versionName: text, versionCode: 2,
                 urlPath: "http://h/" + String(repeating: "/", count: 4000), upgradeType: 1, promptUpgradeContent: text)
-            let offer = try Offer(fields, answering: Question(urlKey: "k", versionCode: 1))
+            let offer = try Offer(fields, respondingTo: CheckRequest(urlKey: "k", versionCode: 1))
             let scratch = try Scratch()
             #expect(try Inbox("\(scratch.path)/offer.json").store(offer) == offer)
             #expect(Inbox("\(scratch.path)/offer.json").read() == offer)
-            var store = Store(folder: scratch.path)
+            var store = Store(directory: scratch.path)
             let state = Self.fullState(offer, text)
             try store.save(state)
             let loaded = try store.load()
@@ -237,8 +237,8 @@ import UpdateCore
             let job = InstallJob(
                 id: .max, offer: offer, sidecar: String(quotes.prefix(maximumSidecarBytes)))
             var record = InstallRecord(job: job, bootID: "b", module: "m")
-            record.failure = text.forPeople(limit: 1000)
-            record.result = .failed(text.forPeople(limit: 1000))
+            record.failure = text.sanitized(limit: 1000)
+            record.result = .failed(text.sanitized(limit: 1000))
             try StoredFile.write(record, to: "\(scratch.path)/r", limit: maximumMessageBytes)
             #expect(
                 try StoredFile.read(InstallRecord.self, from: "\(scratch.path)/r", limit: maximumMessageBytes)?.value
@@ -261,9 +261,9 @@ import UpdateCore
         for round in 0..<60 {
             let second = round * 100_000
             for event: Event in [
-                .started(found: nil), .asked(AskReport(answer: .offer(offer))),
-                .downloaded(versionCode: 2, .refused(text)), .asked(AskReport(answer: .trouble(.network(text)))),
-                .downloaded(versionCode: 2, .trouble(.server(status: 500, detail: text, retryAfter: nil))),
+                .started(found: nil), .checked(CheckReport(answer: .offer(offer))),
+                .downloaded(versionCode: 2, .refused(text)), .checked(CheckReport(answer: .transientError(.network(text)))),
+                .downloaded(versionCode: 2, .transientError(.server(status: 500, detail: text, retryAfter: nil))),
             ] { (state, _) = reduce(state, event, context(second)) }
         }
         return state
@@ -281,18 +281,18 @@ import UpdateCore
     }
 }
 
-extension Poll.Mood {
+extension Poll.Outcome {
     fileprivate var word: String {
         switch self {
         case .never: "never"
-        case .answered: "answered"
-        case .troubled: "troubled"
+        case .succeeded: "answered"
+        case .failing: "troubled"
         case .misconfigured: "misconfigured"
         }
     }
 }
 
-extension Trouble {
+extension TransientError {
     fileprivate var word: String {
         switch self {
         case .rateLimited: "rateLimited"
@@ -306,8 +306,8 @@ extension Trouble {
 }
 
 extension Work.Step {
-    fileprivate var trouble: Trouble? {
-        if case .later(_, .trouble(let trouble)) = self { trouble } else { nil }
+    fileprivate var trouble: TransientError? {
+        if case .later(_, .transientError(let error)) = self { error } else { nil }
     }
 
     /// As expected.json has it.
@@ -317,17 +317,17 @@ extension Work.Step {
         case .consent: "consent"
         case .ready: "ready"
         case .installing: "installing"
-        case .restartReady: "restartReady"
-        case .restarting: "restarting"
+        case .rebootReady: "restartReady"
+        case .rebooting: "restarting"
         case .later(_, let why):
             switch why {
-            case .trouble: "later.trouble"
+            case .transientError: "later.trouble"
             case .noSpace: "later.noSpace"
             case .noKeys: "later.noKeys"
             case .failed: "later.failed"
             case .cancelled: "later.cancelled"
             case .installerLost: "later.installerLost"
-            case .restartRefused: "later.restartRefused"
+            case .rebootRefused: "later.restartRefused"
             }
         }
     }

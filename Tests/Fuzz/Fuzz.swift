@@ -1,8 +1,8 @@
 import FuzzTargets
 import Glibc
 
-// Built by `make fuzz` with libFuzzer, which brings a main of its own (-D FUZZING). Otherwise a program that runs the files
-// it is given through a target: for what the fuzzer found.
+// `make fuzz` builds this with libFuzzer, which has its own main function (-D FUZZING). Without libFuzzer the program runs a
+// target on the files in its arguments, to reproduce what the fuzzer found.
 
 #if FUZZING
     private let target: FuzzTarget = {
@@ -30,7 +30,7 @@ import Glibc
         return 0
     }
 
-    /// The package manager names a program's main after its module, and links that in place of libFuzzer's.
+    /// The package manager names a program's main function after its module, and links it instead of libFuzzer's.
     @_cdecl("upgradelink_fuzz_main")
     public func start(_ count: CInt, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> CInt {
         var (count, arguments) = (count, arguments)
@@ -50,7 +50,7 @@ import Glibc
                 let count = fread(&bytes, 1, bytes.count, file)
                 fclose(file)
                 target.run(Array(bytes[..<count]))
-                print("\(path): well")
+                print("\(path): ok")
             }
         }
     }

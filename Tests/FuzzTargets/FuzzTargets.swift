@@ -9,7 +9,7 @@ import Verification
 @testable import Installation
 @testable import Systemd
 
-/// What reads bytes that come from elsewhere. Whatever they are, reading them ends, and ends well.
+/// The code that reads bytes from outside. It must end without a crash, whatever the bytes are.
 public enum FuzzTarget: String, CaseIterable, Sendable {
     case reply
     case signature
@@ -51,7 +51,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             if let job = try? JSONLine.decode(FetchJob.self, from: bytes) { keep("\(job)".count) }
         case .busCall: busCall(text)
         case .text:
-            let shown = text.forPeople(limit: 50)
+            let shown = text.sanitized(limit: 50)
             precondition(shown.count <= 50)
             precondition(!shown.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) })
             keep(WebURL(text) == nil ? 0 : 1)
@@ -64,7 +64,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         sidecarURL: "{url}.minisig",
         requireVersionCode: true)
 
-    /// The first byte chooses the status, the rest is the body.
+    /// The first byte selects the status; the rest is the body.
     private func reply(_ bytes: [UInt8]) {
         let statuses = [200, 400, 401, 404, 429, 500, 502, 204, 301]
         guard let first = bytes.first else { return }
@@ -72,16 +72,16 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let header = String(decoding: body.prefix(40), as: UTF8.self)
         let reply = HTTPReply(
             status: statuses[Int(first) % statuses.count], headers: ["retry-after": header, "date": header], body: body)
-        let question = Question(urlKey: "k", versionCode: 1)
+        let checkRequest = CheckRequest(urlKey: "k", versionCode: 1)
         let decoder = ReplyDecoder(now: WallTime(unixSeconds: 1_800_000_000))
-        if case .offer(let offer) = decoder.answer(reply, to: question) {
+        if case .offer(let offer) = decoder.answer(reply, to: checkRequest) {
             precondition(offer.versionCode > 1 && offer.urlKey == "k" && WebURL(offer.urlPath) != nil)
         }
         keep("\(decoder.delivery(reply))".count)
         keep(clockCorrection(reply, signedAt: WallTime(unixSeconds: 1_700_000_000)) == nil ? 0 : 1)
     }
 
-    /// Whatever a state file says, the agent starts from it, tells its status, and goes to sleep.
+    /// The agent must start with any state file, and compute its status and its next wake-up.
     @MainActor private func state(_ bytes: [UInt8]) {
         guard let state = try? JSONDecoder().decode(AgentState.self, from: Data(bytes)) else { return }
         let context = Context(
@@ -108,19 +108,19 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         }
         guard case .install(let job)? = try? JSONLine.decode(InstallMessage.self, from: bytes) else { return }
         let settings = InstallSettings(
-            module: "m", moduleFolders: [], fileName: "f", files: [:], metaData: "{}", timeout: 1, timeouts: [:],
+            module: "m", moduleDirectories: [], fileName: "f", files: [:], metaData: "{}", timeout: 1, timeouts: [:],
             rebootCommand: [], urlKey: "k", devModelKey: nil)
         if job.refusal(settings, installed: .known(versionCode: 5, versionName: nil)) == nil {
             precondition(job.offer.urlKey == "k" && job.offer.versionCode > 5)
         }
     }
 
-    /// Words: the method, then arguments, of which numbers are numbers.
+    /// The first line is the method, the others are its arguments. Digits become an integer.
     @MainActor private func busCall(_ text: String) {
-        let words = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        let arguments = words.dropFirst().map { word in UInt64(word).map { BusValue.uint64($0) } ?? .string(word) }
-        guard let action = BusAction(words[0], Array(arguments)) else {
-            return keep(BusAction.complaint(words[0]).description.count)
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        let arguments = lines.dropFirst().map { line in UInt64(line).map { BusValue.uint64($0) } ?? .string(line) }
+        guard let action = BusAction(lines[0], Array(arguments)) else {
+            return keep(BusAction.complaint(lines[0]).description.count)
         }
         guard case .command(let command) = action else { return }
         let context = Context(
@@ -133,5 +133,5 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     }
 }
 
-/// Keeps the optimizer from leaving out what has no use.
+/// Prevents the optimizer from removing unused results.
 @inline(never) private func keep(_ value: Int) { precondition(value > Int.min) }

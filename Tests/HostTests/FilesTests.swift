@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct FilesTests {
-    @Test func replacingLeavesNothingElse() throws {
+    @Test func replacingLeavesNoOtherFile() throws {
         let scratch = try Scratch()
         try Files.replace("\(scratch.path)/state", with: [1, 2, 3])
         try Files.replace("\(scratch.path)/state", with: [4])
@@ -15,8 +15,8 @@ import Testing
     @Test func aFailedReplacementKeepsTheOldFile() throws {
         let scratch = try Scratch()
         try Files.replace("\(scratch.path)/state", with: [1])
-        // The temporary name is taken by a folder: the write cannot begin.
-        try Files.createFolder("\(scratch.path)/state.new")
+        // A directory has the temporary name, so the write fails.
+        try Files.createDirectory("\(scratch.path)/state.new")
         #expect(throws: SystemError.self) { try Files.replace("\(scratch.path)/state", with: [2]) }
         #expect(try Files.read("\(scratch.path)/state", limit: 10) == [1])
     }
@@ -48,17 +48,17 @@ import Testing
         }
     }
 
-    @Test func aLockedFolderIsLockedForOthers() throws {
+    @Test func aDirectoryCannotBeLockedTwice() throws {
         let scratch = try Scratch()
-        var lock: FolderLock? = try FolderLock(scratch.path)
+        var lock: DirectoryLock? = try DirectoryLock(scratch.path)
         do throws(SystemError) {
-            _ = try FolderLock(scratch.path)
+            _ = try DirectoryLock(scratch.path)
             Issue.record("it was locked twice")
         } catch {
             #expect(error.code == EWOULDBLOCK)
         }
         withExtendedLifetime(lock) {}
         lock = nil
-        _ = try FolderLock(scratch.path)
+        _ = try DirectoryLock(scratch.path)
     }
 }

@@ -16,8 +16,8 @@ import Testing
         try scratch.write("\(name)/address", address + "\n")
         try scratch.write("\(name)/addr_assign_type", assigned + "\n")
         try scratch.write("\(name)/type", type + "\n")
-        for folder in (physical ? ["device"] : []) + extra {
-            try Files.createFolder("\(scratch.path)/\(name)/\(folder)")
+        for directory in (physical ? ["device"] : []) + extra {
+            try Files.createDirectory("\(scratch.path)/\(name)/\(directory)")
         }
     }
 
@@ -32,13 +32,13 @@ import Testing
         #expect(try address() == [0, 0x11, 0x22, 0x33, 0x44, 1])
     }
 
-    @Test func wiFiServesWhereThereIsNoEthernet() throws {
+    @Test func wiFiIsUsedIfThereIsNoEthernet() throws {
         try add("lo", address: "00:00:00:00:00:00", physical: false, type: "772")
         try add("wlan0", address: "00:11:22:33:44:09", extra: ["phy80211"])
         #expect(try address() == [0, 0x11, 0x22, 0x33, 0x44, 9])
     }
 
-    @Test func theConfiguredInterfaceIsTaken() throws {
+    @Test func theConfiguredInterfaceIsUsed() throws {
         try add("eth0", address: "00:11:22:33:44:01")
         try add("eth1", address: "00:11:22:33:44:02")
         #expect(try address(of: "eth1").last == 2)
@@ -51,7 +51,7 @@ import Testing
         #expect(try address(permanent: ["wlan0": [0, 1, 2, 3, 4, 5]]) == [0, 1, 2, 3, 4, 5])
     }
 
-    @Test func whatCannotNameABoxDoesNot() throws {
+    @Test func unsuitableInterfacesAreNotUsed() throws {
         try add("br0", address: "00:11:22:33:44:01", extra: ["bridge"])
         try add("veth0", address: "00:11:22:33:44:02", physical: false)
         try add("local0", address: "02:11:22:33:44:03")
@@ -65,8 +65,8 @@ import Testing
         }
     }
 
-    @Test func thisMachinesInterfacesCanBeAsked() {
-        // Whatever comes of it, it comes: a machine under test may have no suitable interface.
+    @Test func theInterfacesOfThisMachineCanBeRead() {
+        // Both results are correct, because this machine may have no suitable interface.
         do throws(NetworkInterfaces.Failure) {
             #expect(try NetworkInterfaces().identifyingAddress(of: nil).count == 6)
         } catch {

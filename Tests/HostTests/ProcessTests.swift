@@ -23,14 +23,14 @@ import UpdateCore
         return (lines, end)
     }
 
-    @Test func outputComesLineByLineAndTheLastLineNeedsNoEnd() async {
+    @Test func outputIsReportedLineByLineAndTheLastLineNeedsNoNewline() async {
         let (end, out, err) = await shell("echo one; echo two >&2; printf three; exit 3")
         #expect(end == .exited(3))
         #expect(out == ["one", "three"])
         #expect(err == ["two"])
     }
 
-    @Test func aProgramThatTakesTooLongIsStoppedWithWhatItStarted() async {
+    @Test func aProgramThatTakesTooLongIsStoppedWithItsChildren() async {
         let (end, out, _) = await shell("sleep 1000 & echo $!; wait", timeLimit: 3)
         #expect(end == .timedOut)
         let child = pid_t(out.first ?? "") ?? 0
@@ -43,15 +43,15 @@ import UpdateCore
         #expect(end == .timedOut)
     }
 
-    @Test func aDaemonLeftBehindDoesNotHoldItsStarterUp() async {
-        // Whoever waited for it would find it gone.
+    @Test func aDaemonInTheBackgroundDoesNotDelayTheEnd() async {
+        // The daemon runs for longer than the time limit: waiting for it would end in a timeout.
         let (end, out, _) = await shell("setsid sleep 60 & echo $!")
         #expect(end == .exited(0))
         let daemon = pid_t(out.first ?? "") ?? 0
-        #expect(daemon > 0 && kill(daemon, SIGKILL) == 0, "it is left alone")
+        #expect(daemon > 0 && kill(daemon, SIGKILL) == 0, "the daemon still runs")
     }
 
-    @Test func aMissingProgramIsSaidToBeMissing() async {
+    @Test func aMissingProgramIsReported() async {
         let end = await Program("/nonexistent", streams: .captured, workingDirectory: "/tmp", timeLimit: 1).run().end
         guard case .couldNotStart(let reason) = end else {
             Issue.record("it started: \(end)")
@@ -67,7 +67,7 @@ import UpdateCore
         #expect(end == .timedOut)
     }
 
-    @Test func aWorkerIsToldMoreWhileItWorks() async {
+    @Test func aWorkerReceivesMoreInputWhileItRuns() async {
         let program = Program(
             "/bin/sh", ["-c", "read a; echo got $a; read b; echo got $b"], streams: .pipes(), timeLimit: 20)
         let (lines, _, end) = await program.run(Array("one\n".utf8)) { _, child in child?.send(Array("two\n".utf8)) }
@@ -82,28 +82,28 @@ import UpdateCore
         #expect(end == .signalled(SIGTERM))
     }
 
-    @Test func aWorkerThatDiesBeforeReadingIsNoTrouble() async {
+    @Test func aWorkerMayEndBeforeItReadsItsRequest() async {
         let end = await worker("exit 1", request: String(repeating: "A", count: 1 << 20)).1
         #expect(end == .exited(1))
     }
 
-    /// More than a pipe holds goes in while as much comes out: neither side waits for the other for ever.
-    @Test func aLongRequestAndLongReportsDoNotWaitForEachOther() async {
+    /// The request and the reports are longer than a pipe holds. Neither side may block the other.
+    @Test func aLongRequestAndLongReportsDoNotBlockEachOther() async {
         let request = String(repeating: String(repeating: "x", count: 999) + "\n", count: 1000)
         let (lines, end) = await worker("head -n 1000 | tee /dev/null", request: request, timeLimit: 60)
         #expect(end == .exited(0))
         #expect(lines.count == 1000 && lines.allSatisfy { $0.count == 999 })
     }
 
-    @Test func aWorkerThatHeedsNoSignalIsEndedAllTheSame() async {
+    @Test func aWorkerThatIgnoresSIGTERMIsKilled() async {
         let end = await worker(
             "trap '' TERM; echo x; while :; do sleep 0.1; done", request: "\n", timeLimit: 0.5
         ).1
         #expect(end == .timedOut)
     }
 
-    /// One SIGCHLD may stand for several ends, and one may come before anything else is known of its process.
-    @Test func endsOfManyShortProcessesAreAllSeen() async {
+    /// One SIGCHLD may stand for several ended processes, and it may arrive before the process has been registered.
+    @Test func theEndsOfManyShortProcessesAreAllReported() async {
         let ends = await withTaskGroup(of: ProcessEnd.self) { group in
             for number in 0..<100 { group.addTask { await shell("exit \(number)").0 } }
             return await group.reduce(into: []) { $0.append($1) }
@@ -111,8 +111,8 @@ import UpdateCore
         #expect(Set(ends) == Set((0..<100).map { ProcessEnd.exited($0) }))
     }
 
-    /// Its input and output are one socket, with a file that came along (unix(7)).
-    @Test func aFileGoesThroughASocket() async throws {
+    /// Standard input and output are one socket, over which a file is passed (unix(7)).
+    @Test func aFileIsPassedOverASocket() async throws {
         let scratch = try Scratch()
         let passed = try OpenFile(try scratch.write("passed", "over"), O_RDONLY)
         let script = """
@@ -128,22 +128,22 @@ import UpdateCore
         #expect(end == .exited(0))
     }
 
-    /// What this process has open, ignores or blocks is none of a worker's business.
+    /// A worker does not inherit the open descriptors, the ignored signals and the blocked signals of this process.
     @Test func aWorkerInheritsNothing() async throws {
         let scratch = try Scratch()
         let open = try OpenFile(try scratch.write("secret", "x"), O_RDONLY)
         _ = fcntl(open.descriptor, F_SETFD, 0)
         signal(SIGUSR1, SIG_IGN)
         defer { signal(SIGUSR1, SIG_DFL) }
-        let handed = try OpenFile(try scratch.write("handed", "over\n"), O_RDONLY)
+        let passed = try OpenFile(try scratch.write("passed", "over\n"), O_RDONLY)
         let (lines, end) = await worker(
-            "cat <&3; ls /proc/self/fd; grep SigBlk /proc/self/status; kill -USR1 $$", files: [handed], request: "\n")
-        // Of ls: 4 is the folder that it reads.
+            "cat <&3; ls /proc/self/fd; grep SigBlk /proc/self/status; kill -USR1 $$", files: [passed], request: "\n")
+        // Descriptor 4 is the directory that ls reads.
         #expect(lines == ["over", "0", "1", "2", "3", "4", "SigBlk:\t0000000000000000"])
         #expect(end == .signalled(SIGUSR1))
     }
 
-    @Test func whatCannotBeStartedIsSaid() async {
+    @Test func aWorkerThatCannotBeStartedIsReported() async {
         let (lines, _, end) = await Program("/nonexistent/worker", streams: .pipes(), timeLimit: 5).run([0x0A])
         #expect(lines.isEmpty)
         #expect(end == .couldNotStart("cannot start /nonexistent/worker: No such file or directory"))

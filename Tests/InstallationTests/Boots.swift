@@ -12,11 +12,11 @@ struct Boots: Sendable {
     let scratch: Scratch
     let publisher: Publisher
     var settings: InstallSettings
-    /// The box's version file.
+    /// The device's version file.
     var versionFile: String
 
     init(
-        _ scratch: Scratch, _ publisher: Publisher, module: String, folder: String? = nil,
+        _ scratch: Scratch, _ publisher: Publisher, module: String, directory: String? = nil,
         fileName: String = "artifact",
         files: [String: String] = [:], versionFile: String
     ) {
@@ -24,9 +24,9 @@ struct Boots: Sendable {
         self.publisher = publisher
         self.versionFile = versionFile
         settings = InstallSettings(
-            module: module, moduleFolders: [folder ?? "\(repositoryFolder)/packaging/modules"], fileName: fileName,
+            module: module, moduleDirectories: [directory ?? "\(repositoryDirectory)/packaging/modules"], fileName: fileName,
             files: files, metaData: "{}", timeout: 60, timeouts: [:], rebootCommand: ["/bin/true"],
-            urlKey: InstallerBox.urlKey, devModelKey: nil, sizeLimit: .max,
+            urlKey: InstallerDevice.urlKey, devModelKey: nil, sizeLimit: .max,
             health: HealthCheck())
     }
 
@@ -42,7 +42,7 @@ struct Boots: Sendable {
         }
     }
 
-    /// What the box does by itself when it starts.
+    /// What the device does by itself when it starts.
     @MainActor func start(
         _ id: String, reboot: [String]? = nil, health: HealthCheck = HealthCheck()
     ) async throws -> InstallResult? {
@@ -53,25 +53,25 @@ struct Boots: Sendable {
     }
 
     /// Signs a file for a version, and orders its installation.
-    func order(_ id: InstallID, version: Int, file: String) async throws -> InstallOrder {
-        try await publisher.sign(file, comment: "urlKey=\(InstallerBox.urlKey) versionCode=\(version)")
-        return InstallOrder(
-            id: id, offer: try InstallerBox.offer(version),
+    func job(_ id: InstallID, version: Int, file: String) async throws -> StagedInstallJob {
+        try await publisher.sign(file, comment: "urlKey=\(InstallerDevice.urlKey) versionCode=\(version)")
+        return StagedInstallJob(
+            id: id, offer: try InstallerDevice.offer(version),
             artifact: Artifact(path: file, sidecarPath: "\(file).minisig", size: 0))
     }
 
     private func open(_ request: InstallRequest) throws -> (InstallMessage, OpenFile?) {
         switch request {
         case .resume(let id): return (.resume(id), nil)
-        case .restart(let id): return (.restart(id), nil)
+        case .reboot(let id): return (.reboot(id), nil)
         case .forgetAttempts(let code): return (.forgetAttempts(versionCode: code), nil)
-        case .install(let order):
-            let sidecar = try order.artifact.sidecarPath.map {
+        case .install(let job):
+            let sidecar = try job.artifact.sidecarPath.map {
                 String(decoding: try Files.read($0, limit: 4096), as: UTF8.self)
             }
             return (
-                .install(InstallJob(id: order.id, offer: order.offer, sidecar: sidecar)),
-                try OpenFile(order.artifact.path, O_RDONLY)
+                .install(InstallJob(id: job.id, offer: job.offer, sidecar: sidecar)),
+                try OpenFile(job.artifact.path, O_RDONLY)
             )
         }
     }
@@ -84,7 +84,7 @@ struct Boots: Sendable {
         if let reboot { settings.rebootCommand = reboot }
         let (key, path, chosen) = (publisher.publicKey, versionFile, settings)
         return try Installer(
-            folder: "\(scratch.path)/state/installer", bootID: id,
+            directory: "\(scratch.path)/state/installer", bootID: id,
             .init(
                 settings: { chosen },
                 installedVersion: {

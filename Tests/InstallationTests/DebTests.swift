@@ -14,14 +14,14 @@ import UpdateCore
 
     init() async throws {
         scratch = try Scratch()
-        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+        publisher = try await Publisher(directory: "\(scratch.path)/publisher")
     }
 
     /// A package whose one file tells the version, below a root of its own.
     private func package(_ version: Int, says: Int? = nil) async throws -> String {
-        let folder = "package-\(version)"
+        let directory = "package-\(version)"
         try scratch.write(
-            "\(folder)/DEBIAN/control",
+            "\(directory)/DEBIAN/control",
             """
             Package: player
             Version: \(version).0
@@ -30,17 +30,17 @@ import UpdateCore
             Description: test
 
             """, mode: 0o644)
-        try scratch.write("\(folder)/opt/player/version", "VERSION_CODE=\(says ?? version)\n", mode: 0o644)
-        for name in ["", "/DEBIAN", "/opt", "/opt/player"] { chmod("\(scratch.path)/\(folder)\(name)", 0o755) }
-        let file = "\(scratch.path)/\(folder).deb"
-        try await execute("dpkg-deb", ["--root-owner-group", "--build", "\(scratch.path)/\(folder)", file])
+        try scratch.write("\(directory)/opt/player/version", "VERSION_CODE=\(says ?? version)\n", mode: 0o644)
+        for name in ["", "/DEBIAN", "/opt", "/opt/player"] { chmod("\(scratch.path)/\(directory)\(name)", 0o755) }
+        let file = "\(scratch.path)/\(directory).deb"
+        try await execute("dpkg-deb", ["--root-owner-group", "--build", "\(scratch.path)/\(directory)", file])
         return file
     }
 
     private func debBoots() throws -> Boots {
         for name in ["status", "available"] { try scratch.write("root/var/lib/dpkg/\(name)", "") }
         for name in ["info", "updates", "triggers"] {
-            try Files.createFolder("\(scratch.path)/root/var/lib/dpkg/\(name)")
+            try Files.createDirectory("\(scratch.path)/root/var/lib/dpkg/\(name)")
         }
         // dpkg(1): the root of a system of the test's own.
         try scratch.write(
@@ -48,10 +48,10 @@ import UpdateCore
             """
             #!/bin/sh
             export DPKG_ROOT=\(scratch.path)/root DPKG_ADMINDIR=\(scratch.path)/root/var/lib/dpkg
-            exec \(repositoryFolder)/packaging/modules/deb "$@"
+            exec \(repositoryDirectory)/packaging/modules/deb "$@"
             """, mode: 0o755)
         return Boots(
-            scratch, publisher, module: "deb", folder: "\(scratch.path)/modules",
+            scratch, publisher, module: "deb", directory: "\(scratch.path)/modules",
             files: ["store": "\(scratch.path)/store"], versionFile: "\(scratch.path)/root/opt/player/version")
     }
 
@@ -59,7 +59,7 @@ import UpdateCore
     func aPackageIsInstalledAndGoesBackToTheOneBefore() async throws {
         let boots = try debBoots()
         func install(_ id: Int, _ file: String) async throws -> InstallResult {
-            try await boots.boot("a", .install(try await boots.order(id, version: id, file: file)))
+            try await boots.boot("a", .install(try await boots.job(id, version: id, file: file)))
         }
         #expect(try await install(2, package(2)) == .committed)
         #expect(try await install(3, package(3)) == .committed)
@@ -68,10 +68,10 @@ import UpdateCore
             Issue.record("not rolled back")
             return
         }
-        #expect(reason == "it was installed, but the box still reports versionCode 9")
+        #expect(reason == "it was installed, but the device still reports versionCode 9")
         #expect(try scratch.read("root/opt/player/version") == "VERSION_CODE=3\n")
         #expect(try await installedVersion() == "install ok installed 3.0")
-        // What is no package is not installed, and leaves the box as it was.
+        // What is no package is not installed, and leaves the device as it was.
         let nonsense = try scratch.write("nonsense", "this is no package\n")
         guard case .rolledBack = try await install(5, nonsense) else {
             Issue.record("not rolled back")
@@ -86,11 +86,11 @@ import UpdateCore
     func withoutThePackageBeforeThereIsNoWayBack() async throws {
         let boots = try debBoots()
         #expect(
-            try await boots.boot("a", .install(try await boots.order(2, version: 2, file: package(2)))) == .committed)
+            try await boots.boot("a", .install(try await boots.job(2, version: 2, file: package(2)))) == .committed)
         try Files.removeTree("\(scratch.path)/store")
         guard
             case .failed = try await boots.boot(
-                "a", .install(try await boots.order(3, version: 3, file: package(3, says: 9))))
+                "a", .install(try await boots.job(3, version: 3, file: package(3, says: 9))))
         else {
             Issue.record("it did not fail")
             return
@@ -100,8 +100,8 @@ import UpdateCore
     @Test(.enabled(if: getuid() == 0, "dpkg unpacks as root only"))
     func aPackageThatWasNotThereBeforeIsGoneAgain() async throws {
         let boots = try debBoots()
-        let order = try await boots.order(2, version: 2, file: package(2, says: 9))
-        guard case .rolledBack = try await boots.boot("a", .install(order)) else {
+        let job = try await boots.job(2, version: 2, file: package(2, says: 9))
+        guard case .rolledBack = try await boots.boot("a", .install(job)) else {
             Issue.record("not rolled back")
             return
         }

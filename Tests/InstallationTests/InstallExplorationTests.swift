@@ -5,14 +5,14 @@ import UpdateCore
 @testable import Installation
 
 /// Every state that an installation can come to, breadth first, with the real record: each end of each step, and an
-/// interruption, with or without a restart of the box, in each of them.
+/// interruption, with or without a restart of the device, in each of them.
 @Suite struct InstallExplorationTests {
     private struct Place: Hashable {
         var record: InstallRecord
         var isVerified = false
         var reportsVersion = false
         var isHealthy = false
-        /// The module began to change the box.
+        /// The module began to change the device.
         var isTouched = false
         /// What was there before is there again.
         var isRolledBack = false
@@ -31,7 +31,7 @@ import UpdateCore
             case .askNeedsReboot, .askNeedsRebootForRollback:
                 [.needsReboot(.no), .needsReboot(.yes), .needsReboot(.automatic), .failed("no")]
             case .askSupportsRollback: [.supportsRollback(true), .supportsRollback(false), .failed("no")]
-            case .restart, .restartIntoRollback: [.awaitsRestart]
+            case .reboot, .rebootIntoRollback: [.awaitsReboot]
             case .done: []
             }
         return ends.map { .end($0) } + [.interruption(newBoot: false), .interruption(newBoot: true)]
@@ -64,7 +64,7 @@ import UpdateCore
         let record = place.record
         if record.step == .module(.install), !place.isVerified { return "installs what was not verified" }
         if record.step == .module(.commit), !place.reportsVersion || !place.isHealthy {
-            return "commits what the box does not report, or what is not healthy"
+            return "commits what the device does not report, or what is not healthy"
         }
         if place.isRolledBack, record.step == .module(.commit) { return "commits after the way back" }
         switch record.result {
@@ -76,7 +76,7 @@ import UpdateCore
     }
 
     @Test func everyInstallationComesToAnEndThatIsTrue() throws {
-        let job = InstallJob(id: 1, offer: try InstallerBox.offer(2), sidecar: nil)
+        let job = InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil)
         let first = Place(record: InstallRecord(job: job, bootID: "this"))
         var seen = [first: 0]
         var queue = [first]

@@ -22,10 +22,10 @@ import UpdateCore
     @Test(arguments: damages)
     func aRecordThatCannotBeReadLeadsBack(content: String) async throws {
         let boots = try await Recorded()
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
         try Files.replace(record(boots), with: Array(content.utf8))
-        #expect(try await boots.start("b") == .restarting)
+        #expect(try await boots.start("b") == .rebooting)
         #expect(Files.exists(record(boots) + ".damaged"))
         let reason = InstallResult.rolledBack("the record of its installation could not be read")
         #expect(try await boots.start("c") == reason)
@@ -33,8 +33,8 @@ import UpdateCore
         #expect(try boots.scratch.read("version") == "VERSION_CODE=1\n")
         // The agent hears of it, and a newer version is installed as ever.
         #expect(try await boots.boot("c", .resume(1)) == reason)
-        let next = try await boots.recorder.box.order(2, version: 3, artifact: "artifact-file")
-        #expect(try await boots.boot("c", .install(next)) == .needsRestart(isRollback: false))
+        let next = try await boots.recorder.device.job(2, version: 3, artifact: "artifact-file")
+        #expect(try await boots.boot("c", .install(next)) == .needsReboot(isRollback: false))
     }
 
     /// The real installer is killed in a state, and finds its record damaged when it starts next.
@@ -43,47 +43,47 @@ import UpdateCore
         ("ArtifactFailure", "ArtifactCommit"),
     ])
     func aRecordLostInTheMiddleOfAStateLeadsBack(state: String, fails: String?) async throws {
-        let box = try await RecorderBox(
+        let device = try await RecorderDevice(
             .init(name: "", reboot: "No", fails: fails, killed: state, chain: "", result: .rolledBack)
-        ).box
-        let order = try await box.order(1, version: 2, artifact: "artifact-file")
-        guard case .lost = await box.run(.install(order)).result else {
+        ).device
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        guard case .lost = await device.run(.install(job)).result else {
             Issue.record("it was not killed")
             return
         }
-        try box.scratch.write("state/installer/installation.json", "{\"job\":")
-        guard case .rolledBack = await box.run(.resume(1)).result else {
+        try device.scratch.write("state/installer/installation.json", "{\"job\":")
+        guard case .rolledBack = await device.run(.resume(1)).result else {
             Issue.record("not rolled back")
             return
         }
-        #expect(try box.scratch.read("version") == "VERSION_CODE=1\n")
-        #expect(try box.scratch.read("control/log").contains("ArtifactRollback\n"))
+        #expect(try device.scratch.read("version") == "VERSION_CODE=1\n")
+        #expect(try device.scratch.read("control/log").contains("ArtifactRollback\n"))
     }
 
     /// The same after the commit.
     @Test func aRecordLostInCleanupLeavesTheNewVersion() async throws {
-        let box = try await RecorderBox(
+        let device = try await RecorderDevice(
             .init(name: "", reboot: "No", killed: "Cleanup", chain: "", result: .committed)
-        ).box
-        let order = try await box.order(1, version: 2, artifact: "artifact-file")
-        guard case .lost = await box.run(.install(order)).result else {
+        ).device
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        guard case .lost = await device.run(.install(job)).result else {
             Issue.record("it was not killed")
             return
         }
-        try box.scratch.write("state/installer/installation.json", "{\"job\":")
-        #expect(await box.run(.resume(1)).result == .unknown)
-        #expect(try box.scratch.read("version") == "VERSION_CODE=2\n")
-        #expect(try !box.scratch.read("control/log").contains("Rollback"))
+        try device.scratch.write("state/installer/installation.json", "{\"job\":")
+        #expect(await device.run(.resume(1)).result == .unknown)
+        #expect(try device.scratch.read("version") == "VERSION_CODE=2\n")
+        #expect(try !device.scratch.read("control/log").contains("Rollback"))
     }
 
     /// 0.1.0 left no note in the tree: its header says which version and which module it is of.
     @Test func aTreeOfAnOlderVersionLeadsBackToo() async throws {
         let boots = try await Recorded()
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
         try Files.remove("\(boots.scratch.path)/state/installer/tree/installation.json")
         try Files.replace(record(boots), with: [])
-        #expect(try await boots.start("b") == .restarting)
+        #expect(try await boots.start("b") == .rebooting)
         guard case .rolledBack? = try await boots.start("c") else {
             Issue.record("not rolled back")
             return
@@ -100,11 +100,11 @@ import UpdateCore
     /// The new version's configuration names another module: the one that began the installation ends it.
     @Test func theModuleThatBeganGetsEveryState() async throws {
         var boots = try await Recorded(fails: "ArtifactCommit")
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
         try boots.scratch.write("modules/other", "#!/bin/sh\necho other $1 >>\(boots.scratch.path)/other\n", mode: 0o755)
         boots.boots.settings.module = "other"
-        #expect(try await boots.start("b") == .restarting)
+        #expect(try await boots.start("b") == .rebooting)
         guard case .rolledBack? = try await boots.start("c") else {
             Issue.record("not rolled back")
             return
@@ -114,7 +114,7 @@ import UpdateCore
                 == "Download Install VerifyReboot Commit Rollback SystemReboot VerifyRollbackReboot Failure Cleanup")
         #expect(!boots.scratch.exists("other"))
         // The next installation is the other's.
-        let next = try await boots.recorder.box.order(2, version: 3, artifact: "artifact-file")
+        let next = try await boots.recorder.device.job(2, version: 3, artifact: "artifact-file")
         _ = try await boots.boot("c", .install(next))
         #expect(try boots.scratch.read("other").hasPrefix("other Download\n"))
     }
@@ -122,8 +122,8 @@ import UpdateCore
     /// Nor does the module's name depend on a record of 0.1.0, which has none.
     @Test func aRecordWithoutAModuleGoesByItsTree() async throws {
         var boots = try await Recorded()
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
         var found = try #require(try StoredFile.read(InstallRecord.self, from: record(boots), limit: 1 << 20)?.value)
         found.module = nil
         try StoredFile.write(found, to: record(boots), limit: 1 << 20)
@@ -135,8 +135,8 @@ import UpdateCore
     /// The update removed its own module: that is seen, and is no success.
     @Test func aModuleThatIsGoneIsAFailure() async throws {
         let boots = try await Recorded()
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
         try boots.scratch.write("modules/other", "#!/bin/sh\n", mode: 0o755)
         var renamed = boots
         renamed.boots.settings.module = "other"
@@ -152,13 +152,13 @@ import UpdateCore
 
     /// One whole installation of a version that fails after its reboot, ordered by an agent that remembers nothing.
     private func failingInstallation(_ boots: Recorded, _ id: InstallID) async throws -> InstallResult? {
-        let order = try await boots.recorder.box.order(id, version: 2, artifact: "artifact-file")
-        var result: InstallResult? = try await boots.boot("\(id)a", .install(order))
-        guard result == .needsRestart(isRollback: false) else { return result }
-        result = try await boots.boot("\(id)a", .restart(id))
-        #expect(result == .restarting)
+        let job = try await boots.recorder.device.job(id, version: 2, artifact: "artifact-file")
+        var result: InstallResult? = try await boots.boot("\(id)a", .install(job))
+        guard result == .needsReboot(isRollback: false) else { return result }
+        result = try await boots.boot("\(id)a", .reboot(id))
+        #expect(result == .rebooting)
         result = try await boots.start("\(id)b")
-        #expect(result == .restarting)
+        #expect(result == .rebooting)
         return try await boots.start("\(id)c")
     }
 
@@ -189,8 +189,8 @@ import UpdateCore
             #expect(reason.hasPrefix("versionCode 2 is blocked after 3 "), "\(reason)")
             #expect(reason.contains("upgradelinkctl retry 2"))
             // A newer version has its own count.
-            let next = try await boots.recorder.box.order(7, version: 3, artifact: "artifact-file")
-            #expect(try await boots.boot("7", .install(next)) == .needsRestart(isRollback: false))
+            let next = try await boots.recorder.device.job(7, version: 3, artifact: "artifact-file")
+            #expect(try await boots.boot("7", .install(next)) == .needsReboot(isRollback: false))
         }
     }
 
@@ -211,8 +211,8 @@ import UpdateCore
         let boots = try await Recorded(fails: "ArtifactVerifyReboot")
         for id in 1...2 { _ = try await failingInstallation(boots, id) }
         try Files.remove("\(boots.scratch.path)/control/fail-ArtifactVerifyReboot")
-        let order = try await boots.recorder.box.order(3, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("3a", .install(order)) == .needsRestart(isRollback: false))
+        let job = try await boots.recorder.device.job(3, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("3a", .install(job)) == .needsReboot(isRollback: false))
         #expect(try await boots.start("3b") == .committed)
         let stored = try StoredFile.read(
             InstallAttempts.self, from: "\(boots.scratch.path)/state/installer/attempts.json", limit: 1 << 20)
@@ -223,9 +223,9 @@ import UpdateCore
     @Test func whatNeverBeganIsNotCounted() async throws {
         let boots = try await Recorded()
         for id in 1...5 {
-            var order = try await boots.recorder.box.order(id, version: 2, artifact: "artifact-file")
-            order.offer = try InstallerBox.offer(9)
-            guard case .refused = try await boots.boot("a", .install(order)) else {
+            var job = try await boots.recorder.device.job(id, version: 2, artifact: "artifact-file")
+            job.offer = try InstallerDevice.offer(9)
+            guard case .refused = try await boots.boot("a", .install(job)) else {
                 Issue.record("a forged file is installed")
                 return
             }

@@ -18,7 +18,7 @@ import UpdateCore
         var fails: String?
         /// The state in which the installer is killed, once.
         var killed: String?
-        /// What the box reports after ArtifactInstall.
+        /// What the device reports after ArtifactInstall.
         var version = 2
         var chain: String
         var result: Result
@@ -128,7 +128,7 @@ import UpdateCore
             name: "killed in Cleanup", reboot: "No", killed: "Cleanup",
             chain: "Download Install Commit Cleanup Cleanup", result: .committed),
         Row(
-            name: "the box reports another version", reboot: "No", version: 1,
+            name: "the device reports another version", reboot: "No", version: 1,
             chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
         Row(
             name: "a nonsense answer to NeedsArtifactReboot", reboot: "Maybe",
@@ -137,10 +137,10 @@ import UpdateCore
 
     @Test(arguments: rows)
     func statesFollowTheProtocol(row: Row) async throws {
-        let box = try await RecorderBox(row)
-        let order = try await box.box.order(1, version: 2, artifact: "artifact-file")
-        let result = try await box.box.runToTheEnd(order)
-        let chain = try box.box.scratch.read("control/log").split(separator: "\n")
+        let device = try await RecorderDevice(row)
+        let job = try await device.device.job(1, version: 2, artifact: "artifact-file")
+        let result = try await device.device.runToTheEnd(job)
+        let chain = try device.device.scratch.read("control/log").split(separator: "\n")
             .map { $0.replacing("Artifact", with: "") }.joined(separator: " ")
         #expect(chain == row.chain)
         switch result {
@@ -149,21 +149,21 @@ import UpdateCore
         case .failed?: #expect(row.result == .failed)
         default: Issue.record("\(String(describing: result))")
         }
-        #expect(!box.box.scratch.exists("state/installer/tree"), "the file tree is cleaned up")
+        #expect(!device.device.scratch.exists("state/installer/tree"), "the file tree is cleaned up")
         // Asked again, the installer tells the same end and does nothing.
-        let again = await box.box.run(.install(order))
+        let again = await device.device.run(.install(job))
         #expect(again.result == result)
         #expect(again.states.isEmpty)
-        #expect(await box.box.run(.resume(1)).result == result)
-        #expect(await box.box.run(.resume(2)).result == .unknown)
+        #expect(await device.device.run(.resume(1)).result == result)
+        #expect(await device.device.run(.resume(2)).result == .unknown)
     }
 
     @Test func eachStateHasItsTimeLimit() async throws {
-        let box = try await RecorderBox(
+        let device = try await RecorderDevice(
             Row(name: "", reboot: "No", chain: "", result: .rolledBack), timeouts: "{ ArtifactCommit = 1 }")
-        try box.box.scratch.write("control/hang-ArtifactCommit", "")
-        let order = try await box.box.order(1, version: 2, artifact: "artifact-file")
-        guard case .rolledBack(let reason)? = try await box.box.runToTheEnd(order) else {
+        try device.device.scratch.write("control/hang-ArtifactCommit", "")
+        let job = try await device.device.job(1, version: 2, artifact: "artifact-file")
+        guard case .rolledBack(let reason)? = try await device.device.runToTheEnd(job) else {
             Issue.record("not rolled back")
             return
         }
@@ -171,20 +171,20 @@ import UpdateCore
     }
 
     @Test func outputGoesToWhoeverAsked() async throws {
-        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
-        let run = await box.box.run(.install(try await box.box.order(1, version: 2, artifact: "artifact-file")))
+        let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed))
+        let run = await device.device.run(.install(try await device.device.job(1, version: 2, artifact: "artifact-file")))
         #expect(run.output.contains("saying ArtifactInstall") && run.output.contains("shouting ArtifactInstall"))
         #expect(run.states.first == "verification")
     }
 
     @Test func theFileTreeIsTheProtocols() async throws {
-        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
-        _ = await box.box.run(.install(try await box.box.order(1, version: 2, artifact: "artifact-file")))
-        let seen = try box.box.scratch.read("control/tree")
+        let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed))
+        _ = await device.device.run(.install(try await device.device.job(1, version: 2, artifact: "artifact-file")))
+        let seen = try device.device.scratch.read("control/tree")
         for line in [
-            "./version 3", "./current_artifact_name box-1", "./current_artifact_group ",
+            "./version 3", "./current_artifact_name device-1", "./current_artifact_group ",
             "./current_device_type unknown",
-            "./header/artifact_name box-2", "./header/payload_type recorder",
+            "./header/artifact_name device-2", "./header/payload_type recorder",
             "./header/type-info {\"type\":\"recorder\"}",
             "./header/meta-data {\"answer\":42}", "./files/payload new content", "./files/extra small",
         ] {
@@ -193,22 +193,22 @@ import UpdateCore
         #expect(seen.contains("tmp is empty"))
         #expect(
             seen.contains(
-                "called with ArtifactInstall \(box.box.scratch.path)/state/installer/tree in \(box.box.scratch.path)/state/installer/tree"
+                "called with ArtifactInstall \(device.device.scratch.path)/state/installer/tree in \(device.device.scratch.path)/state/installer/tree"
             ))
     }
 
     // MARK: the door
 
     @Test func theInstallerBelievesNobody() async throws {
-        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
-        let order = try await box.box.order(1, version: 2, artifact: "artifact-file")
-        try box.box.scratch.write("artifact-file", "forged content\n")
-        #expect(await box.box.run(.install(order)).result == .refused("its content is not what was signed"))
-        #expect(!box.box.scratch.exists("control/log"), "no module ran")
-        var other = order
+        let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed))
+        let job = try await device.device.job(1, version: 2, artifact: "artifact-file")
+        try device.device.scratch.write("artifact-file", "forged content\n")
+        #expect(await device.device.run(.install(job)).result == .refused("its content is not what was signed"))
+        #expect(!device.device.scratch.exists("control/log"), "no module ran")
+        var other = job
         other.id = 2
         other.artifact.path = "/nonexistent"
-        guard case .refused(let reason) = await box.box.run(.install(other)).result else {
+        guard case .refused(let reason) = await device.device.run(.install(other)).result else {
             Issue.record("not refused")
             return
         }
@@ -217,14 +217,14 @@ import UpdateCore
 
     /// A hostile agent gets nothing but a properly signed, newer artifact of this application installed.
     @Test func whatTheAgentAsksForIsCheckedAgain() async throws {
-        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed)).box
-        try box.scratch.write("version", "VERSION_CODE=5\n")
+        let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed)).device
+        try device.scratch.write("version", "VERSION_CODE=5\n")
         func refusal(of job: InstallJob, _ path: String) async throws -> String? {
             let file = try OpenFile(path, O_RDONLY | O_NONBLOCK)
             let message = try JSONLine.encode(InstallMessage.install(job))
             var result: InstallResult?
             let installer = Program(
-                "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path],
+                "\(programsDirectory)/upgradelink-installer", ["--root", device.scratch.path],
                 streams: .socket(passing: file), timeLimit: 20)
             for line in await installer.run(message).lines {
                 if case .finished(let value)? = try? JSONLine.decode(InstallReport.self, from: Array(line.utf8)) {
@@ -234,13 +234,13 @@ import UpdateCore
             guard case .refused(let reason)? = result else { return nil }
             return reason
         }
-        func job(_ version: Int, urlKey: String = InstallerBox.urlKey, sidecar: String) throws -> InstallJob {
+        func job(_ version: Int, urlKey: String = InstallerDevice.urlKey, sidecar: String) throws -> InstallJob {
             InstallJob(
                 id: version, offer: Offer(file: "/x", urlKey: urlKey, versionCode: version), sidecar: sidecar)
         }
-        let path = "\(box.scratch.path)/artifact-file"
-        try await box.publisher.sign(path, comment: "urlKey=box versionCode=6")
-        let good = try box.scratch.read("artifact-file.minisig")
+        let path = "\(device.scratch.path)/artifact-file"
+        try await device.publisher.sign(path, comment: "urlKey=device versionCode=6")
+        let good = try device.scratch.read("artifact-file.minisig")
         #expect(
             try await refusal(of: job(5, sidecar: good), path)
                 == "versionCode 5 is not above the installed 5; a downgrade needs device.appointVersionCode")
@@ -252,49 +252,49 @@ import UpdateCore
         #expect(
             try await refusal(of: job(8, sidecar: good + String(repeating: "x", count: 20_000)), path)
                 == "its signature file is too long")
-        mkfifo("\(box.scratch.path)/pipe", 0o600)
-        for hostile in ["\(box.scratch.path)/pipe", "/dev/zero", box.scratch.path] {
+        mkfifo("\(device.scratch.path)/pipe", 0o600)
+        for hostile in ["\(device.scratch.path)/pipe", "/dev/zero", device.scratch.path] {
             #expect(try await refusal(of: job(6, sidecar: good), hostile) == "it is not a regular file")
         }
-        #expect(!box.scratch.exists("control/log"), "no module ran")
+        #expect(!device.scratch.exists("control/log"), "no module ran")
     }
 
     /// Nothing comes of a connection without a request, of one from a pipe, or of one by somebody else.
     @Test func onlyTheAgentAndRootAreHeard() async throws {
-        let box = try await InstallerBox(install: "")
-        let installer = "\(programsFolder)/upgradelink-installer"
+        let device = try await InstallerDevice(install: "")
+        let installer = "\(programsDirectory)/upgradelink-installer"
         let piped = await Program(
-            installer, ["--root", box.scratch.path], streams: .pipes(), timeLimit: 20
+            installer, ["--root", device.scratch.path], streams: .pipes(), timeLimit: 20
         ).run(Array("{}\n".utf8))
         #expect(piped.end == .exited(64))
-        #expect(Door.admits(0) && Door.admits(geteuid()))
-        #expect(!Door.admits(65_534))
+        #expect(PeerCredentials.mayRequest(0) && PeerCredentials.mayRequest(geteuid()))
+        #expect(!PeerCredentials.mayRequest(65_534))
     }
 
     /// A root that believed what the agent can replace would give its rights away.
     @Test(.enabled(if: getuid() == 0, "only root has something to give away"))
-    func theInstallersFolderIsRootsOwn() async throws {
-        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed)).box
-        let order = try await box.order(1, version: 2, artifact: "artifact-file")
-        try Files.createFolder("\(box.scratch.path)/state")
+    func theInstallersDirectoryIsRootsOwn() async throws {
+        let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed)).device
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        try Files.createDirectory("\(device.scratch.path)/state")
         for (owner, mode) in [(uid_t(65_534), mode_t(0o700)), (0, 0o777)] {
-            chown("\(box.scratch.path)/state", owner, 0)
-            chmod("\(box.scratch.path)/state", mode)
-            guard case .lost(let reason) = await box.run(.install(order)).result else {
+            chown("\(device.scratch.path)/state", owner, 0)
+            chmod("\(device.scratch.path)/state", mode)
+            guard case .lost(let reason) = await device.run(.install(job)).result else {
                 Issue.record("not refused")
                 return
             }
             #expect(
                 reason.contains(
-                    "others than root can write to \(box.scratch.path)/state; set it to a folder of root's own"))
+                    "others than root can write to \(device.scratch.path)/state; set it to a directory of root's own"))
         }
-        #expect(!box.scratch.exists("control/log"), "no module ran")
+        #expect(!device.scratch.exists("control/log"), "no module ran")
     }
 
     /// A module whose installer was killed goes on by itself; the next installer ends it before it does anything.
     @Test func whatIsLeftOfAnInterruptedModuleIsEnded() async throws {
-        let box = try await InstallerBox(install: "module = \"slow\"\nmoduleFolders = [\"@BOX@/modules\"]")
-        try box.scratch.write("artifact-file", "x")
+        let device = try await InstallerDevice(install: "module = \"slow\"\nmoduleDirectories = [\"@BOX@/modules\"]")
+        try device.scratch.write("artifact-file", "x")
         let script = """
             #!/bin/sh
             [ "$1" = ArtifactInstall ] || exit 0
@@ -303,11 +303,11 @@ import UpdateCore
             mv @BOX@/pids.new @BOX@/pids
             wait
             """
-        try box.scratch.write("modules/slow", script.replacing("@BOX@", with: box.scratch.path), mode: 0o755)
-        let order = try await box.order(1, version: 2, artifact: "artifact-file")
-        async let first = box.run(.install(order))
-        #expect(await eventually { box.scratch.exists("pids") })
-        let pids = try box.scratch.read("pids").split(separator: " ").compactMap { pid_t($0.filter(\.isNumber)) }
+        try device.scratch.write("modules/slow", script.replacing("@BOX@", with: device.scratch.path), mode: 0o755)
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        async let first = device.run(.install(job))
+        #expect(await eventually { device.scratch.exists("pids") })
+        let pids = try device.scratch.read("pids").split(separator: " ").compactMap { pid_t($0.filter(\.isNumber)) }
         let (module, child, installer) = (pids[0], pids[1], pids[2])
         kill(installer, SIGKILL)
         guard case .lost = await first.result else {
@@ -315,16 +315,16 @@ import UpdateCore
             return
         }
         #expect(!AgentProcess.hasEnded(module) && !AgentProcess.hasEnded(child), "it goes on")
-        let (result, _, output) = await box.run(.resume(1))
+        let (result, _, output) = await device.run(.resume(1))
         #expect(AgentProcess.hasEnded(module) && AgentProcess.hasEnded(child), "\(output)")
         #expect(output.contains("what was left of an interrupted ArtifactInstall is ended"))
         if case .committed = result { Issue.record("committed") }
     }
 
     @Test func aMissingModuleIsNamed() async throws {
-        let box = try await InstallerBox(install: "module = \"absent\"\nmoduleFolders = [\"@BOX@/modules\"]")
-        try box.scratch.write("artifact-file", "x")
-        let result = await box.run(.install(try await box.order(1, version: 2, artifact: "artifact-file"))).result
+        let device = try await InstallerDevice(install: "module = \"absent\"\nmoduleDirectories = [\"@BOX@/modules\"]")
+        try device.scratch.write("artifact-file", "x")
+        let result = await device.run(.install(try await device.job(1, version: 2, artifact: "artifact-file"))).result
         guard case .refused(let line) = result else {
             Issue.record("\(String(describing: result))")
             return
@@ -336,9 +336,9 @@ import UpdateCore
         "", "{}", "not json", "{\"install\":{}}", "{\"resume\":{\"_0\":\"x\"}}", String(repeating: "x", count: 300_000),
     ])
     func nonsenseAtTheDoorIsTurnedAway(text: String) async throws {
-        let box = try await InstallerBox(install: "")
+        let device = try await InstallerDevice(install: "")
         let end = await Program(
-            "\(programsFolder)/upgradelink-installer", ["--root", box.scratch.path],
+            "\(programsDirectory)/upgradelink-installer", ["--root", device.scratch.path],
             streams: .socket(passing: try OpenFile("/dev/null", O_RDONLY)), timeLimit: 20
         ).run(Array("\(text)\n".utf8)).end
         #expect(end == .exited(64))
@@ -346,10 +346,10 @@ import UpdateCore
 
     /// Without libcrypto no signature is right: that is not the version's fault.
     @Test func anInstallerWithoutLibcryptoSaysSo() async throws {
-        let box = try await InstallerBox(install: "")
-        try box.scratch.write("libraries/libcrypto.so.3", "")
+        let device = try await InstallerDevice(install: "")
+        try device.scratch.write("libraries/libcrypto.so.3", "")
         let script =
-            "LD_LIBRARY_PATH=\(box.scratch.path)/libraries exec \(programsFolder)/upgradelink-installer --root \(box.scratch.path)"
+            "LD_LIBRARY_PATH=\(device.scratch.path)/libraries exec \(programsDirectory)/upgradelink-installer --root \(device.scratch.path)"
         let route = InstallerClient.Route.program("/bin/sh", arguments: ["-c", script])
         guard case .lost(let reason) = await route.send(.resume(1), timeLimit: 20).result else {
             Issue.record("not said")
@@ -359,29 +359,29 @@ import UpdateCore
     }
 
     @Test func aDamagedRecordIsSetAside() async throws {
-        let box = try await RecorderBox(Row(name: "", reboot: "No", chain: "", result: .committed))
-        try box.box.scratch.write("state/installer/installation.json", "{\"job\":")
-        #expect(await box.box.run(.resume(1)).result == .unknown)
-        #expect(box.box.scratch.exists("state/installer/installation.json.damaged"))
+        let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed))
+        try device.device.scratch.write("state/installer/installation.json", "{\"job\":")
+        #expect(await device.device.run(.resume(1)).result == .unknown)
+        #expect(device.device.scratch.exists("state/installer/installation.json.damaged"))
     }
 }
 
-/// A box whose module writes down what it is called with.
-struct RecorderBox {
-    let box: InstallerBox
+/// A device whose module writes down what it is called with.
+struct RecorderDevice {
+    let device: InstallerDevice
 
     init(_ row: ProtocolTests.Row, timeouts: String = "{}") async throws {
-        box = try await InstallerBox(
+        device = try await InstallerDevice(
             install: """
                 module = "recorder"
-                moduleFolders = ["@BOX@/modules"]
+                moduleDirectories = ["@BOX@/modules"]
                 fileName = "payload"
                 files = { extra = "small" }
                 metaData = { answer = 42 }
                 timeouts = \(timeouts)
                 rebootCommand = ["/bin/sh", "-c", "echo SystemReboot >>@BOX@/control/log"]
                 """)
-        let scratch = box.scratch
+        let scratch = device.scratch
         try scratch.write("artifact-file", "new content\n")
         try scratch.write("control/NeedsArtifactReboot", row.reboot.isEmpty ? "" : row.reboot + "\n")
         try scratch.write("control/SupportsRollback", row.rollback.isEmpty ? "" : row.rollback + "\n")

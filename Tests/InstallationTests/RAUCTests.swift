@@ -14,10 +14,10 @@ import UpdateCore
 
     init() async throws {
         scratch = try Scratch()
-        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+        publisher = try await Publisher(directory: "\(scratch.path)/publisher")
     }
 
-    /// Two slots that are files, and a bootloader that is a folder.
+    /// Two slots that are files, and a bootloader that is a directory.
     private func furnishRAUC() async throws {
         let certificate = [
             "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj",
@@ -28,7 +28,7 @@ import UpdateCore
             "system.conf",
             """
             [system]
-            compatible=box
+            compatible=device
             bootloader=custom
             mountprefix=\(scratch.path)/mnt
             statusfile=\(scratch.path)/rauc-status
@@ -58,7 +58,7 @@ import UpdateCore
                 set-state) echo "$3" >"state-$2" ;;
             esac
             """, mode: 0o755)
-        try Files.createFolder("\(scratch.path)/mnt")
+        try Files.createDirectory("\(scratch.path)/mnt")
         for (name, text) in [("primary", "A\n"), ("state-A", "good\n"), ("state-B", "bad\n")] {
             try scratch.write(name, text)
         }
@@ -70,7 +70,7 @@ import UpdateCore
         try scratch.write("bundle-\(version)/rootfs.img", content)
         try scratch.write(
             "bundle-\(version)/manifest.raucm",
-            "[update]\ncompatible=box\nversion=\(version)\n[image.rootfs]\nfilename=rootfs.img\n")
+            "[update]\ncompatible=device\nversion=\(version)\n[image.rootfs]\nfilename=rootfs.img\n")
         let file = "\(scratch.path)/v\(version).raucb"
         try await execute(
             "rauc", ["bundle", "--cert", "cert.pem", "--key", "key.pem", "bundle-\(version)", file], in: scratch.path)
@@ -80,7 +80,7 @@ import UpdateCore
     /// What the bootloader chooses.
     private var primary: String { ((try? scratch.read("primary")) ?? "").filter { $0 != "\n" } }
 
-    /// A boot from a slot: RAUC's service runs, and the box reports the slot's version.
+    /// A boot from a slot: RAUC's service runs, and the device reports the slot's version.
     private func boot<Value: Sendable>(
         from slot: String, _ body: @escaping @Sendable (Boots) async throws -> Value
     ) async throws -> Value {
@@ -89,8 +89,8 @@ import UpdateCore
             """
             <busconfig><policy context="default"><allow own="*"/><allow send_destination="*"/></policy></busconfig>
             """)
-        try Files.createFolder("\(scratch.path)/bus-\(slot)")
-        return try await PrivateBus.run(folder: "\(scratch.path)/bus-\(slot)", policies: [policy]) { bus in
+        try Files.createDirectory("\(scratch.path)/bus-\(slot)")
+        return try await PrivateBus.run(directory: "\(scratch.path)/bus-\(slot)", policies: [policy]) { bus in
             try await RunningService.run(
                 ["rauc", "--conf=\(scratch.path)/system.conf", "--override-boot-slot=\(slot)", "service"],
                 environment: ["DBUS_SYSTEM_BUS_ADDRESS": bus.address], log: "\(scratch.path)/rauc.log"
@@ -105,11 +105,11 @@ import UpdateCore
                     """
                     #!/bin/sh
                     export DBUS_SYSTEM_BUS_ADDRESS='\(bus.address)'
-                    exec \(repositoryFolder)/packaging/modules/rauc "$@"
+                    exec \(repositoryDirectory)/packaging/modules/rauc "$@"
                     """, mode: 0o755)
                 return try await body(
                     Boots(
-                        scratch, publisher, module: "rauc", folder: "\(scratch.path)/modules",
+                        scratch, publisher, module: "rauc", directory: "\(scratch.path)/modules",
                         versionFile: "\(scratch.path)/slot-\(slot)"))
             }
         }
@@ -120,13 +120,13 @@ import UpdateCore
         try await furnishRAUC()
         let file = try await bundle(2)
         let first = try await boot(from: "A") { boots in
-            let order = try await boots.order(1, version: 2, file: file)
+            let job = try await boots.job(1, version: 2, file: file)
             let output = Collected()
-            let result = try await boots.boot("a", .install(order)) { output.add($0) }
+            let result = try await boots.boot("a", .install(job)) { output.add($0) }
             #expect(output.lines.contains { $0.contains("100% Installing done") }, "\(output.lines)")
             return result
         }
-        #expect(first == .needsRestart(isRollback: false))
+        #expect(first == .needsReboot(isRollback: false))
         #expect(primary == "B")
         let second = try await boot(from: "B") { boots in try await boots.start("b") }
         #expect(second == .committed)
@@ -140,9 +140,9 @@ import UpdateCore
         let file = try await bundle(2)
         let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
         _ = try await boot(from: "A") { boots in
-            try await boots.boot("a", .install(try await boots.order(1, version: 2, file: file)))
+            try await boots.boot("a", .install(try await boots.job(1, version: 2, file: file)))
         }
-        #expect(try await boot(from: "B") { boots in try await boots.start("b", health: sick) } == .restarting)
+        #expect(try await boot(from: "B") { boots in try await boots.start("b", health: sick) } == .rebooting)
         #expect(primary == "A")
         #expect(try scratch.read("state-B") == "bad\n")
         let third = try await boot(from: "A") { boots in try await boots.start("c") }
@@ -152,10 +152,10 @@ import UpdateCore
         }
         // A bootloader that fell back by itself is seen too.
         _ = try await boot(from: "A") { boots in
-            try await boots.boot("c", .install(try await boots.order(2, version: 2, file: file)))
+            try await boots.boot("c", .install(try await boots.job(2, version: 2, file: file)))
         }
         let fallen = try await boot(from: "A") { boots in try await boots.start("d") }
-        #expect(fallen == .restarting)
+        #expect(fallen == .rebooting)
         #expect(primary == "A")
     }
 
@@ -169,7 +169,7 @@ import UpdateCore
             ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "k2", "-out", "cert.pem", "-subj", "/CN=x"],
             in: scratch.path)
         let result = try await boot(from: "A") { boots in
-            try await boots.boot("a", .install(try await boots.order(1, version: 2, file: file)))
+            try await boots.boot("a", .install(try await boots.job(1, version: 2, file: file)))
         }
         guard case .rolledBack = result else {
             Issue.record("\(result)")

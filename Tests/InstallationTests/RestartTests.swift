@@ -9,21 +9,21 @@ import Verification
 
 @testable import Installation
 
-/// Restarts of the whole box, which a test plays by giving the installer another boot id.
+/// Restarts of the whole device, which a test plays by giving the installer another boot id.
 @Suite struct RestartTests {
-    /// A box whose module writes its states down.
+    /// A device whose module writes its states down.
     struct Recorded {
-        let recorder: RecorderBox
+        let recorder: RecorderDevice
         var boots: Boots
-        var scratch: Scratch { recorder.box.scratch }
+        var scratch: Scratch { recorder.device.scratch }
 
         init(fails: String? = nil) async throws {
-            recorder = try await RecorderBox(
+            recorder = try await RecorderDevice(
                 .init(name: "", reboot: "Automatic", fails: fails, chain: "", result: .committed))
             boots = Boots(
-                recorder.box.scratch, recorder.box.publisher, module: "recorder",
-                folder: "\(recorder.box.scratch.path)/modules", fileName: "payload",
-                versionFile: "\(recorder.box.scratch.path)/version")
+                recorder.device.scratch, recorder.device.publisher, module: "recorder",
+                directory: "\(recorder.device.scratch.path)/modules", fileName: "payload",
+                versionFile: "\(recorder.device.scratch.path)/version")
         }
 
         private func command(_ line: String?) -> [String] {
@@ -50,47 +50,47 @@ import Verification
 
     @Test func anAutomaticRestartGoesOnInTheNextBoot() async throws {
         let boots = try await Recorded()
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
-        // The agent restarts within the same boot: nothing has changed, and the box restarts only when it is told to.
-        #expect(try await boots.boot("a", .resume(1)) == .needsRestart(isRollback: false))
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        // The agent restarts within the same boot: nothing has changed, and the device restarts only when it is told to.
+        #expect(try await boots.boot("a", .resume(1)) == .needsReboot(isRollback: false))
         #expect(try boots.chain == "Download Install")
-        #expect(try await boots.boot("a", .restart(7)) == .unknown)
-        #expect(try await boots.boot("a", .restart(1)) == .restarting)
+        #expect(try await boots.boot("a", .reboot(7)) == .unknown)
+        #expect(try await boots.boot("a", .reboot(1)) == .rebooting)
         #expect(try await boots.boot("b", .resume(1)) == .committed)
         #expect(try boots.chain == "Download Install SystemReboot VerifyReboot Commit Cleanup")
         // What needs no restart gets none.
-        #expect(try await boots.boot("b", .restart(1)) == .committed)
+        #expect(try await boots.boot("b", .reboot(1)) == .committed)
         #expect(try !boots.chain.hasSuffix("SystemReboot"))
     }
 
     @Test func aRestartThatIsRefusedIsToldWithItsReason() async throws {
         let boots = try await Recorded()
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
-        let refused = try await boots.boot("a", .restart(1), reboot: "echo 'inhibited by TV' >&2; echo more; exit 1")
-        #expect(refused == .restartRefused("inhibited by TV"))
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        let refused = try await boots.boot("a", .reboot(1), reboot: "echo 'inhibited by TV' >&2; echo more; exit 1")
+        #expect(refused == .rebootRefused("inhibited by TV"))
         #expect(
-            try await boots.boot("a", .restart(1), reboot: "exit 3")
-                == .restartRefused("install.rebootCommand: exit status 3"))
-        #expect(try await boots.boot("a", .restart(1)) == .restarting)
+            try await boots.boot("a", .reboot(1), reboot: "exit 3")
+                == .rebootRefused("install.rebootCommand: exit status 3"))
+        #expect(try await boots.boot("a", .reboot(1)) == .rebooting)
     }
 
     /// Somebody pulled the plug, which is a restart too.
     @Test func aRestartThatNobodyOrderedWillDo() async throws {
         let boots = try await Recorded()
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
-        #expect(try await boots.boot("b", .restart(1)) == .committed)
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        #expect(try await boots.boot("b", .reboot(1)) == .committed)
         #expect(try boots.chain == "Download Install VerifyReboot Commit Cleanup")
     }
 
     @Test func aFailureAfterTheRestartRestartsIntoTheOldVersion() async throws {
         let boots = try await Recorded(fails: "ArtifactVerifyReboot")
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
-        #expect(try await boots.boot("b", .resume(1)) == .needsRestart(isRollback: true))
-        #expect(try await boots.boot("b", .restart(1)) == .restarting)
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        #expect(try await boots.boot("b", .resume(1)) == .needsReboot(isRollback: true))
+        #expect(try await boots.boot("b", .reboot(1)) == .rebooting)
         guard case .rolledBack = try await boots.boot("c", .resume(1)) else {
             Issue.record("not rolled back")
             return
@@ -103,8 +103,8 @@ import Verification
 
     @Test func aFailureBeforeTheRestartNeedsNone() async throws {
         let boots = try await Recorded(fails: "ArtifactInstall")
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        guard case .rolledBack = try await boots.boot("a", .install(order)) else {
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        guard case .rolledBack = try await boots.boot("a", .install(job)) else {
             Issue.record("not rolled back")
             return
         }
@@ -113,13 +113,13 @@ import Verification
 
     // MARK: without the agent
 
-    /// After a restart nobody need ask: the box commits what is healthy.
-    @Test func aRestartedBoxCommitsByItself() async throws {
+    /// After a restart nobody need ask: the device commits what is healthy.
+    @Test func aRestartedDeviceCommitsByItself() async throws {
         let boots = try await Recorded()
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.start("a") == nil, "there is nothing to go on with")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
-        #expect(try await boots.start("a") == .needsRestart(isRollback: false), "when to restart is the agent's to say")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        #expect(try await boots.start("a") == .needsReboot(isRollback: false), "when to restart is the agent's to say")
         let marker = "\(boots.scratch.path)/healthy"
         // It becomes healthy after a while only.
         let program = ["/bin/sh", "-c", "[ -e \(marker) ] || { touch \(marker); exit 1; }"]
@@ -129,29 +129,29 @@ import Verification
         #expect(try await boots.boot("c", .resume(1)) == .committed, "the agent hears of it whenever it asks")
     }
 
-    /// A box that is not healthy goes back, and restarts for it, with nobody there to ask for either.
-    @Test func aRestartedBoxThatIsNotHealthyGoesBackByItself() async throws {
+    /// A device that is not healthy goes back, and restarts for it, with nobody there to ask for either.
+    @Test func aRestartedDeviceThatIsNotHealthyGoesBackByItself() async throws {
         let boots = try await Recorded()
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(order)) == .needsRestart(isRollback: false))
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
         let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
         #expect(
             try await boots.start("b", reboot: "echo 'inhibited by TV' >&2; exit 1", health: sick)
-                == .restartRefused("inhibited by TV"))
-        #expect(try await boots.start("b", health: sick) == .restarting)
+                == .rebootRefused("inhibited by TV"))
+        #expect(try await boots.start("b", health: sick) == .rebooting)
         guard case .rolledBack(let reason)? = try await boots.start("c") else {
             Issue.record("not rolled back")
             return
         }
-        #expect(reason.hasPrefix("the box is not healthy after 1 s: /bin/false: "), "\(reason)")
+        #expect(reason.hasPrefix("the device is not healthy after 1 s: /bin/false: "), "\(reason)")
         #expect(
             try boots.chain
                 == "Download Install VerifyReboot Rollback SystemReboot VerifyRollbackReboot Failure Cleanup")
     }
 
-    /// A version whose health check brings the box down each time is not checked for ever.
+    /// A version whose health check brings the device down each time is not checked for ever.
     @Test func aHealthCheckThatIsInterruptedAgainAndAgainHasFailed() throws {
-        var record = InstallRecord(job: InstallJob(id: 1, offer: try InstallerBox.offer(2), sidecar: nil), bootID: "0")
+        var record = InstallRecord(job: InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil), bootID: "0")
         record.step = .checkHealth
         record.needsReboot = .automatic
         for boot in 1...3 {
@@ -165,19 +165,19 @@ import Verification
     /// The artifact went with the agent: nothing was begun, and whoever has it orders anew.
     @Test func anInstallationThatStoppedBeforeItBeganIsForgotten() async throws {
         let boots = try await Recorded()
-        let order = try await boots.recorder.box.order(1, version: 2, artifact: "artifact-file")
-        let record = InstallRecord(job: InstallJob(id: 1, offer: order.offer, sidecar: nil), bootID: "a")
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        let record = InstallRecord(job: InstallJob(id: 1, offer: job.offer, sidecar: nil), bootID: "a")
         try boots.scratch.write(
             "state/installer/installation.json", String(decoding: try JSONLine.encode(record), as: UTF8.self))
         #expect(try await boots.start("b") == .unknown)
         #expect(try await boots.start("b") == nil)
-        #expect(try await boots.boot("b", .install(order)) == .needsRestart(isRollback: false))
+        #expect(try await boots.boot("b", .install(job)) == .needsReboot(isRollback: false))
     }
 
-    /// A state that brings the box down each time it is entered does not do so for ever.
+    /// A state that brings the device down each time it is entered does not do so for ever.
     @Test(arguments: [ModuleState.rollback, .verifyRollbackReboot, .failure, .cleanup])
     func aStateThatIsInterruptedAgainAndAgainIsPassedOver(state: ModuleState) async throws {
-        let job = InstallJob(id: 1, offer: try InstallerBox.offer(2), sidecar: nil)
+        let job = InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil)
         var record = InstallRecord(job: job, bootID: "0")
         record.step = .module(state)
         record.failure = "it failed"
@@ -188,7 +188,7 @@ import Verification
 
     /// Every step has a way on, whatever becomes of it.
     @Test func noOutcomeLeavesTheMachineStuck() throws {
-        let job = InstallJob(id: 1, offer: try InstallerBox.offer(2), sidecar: nil)
+        let job = InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil)
         let outcomes: [StepOutcome] = [
             .succeeded, .failed("no"), .needsReboot(.no), .needsReboot(.yes), .needsReboot(.automatic),
             .supportsRollback(true),

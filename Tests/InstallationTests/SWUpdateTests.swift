@@ -14,7 +14,7 @@ import UpdateCore
 
     init() async throws {
         scratch = try Scratch()
-        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+        publisher = try await Publisher(directory: "\(scratch.path)/publisher")
     }
 
     private func image(_ version: Int, signer: String = "cert.pem") async throws -> String {
@@ -45,24 +45,24 @@ import UpdateCore
         try await execute("openssl", certificate, in: scratch.path)
         try scratch.write("live-version", "VERSION_CODE=1\n")
         let hooks = [
-            "options": "-k \(scratch.path)/cert.pem -H box:1.0",
+            "options": "-k \(scratch.path)/cert.pem -H device:1.0",
             "verify": "echo verify >>\(scratch.path)/hooks", "commit": "echo commit >>\(scratch.path)/hooks",
             "rollback": "echo rollback >>\(scratch.path)/hooks; echo VERSION_CODE=1 >\(scratch.path)/live-version",
         ]
         let boots = Boots(
             scratch, publisher, module: "swupdate", files: hooks, versionFile: "\(scratch.path)/live-version")
         let output = Collected()
-        let order = try await boots.order(1, version: 2, file: try await image(2))
-        let result = try await boots.boot("a", .install(order)) { output.add($0) }
-        #expect(result == .needsRestart(isRollback: false), "\(output.lines)")
+        let job = try await boots.job(1, version: 2, file: try await image(2))
+        let result = try await boots.boot("a", .install(job)) { output.add($0) }
+        #expect(result == .needsReboot(isRollback: false), "\(output.lines)")
         #expect(output.lines.contains { $0.contains("SWUpdate was successful") }, "\(output.lines)")
         #expect(try await boots.start("b") == .committed)
         #expect(try scratch.read("hooks") == "verify\ncommit\n")
         // A version that is not healthy: the operator's own way back.
-        let next = try await boots.order(2, version: 3, file: try await image(3))
-        #expect(try await boots.boot("b", .install(next)) == .needsRestart(isRollback: false))
+        let next = try await boots.job(2, version: 3, file: try await image(3))
+        #expect(try await boots.boot("b", .install(next)) == .needsReboot(isRollback: false))
         let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
-        #expect(try await boots.start("c", health: sick) == .restarting)
+        #expect(try await boots.start("c", health: sick) == .rebooting)
         #expect(try scratch.read("live-version") == "VERSION_CODE=1\n")
         guard case .rolledBack? = try await boots.start("d") else {
             Issue.record("not rolled back")
@@ -71,7 +71,7 @@ import UpdateCore
         // SWUpdate does not believe everything that we do.
         try await execute(
             "sh", ["-c", "cp v3.swu v4.swu; printf x | dd of=v4.swu bs=1 seek=200 conv=notrunc"], in: scratch.path)
-        let forged = try await boots.order(3, version: 4, file: "\(scratch.path)/v4.swu")
+        let forged = try await boots.job(3, version: 4, file: "\(scratch.path)/v4.swu")
         let end = try await boots.boot("d", .install(forged)) { output.add($0) }
         #expect(end == .rolledBack("swupdate failed in ArtifactInstall: exit status 1"), "\(output.lines)")
     }

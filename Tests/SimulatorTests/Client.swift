@@ -1,13 +1,13 @@
 import FoundationEssentials
 import Simulator
 
-/// A box that speaks to the server with curl and md5sum: nothing of this package signs its requests.
+/// A device that speaks to the server with curl and md5sum: nothing of this package signs its requests.
 struct Client {
     let url: String
     var accessKey = "ak"
     var secretKey = "sk"
 
-    struct Answer: Sendable {
+    struct CheckResponse: Sendable {
         var status: Int
         var headers: String
         var body: String
@@ -31,7 +31,7 @@ struct Client {
     func post(
         _ path: String, _ body: String, signedBody: String? = nil, signedPath: String? = nil,
         change: [String: String] = [:], at time: Date = Date()
-    ) async throws -> Answer {
+    ) async throws -> CheckResponse {
         let timestamp = change["X-Timestamp"] ?? time.formatted(.iso8601)
         let nonce = change["X-Nonce"] ?? UUID().uuidString
         let signed = signedBody ?? body
@@ -50,13 +50,13 @@ struct Client {
                 + ["--data-binary", body])
     }
 
-    func get(_ path: String, _ options: [String] = []) async throws -> Answer { try await curl(path, options) }
+    func get(_ path: String, _ options: [String] = []) async throws -> CheckResponse { try await curl(path, options) }
 
-    private func curl(_ path: String, _ options: [String]) async throws -> Answer {
+    private func curl(_ path: String, _ options: [String]) async throws -> CheckResponse {
         let text = try await execute("curl", ["-sS", "-i", "--max-time", "20"] + options + [url + path])
         let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
         let head = String(parts[0])
-        return Answer(
+        return CheckResponse(
             status: Int(head.split(separator: " ").dropFirst().first ?? "") ?? -1, headers: head.lowercased(),
             body: parts.count > 1 ? String(parts[1]) : "")
     }

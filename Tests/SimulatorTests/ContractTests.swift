@@ -20,7 +20,7 @@ import Testing
         body: @Sendable (Client, RunningServer) async throws -> Value
     ) async throws -> Value {
         let configuration = SimulatorConfiguration(
-            folder: scratch.path, clockOffset: clockOffset, keys: [KeyPair(accessKey: "ak", secretKey: "sk")],
+            directory: scratch.path, clockOffset: clockOffset, keys: [KeyPair(accessKey: "ak", secretKey: "sk")],
             applications: [Application(urlKey: "k", groups: groups, versions: versions)])
         return try await SimulatedServer.run(configuration) { server async throws in
             try await body(Client(url: server.url), server)
@@ -187,7 +187,7 @@ import Testing
         }
     }
 
-    @Test func modelsDevicesAndGroupsChooseTheBoxes() async throws {
+    @Test func modelsDevicesAndGroupsChooseTheDevices() async throws {
         var byModel = version
         byModel.models = ["m1"]
         var byDevice = version

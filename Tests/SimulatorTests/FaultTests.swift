@@ -17,7 +17,7 @@ import Testing
     private func serve<Value: Sendable>(
         _ faults: [Fault] = [], body: @Sendable (Client) async throws -> Value
     ) async throws -> Value {
-        let configuration = SimulatorConfiguration(folder: scratch.path, keys: [], applications: [], faults: faults)
+        let configuration = SimulatorConfiguration(directory: scratch.path, keys: [], applications: [], faults: faults)
         return try await SimulatedServer.run(configuration) { server async throws in
             try await body(Client(url: server.url))
         }
@@ -90,7 +90,7 @@ import Testing
 
     @Test func theExampleHasEveryKeyAndIsRight() throws {
         let text = String(
-            decoding: try Files.read("\(repositoryFolder)/config/upgradelink-sim.toml", limit: 65_536), as: UTF8.self)
+            decoding: try Files.read("\(repositoryDirectory)/config/upgradelink-sim.toml", limit: 65_536), as: UTF8.self)
         let configuration = try SimulatorConfiguration(toml: text)
         #expect(configuration.port == 8480 && configuration.applications[0].versions[0].staged == 100)
         #expect(configuration.applications[0].groups == ["beta": ["001122aabbcc"]])
@@ -107,7 +107,7 @@ import Testing
     @Test(arguments: [
         (
             "colour = 1",
-            "line 3, column 1: colour is not a known key; allowed are port, folder, clockOffset, keys, applications, faults"
+            "line 3, column 1: colour is not a known key; allowed are port, directory, clockOffset, keys, applications, faults"
         ),
         (
             "[[faults]]\npath = \"/\"\nslow = true",
@@ -125,7 +125,7 @@ import Testing
     func aWrongConfigurationIsNamed(text: String, word: String) async throws {
         try scratch.write("sim.toml", "keys = []\napplications = []\n\(text)\n")
         let result = try await Subprocess.run(
-            .path(FilePath("\(programsFolder)/upgradelink-sim")), arguments: ["\(scratch.path)/sim.toml"],
+            .path(FilePath("\(programsDirectory)/upgradelink-sim")), arguments: ["\(scratch.path)/sim.toml"],
             output: .string(limit: 65_536), error: .string(limit: 65_536))
         #expect(result.terminationStatus == .exited(78))
         #expect(result.standardError.hasPrefix("\(scratch.path)/sim.toml: "), "\(result.standardError)")
@@ -133,12 +133,12 @@ import Testing
         #expect(result.standardError.split(separator: "\n").count == 1)
     }
 
-    @Test func theProgramSaysWhatEachBoxAsked() async throws {
+    @Test func theProgramSaysWhatEachDeviceAsked() async throws {
         try scratch.write(
             "sim.toml",
             """
             port = 0
-            folder = "\(scratch.path)"
+            directory = "\(scratch.path)"
             [[keys]]
             accessKey = "ak"
             secretKey = "sk"
@@ -146,7 +146,7 @@ import Testing
             urlKey = "k"
             """)
         let result = try await Subprocess.run(
-            .path(FilePath("\(programsFolder)/upgradelink-sim")), arguments: ["serve", "\(scratch.path)/sim.toml"],
+            .path(FilePath("\(programsDirectory)/upgradelink-sim")), arguments: ["serve", "\(scratch.path)/sim.toml"],
             input: .none, output: .sequence,
             error: .discarded
         ) { execution in

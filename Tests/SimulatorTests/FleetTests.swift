@@ -3,37 +3,37 @@ import TestSupport
 import Testing
 import UpdateCore
 
-/// Ten thousand boxes by the agent's own code, for what must not be lost when it is changed; `make fleet` has a million.
+/// Ten thousand devices by the agent's own code, for what must not be lost when it is changed; `make fleet` has a million.
 @Suite struct FleetTests {
     private static let schedule = PollSchedule.standard
-    private static let boxes = 10_000
+    private static let devices = 10_000
 
-    @Test(arguments: FleetScenario.all.map(\.name)) func noBoxIsForgotten(name: String) async throws {
+    @Test(arguments: FleetScenario.all.map(\.name)) func noDeviceIsForgotten(name: String) async throws {
         let scenario = try #require(FleetScenario.all.first { $0.name == name })
         let result = try await OwnThread.compute {
-            Fleet.run(scenario, boxes: Self.boxes, schedule: Self.schedule, seed: 1)
+            Fleet.run(scenario, devices: Self.devices, schedule: Self.schedule, seed: 1)
         }
-        if !scenario.releases.isEmpty { #expect(result.updated.count == Self.boxes) }
-        // No box waits longer than twice the cap, once there is an answer to be had. A server with little room takes its time
-        // for the five requests of each of a million boxes, or of that share of both.
+        if !scenario.releases.isEmpty { #expect(result.updated.count == Self.devices) }
+        // No device waits longer than twice the cap, once there is an answer to be had. A server with little room takes its time
+        // for the five requests of each of a million devices, or of that share of both.
         let serving = scenario.admitted.map { 5e6 / Double($0) } ?? 0
         #expect(Double(result.longestWait) <= 2 * Self.schedule.backOffCap + serving)
         let all = result.requests.reduce(0) { $0 + Int($1) }
-        #expect(all >= Self.boxes * scenario.duration / 21_600 * 9 / 10, "each asks as often as it should")
+        #expect(all >= Self.devices * scenario.duration / 21_600 * 9 / 10, "each asks as often as it should")
         #expect(result.wasted <= all)
     }
 
     @Test func aSeedRepeatsARun() {
         let scenario = FleetScenario.all[2]
         func run(_ seed: UInt64) -> [UInt32] {
-            Fleet.run(scenario, boxes: 500, schedule: Self.schedule, seed: seed).requests
+            Fleet.run(scenario, devices: 500, schedule: Self.schedule, seed: seed).requests
         }
         #expect(run(7) == run(7))
         #expect(run(7) != run(8))
     }
 
     @Test func theTableAndTheChartHaveEveryScenario() {
-        let results = FleetScenario.all.map { Fleet.run($0, boxes: 100, schedule: Self.schedule, seed: 1) }
+        let results = FleetScenario.all.map { Fleet.run($0, devices: 100, schedule: Self.schedule, seed: 1) }
         let table = FleetTable(results, Self.schedule).text
         let chart = fleetChart(results, Self.schedule)
         for scenario in FleetScenario.all {

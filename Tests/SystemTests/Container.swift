@@ -19,26 +19,26 @@ struct Container: Sendable {
 
     private let scratch: Scratch
     private let disk: Disk
-    /// Folders of this machine that are seen inside too.
+    /// Directories of this machine that are seen inside too.
     private let binds: [String]
-    private var folder: String { "\(scratch.path)/machine" }
+    private var directory: String { "\(scratch.path)/machine" }
     /// Its root, as seen from here.
     var root: String { "\(scratch.path)/root" }
 
-    /// A folder of this machine, /srv/outside within: it keeps its content when the power goes, as a server elsewhere does.
+    /// A directory of this machine, /srv/outside within: it keeps its content when the power goes, as a server elsewhere does.
     private var outside: String { "\(scratch.path)/outside" }
 
     /// Root, and a systemd-nspawn to boot with.
     static var isPossible: Bool { getuid() == 0 && Files.exists("/usr/bin/systemd-nspawn") }
     /// Made by packaging/dependencies.sh.
-    static var cleanDebian: String { "\(repositoryFolder)/.cache/debian/bookworm.tar" }
+    static var cleanDebian: String { "\(repositoryDirectory)/.cache/debian/bookworm.tar" }
     static let requirement = "booting a container takes root and systemd-nspawn"
 
     init(_ disk: Disk = .memory, binds: [String] = []) throws {
         scratch = try Scratch()
         self.disk = disk
         self.binds = binds
-        for path in [scratch.path, folder, root, outside] {
+        for path in [scratch.path, directory, root, outside] {
             mkdir(path, 0o755)
             chmod(path, 0o755)
         }
@@ -64,23 +64,23 @@ struct Container: Sendable {
 
     private func mount() async throws {
         switch disk {
-        case .memory: try await execute("mount", ["-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", folder])
+        case .memory: try await execute("mount", ["-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", directory])
         case .ext4:
-            try await execute("mount", ["-o", "loop,commit=300", "\(scratch.path)/disk", folder])
-            try await execute("mount", ["--make-private", folder])
+            try await execute("mount", ["-o", "loop,commit=300", "\(scratch.path)/disk", directory])
+            try await execute("mount", ["--make-private", directory])
         case .cleanDebian:
             try await execute("mount", ["-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", root])
             try await execute("tar", ["-xf", Self.cleanDebian, "-C", root])
             return
         }
-        for name in ["upper", "work"] { mkdir("\(folder)/\(name)", 0o755) }
+        for name in ["upper", "work"] { mkdir("\(directory)/\(name)", 0o755) }
         try await Overlay.mount(
-            lower: [try await PackageLayer.upper, "/"], upper: "\(folder)/upper", work: "\(folder)/work", at: root)
+            lower: [try await PackageLayer.upper, "/"], upper: "\(directory)/upper", work: "\(directory)/work", at: root)
     }
 
     private func unmount(_ flags: CInt) {
         umount2(root, flags)
-        umount2(folder, flags)
+        umount2(directory, flags)
     }
 
     // MARK: power
@@ -90,14 +90,14 @@ struct Container: Sendable {
     func cutPower(_ machine: Machine) throws {
         let shutdown: UInt = 0x8004_587D
         var withoutFlush: UInt32 = 2
-        let file = try OpenFile(folder, O_RDONLY | O_DIRECTORY)
-        guard ioctl(file.descriptor, shutdown, &withoutFlush) == 0 else { throw SystemError("shut down", folder) }
+        let file = try OpenFile(directory, O_RDONLY | O_DIRECTORY)
+        guard ioctl(file.descriptor, shutdown, &withoutFlush) == 0 else { throw SystemError("shut down", directory) }
         kill(machine.pid, SIGKILL)
     }
 
     /// The disk as the next start finds it.
     func restorePower() async throws {
-        for mount in [root, folder] {
+        for mount in [root, directory] {
             guard await eventually(within: 30, { umount2(mount, 0) == 0 || errno == EINVAL }) else {
                 throw SystemError("unmount", mount)
             }
@@ -109,7 +109,7 @@ struct Container: Sendable {
 
     func write(_ name: String, _ text: String, mode: mode_t = 0o644) throws {
         let path = "\(root)/\(name)"
-        try Files.createFolder(Files.folder(of: path), mode: 0o755)
+        try Files.createDirectory(Files.directory(of: path), mode: 0o755)
         try Files.replace(path, with: Array(text.utf8), mode: mode)
         chmod(path, mode)
     }

@@ -30,7 +30,7 @@ struct Machine: Sendable {
         (try? Files.read(path, limit: 65_536)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
-    /// Waits until it is up, or down again: a box may restart before it has come up whole.
+    /// Waits until it is up, or down again: a device may restart before it has come up whole.
     func isUp() async -> Bool {
         await eventually(within: 180) {
             if !isRunning { return true }

@@ -6,28 +6,28 @@ import TestSupport
 
 /// The package that `make deb` built, installed once over this machine's root: the layer below every container.
 enum PackageLayer {
-    private static let folder = Mutex<String?>(nil)
+    private static let directory = Mutex<String?>(nil)
     private static let shared = Task { try await make() }
 
     static var package: String {
         get throws {
-            let folder = "\(repositoryFolder)/.cache/deb"
-            guard let name = try? Files.list(folder).last(where: { $0.hasSuffix(".deb") }) else {
-                throw Machine.Failure(description: "there is no package in \(folder): make deb builds it")
+            let directory = "\(repositoryDirectory)/.cache/deb"
+            guard let name = try? Files.list(directory).last(where: { $0.hasSuffix(".deb") }) else {
+                throw Machine.Failure(description: "there is no package in \(directory): make deb builds it")
             }
-            return "\(folder)/\(name)"
+            return "\(directory)/\(name)"
         }
     }
 
-    /// The folder with what the package brought.
+    /// The directory with what the package brought.
     static var upper: String { get async throws { try await shared.value } }
 
     private static func make() async throws -> String {
         let package = try package
-        let path = try Files.createTemporaryFolder("/tmp/upgradelinkd-layer")
-        folder.withLock { $0 = path }
+        let path = try Files.createTemporaryDirectory("/tmp/upgradelinkd-layer")
+        directory.withLock { $0 = path }
         atexit {
-            guard let path = PackageLayer.folder.withLock({ $0 }) else { return }
+            guard let path = PackageLayer.directory.withLock({ $0 }) else { return }
             for mount in ["\(path)/root/proc", "\(path)/root", path] { umount2(mount, CInt(MNT_DETACH)) }
             rmdir(path)
         }
@@ -37,7 +37,7 @@ enum PackageLayer {
         try await execute("mount", ["-t", "proc", "proc", "\(path)/root/proc"])
         try await execute("cp", [package, "\(path)/root/tmp/upgradelinkd.deb"])
         try await execute("chroot", ["\(path)/root", "env", "-u", "TMPDIR", "dpkg", "-i", "/tmp/upgradelinkd.deb"])
-        for (from, to) in [("\(programsFolder)/upgradelink-sim", "usr/local/bin/upgradelink-sim")] {
+        for (from, to) in [("\(programsDirectory)/upgradelink-sim", "usr/local/bin/upgradelink-sim")] {
             try await execute("cp", [from, "\(path)/root/\(to)"])
             chmod("\(path)/root/\(to)", 0o755)
         }

@@ -8,21 +8,21 @@ extension SystemTests {
     /// The package on a clean Debian 12, as a newcomer has it.
     @Suite struct PackageTests {
         /// The Swift runtime of this machine, which the simulated server needs; the package has its own.
-        static func runtimeFolder() throws -> String {
+        static func runtimeDirectory() throws -> String {
             let maps = String(decoding: try Files.read("/proc/self/maps", limit: 16 << 20), as: UTF8.self)
             let line = try #require(maps.split(separator: "\n").first { $0.hasSuffix("/libswiftCore.so") })
-            return Files.folder(of: String(line.split(separator: " ").last ?? ""))
+            return Files.directory(of: String(line.split(separator: " ").last ?? ""))
         }
 
         @Test func itIsInstalledUpgradedRemovedAndPurged() async throws {
-            let runtime = try Self.runtimeFolder()
+            let runtime = try Self.runtimeDirectory()
             try await Container(.cleanDebian, binds: [runtime]).run { container async throws in
                 try await Self.install(try PackageLayer.package, container)
                 let installed = container.read("etc/upgradelinkd/upgradelinkd.toml")
                 #expect(installed.contains("# urlKey = "), "the annotated configuration is there")
-                let furniture = try await Furniture(container, versions: [(2, 2), (3, 2)])
-                try furniture.offer([(2, 2)])
-                try furniture.editOneFile()
+                let fixture = try await DeviceFixture(container, versions: [(2, 2), (3, 2)])
+                try fixture.offer([(2, 2)])
+                try fixture.editOneFile()
                 let newer = try await newerPackage(container)
                 try await container.boot { machine async throws in
                     // Not configured by whoever installed it, it is not started.
@@ -35,14 +35,14 @@ extension SystemTests {
                     #expect(start.isSuccess, "\(start.error)")
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
 
-                    // An upgrade keeps what the box knows, and restarts the service.
+                    // An upgrade keeps what the device knows, and restarts the service.
                     let pid = await machine.property("MainPID")
                     let upgrade = try await machine.run("dpkg", "-i", newer)
                     #expect(upgrade.isSuccess, "\(upgrade.output) \(upgrade.error)")
                     #expect(await machine.property("ActiveState") == "active")
                     #expect(await machine.property("MainPID") != pid)
                     #expect(await machine.shell("upgradelinkctl history").contains("installed  v2 (code 2), silent"))
-                    try furniture.offer([(3, 2)])
+                    try fixture.offer([(3, 2)])
                     try await machine.run("systemctl", "restart", "sim")
                     try await machine.run("upgradelinkctl", "check")
                     #expect(await machine.status(says: "Up to date (v3, code 3)"))
@@ -89,7 +89,7 @@ extension SystemTests {
                     "--no-install-recommends", "/root/upgradelinkd.deb", "procps",
                 ])
             try await execute(
-                "cp", ["\(programsFolder)/upgradelink-sim", "\(container.root)/usr/local/bin/upgradelink-sim"])
+                "cp", ["\(programsDirectory)/upgradelink-sim", "\(container.root)/usr/local/bin/upgradelink-sim"])
         }
 
         /// The same package with a higher version, below /srv.

@@ -4,18 +4,18 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-    /// The power goes, with all that was not synced: whatever moment it is, the box ends with the new version, or tries
+    /// The power goes, with all that was not synced: whatever moment it is, the device ends with the new version, or tries
     /// again, and the offer, which the server would not make a second time, is not lost.
     @Suite struct PowerLossTests {
         struct Moment: Sendable, CustomTestStringConvertible {
             var name: String
-            /// What the box does by then.
+            /// What the device does by then.
             var reached: @Sendable (Machine) async -> Bool
             /// The state of the module, or the health check, that stands still then.
             var stopAt: String?
             /// A restart comes before it.
             var inSecondBoot = false
-            /// Held back by an inhibitor.
+            /// Delayed by an inhibitor.
             var inhibit: String?
             var testDescription: String { name }
         }
@@ -29,7 +29,7 @@ extension SystemTests {
             Moment(name: "Download", reached: { await $0.has("/run/stopped") }, stopAt: "Download"),
             Moment(name: "ArtifactInstall", reached: { await $0.has("/run/stopped") }, stopAt: "ArtifactInstall"),
             Moment(
-                name: "before the restart", reached: { await $0.status(says: "Restarting held back by") },
+                name: "before the restart", reached: { await $0.status(says: "Rebooting delayed by") },
                 inhibit: "reboot"),
             Moment(
                 name: "ArtifactVerifyReboot", reached: { await $0.has("/run/stopped") },
@@ -46,7 +46,7 @@ extension SystemTests {
 
         @Test(arguments: moments) func thePowerGoes(when moment: Moment) async throws {
             try await Container(.ext4).run { container async throws in
-                let furniture = try await furnish(container, moment)
+                let fixture = try await furnish(container, moment)
                 if moment.inSecondBoot {
                     try await container.boot { machine async throws in
                         try await start(machine, moment)
@@ -63,18 +63,18 @@ extension SystemTests {
                 try await container.restorePower()
                 container.remove("etc/stop-at")
                 // The server's roll-out is used up: an offer that is lost now is lost for good.
-                try furniture.offer([])
-                try await runToTheEnd(container, furniture)
-                let states = furniture.states
+                try fixture.offer([])
+                try await runToTheEnd(container, fixture)
+                let states = fixture.states
                 #expect(states.contains("ArtifactCommit Cleanup"), "\(states)")
                 #expect(states.split(separator: " ").last == "Cleanup", "\(states)")
             }
         }
 
-        func furnish(_ container: Container, _ moment: Moment) async throws -> Furniture {
-            let furniture = try await Furniture(container, versions: [(2, 2)], ballast: 2_000_000)
-            try furniture.writeRestartingModule()
-            try furniture.configure(
+        func furnish(_ container: Container, _ moment: Moment) async throws -> DeviceFixture {
+            let fixture = try await DeviceFixture(container, versions: [(2, 2)], ballast: 2_000_000)
+            try fixture.writeRestartingModule()
+            try fixture.configure(
                 module: "restarting", install: "healthProgram = [\"/srv/is-healthy\"]",
                 more: "[download]\nspeedLimit = \"400K\"")
             try container.write(
@@ -84,7 +84,7 @@ extension SystemTests {
             try container.write("etc/stop-at", moment.stopAt ?? "")
             // What the test itself wrote is not what the power is cut on.
             sync()
-            return furniture
+            return fixture
         }
 
         func start(_ machine: Machine, _ moment: Moment) async throws {
@@ -99,19 +99,19 @@ extension SystemTests {
             try await machine.run("systemctl", "start", "sim", "upgradelinkd")
         }
 
-        /// Boots the box until it is up to date and the server knows: a version that was rolled back is tried again, with the
+        /// Boots the device until it is up to date and the server knows: a version that was rolled back is tried again, with the
         /// restarts it wants.
-        func runToTheEnd(_ container: Container, _ furniture: Furniture) async throws {
+        func runToTheEnd(_ container: Container, _ fixture: DeviceFixture) async throws {
             for _ in 0..<6 {
                 let isDone = try await container.boot { machine async throws in
                     await eventually(within: 90) {
                         let isUpToDate = await machine.property("StatusText").contains("Up to date (v2, code 2)")
-                        return isUpToDate && furniture.reports(of: 2).last == 0 || !machine.isRunning
+                        return isUpToDate && fixture.reports(of: 2).last == 0 || !machine.isRunning
                     } && machine.isRunning
                 }.value
                 if isDone { return }
             }
-            Issue.record("the box is not up to date")
+            Issue.record("the device is not up to date")
         }
     }
 }

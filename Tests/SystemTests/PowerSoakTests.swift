@@ -18,7 +18,7 @@ extension SystemTests.PowerLossTests {
     func thePowerGoes(after seconds: Double) async throws {
         let moment = Moment(name: "after \(seconds) s", reached: { _ in true })
         try await Container(.ext4).run { container async throws in
-            let furniture = try await furnish(container, moment)
+            let fixture = try await furnish(container, moment)
             var left = seconds
             var isFirst = true
             var wasOffered = false
@@ -49,9 +49,9 @@ extension SystemTests.PowerLossTests {
             }
             try await container.restorePower()
             // What was offered before the power went is not offered again.
-            if wasOffered { try furniture.offer([]) }
-            try await runToTheEnd(container, furniture)
-            #expect(furniture.states.contains("ArtifactCommit Cleanup"), "\(furniture.states)")
+            if wasOffered { try fixture.offer([]) }
+            try await runToTheEnd(container, fixture)
+            #expect(fixture.states.contains("ArtifactCommit Cleanup"), "\(fixture.states)")
         }
     }
 }

@@ -5,13 +5,13 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-    /// Updates that restart the box: version A to version B, or back.
+    /// Updates that restart the device: version A to version B, or back.
     @Suite struct RestartTests {
-        @Test func anUpdateThatRestartsTheBoxIsCommittedAfterwards() async throws {
+        @Test func anUpdateThatRestartsTheDeviceIsCommittedAfterwards() async throws {
             try await Container().run { container async throws in
-                let furniture = try await Furniture(container, versions: [(2, 2)])
-                try furniture.writeRestartingModule()
-                try furniture.configure(module: "restarting", install: "healthProgram = [\"/srv/is-healthy\"]")
+                let fixture = try await DeviceFixture(container, versions: [(2, 2)])
+                try fixture.writeRestartingModule()
+                try fixture.configure(module: "restarting", install: "healthProgram = [\"/srv/is-healthy\"]")
                 try container.write("srv/is-healthy", "#!/bin/sh\necho asked >>/srv/health\n", mode: 0o755)
                 let first = try await container.boot { machine async throws in
                     // logind holds the restart back for as long as somebody inhibits it.
@@ -20,7 +20,7 @@ extension SystemTests {
                         "--why=recording", "--mode=block", "sleep", "1000")
                     try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
-                    #expect(await machine.status(says: "the box cannot be restarted: Operation inhibited by \"TV\""))
+                    #expect(await machine.status(says: "the device cannot be rebooted: Operation inhibited by \"TV\""))
                     #expect(container.read("srv/health").isEmpty)
                     try await machine.run("systemctl", "stop", "recording")
                     #expect(await machine.goesDown())
@@ -28,21 +28,21 @@ extension SystemTests {
                 #expect(first.status == .exited(133), "it restarted")
                 try await container.boot { machine async throws in
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
-                    #expect(furniture.states == "Download ArtifactInstall ArtifactVerifyReboot ArtifactCommit Cleanup")
+                    #expect(fixture.states == "Download ArtifactInstall ArtifactVerifyReboot ArtifactCommit Cleanup")
                     #expect(container.read("srv/health") == "asked\n")
                     let history = try await machine.run("upgradelinkctl", "history")
                     #expect(history.output.contains("installed  v2 (code 2), silent"))
-                    #expect(await eventually { furniture.reports(of: 2) == [0] })
+                    #expect(await eventually { fixture.reports(of: 2) == [0] })
                 }
             }
         }
 
-        /// Version 2 breaks the agent, and there is no server to ask either: the box goes back by itself.
+        /// Version 2 breaks the agent, and there is no server to ask either: the device goes back by itself.
         @Test func aVersionThatBreaksTheAgentIsRolledBackWithoutIt() async throws {
             try await Container().run { container async throws in
-                let furniture = try await Furniture(container, versions: [(2, 2)])
-                try furniture.writeRestartingModule()
-                try furniture.configure(module: "restarting", install: "healthTimeout = \"5s\"\nattempts = 1")
+                let fixture = try await DeviceFixture(container, versions: [(2, 2)])
+                try fixture.writeRestartingModule()
+                try fixture.configure(module: "restarting", install: "healthTimeout = \"5s\"\nattempts = 1")
                 let breaking = """
                     #!/bin/sh
                     d=/etc/systemd/system/upgradelinkd.service.d
@@ -72,14 +72,14 @@ extension SystemTests {
                     try await machine.run("systemctl", "start", "sim")
                     #expect(
                         await machine.status(
-                            says: "The update to v2 (code 2) failed: rolled back: the box is not healthy after 5 s"))
+                            says: "The update to v2 (code 2) failed: rolled back: the device is not healthy after 5 s"))
                     #expect(
-                        furniture.states
+                        fixture.states
                             == "Download ArtifactInstall ArtifactVerifyReboot ArtifactRollback "
                             + "ArtifactVerifyRollbackReboot ArtifactFailure Cleanup")
                     let journal = await machine.shell("journalctl -u upgradelink-installer-resume --no-pager")
                     #expect(journal.contains("upgradelinkd.service is"))
-                    #expect(await eventually(within: 60) { furniture.reports(of: 2) == [3] })
+                    #expect(await eventually(within: 60) { fixture.reports(of: 2) == [3] })
                 }
             }
         }

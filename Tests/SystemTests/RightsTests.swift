@@ -25,7 +25,7 @@ extension SystemTests {
         /// What the agent's user can do, tried within the agent's own unit.
         @Test func theAgentCannotLeaveItsRoom() async throws {
             try await Container().run { container async throws in
-                _ = try await Furniture(container)
+                _ = try await DeviceFixture(container)
                 try container.write("root/secret", "somebody else's\n", mode: 0o600)
                 try container.write("var/lib/upgradelink-installer/installation.json", "{}", mode: 0o600)
                 chmod("\(container.root)/var/lib/upgradelink-installer", 0o700)
@@ -40,7 +40,7 @@ extension SystemTests {
                     tries.map { "if \($0) >/dev/null 2>&1; then echo 'could: \($0)'; fi" }.joined(separator: "\n")
                         + """
 
-                        touch /var/lib/upgradelinkd/x && touch /var/cache/upgradelinkd/x && echo 'own folders'
+                        touch /var/lib/upgradelinkd/x && touch /var/cache/upgradelinkd/x && echo 'own directories'
                         cat "$CREDENTIALS_DIRECTORY/secretKey"
                         id -un
                         """
@@ -50,7 +50,7 @@ extension SystemTests {
                 try await container.boot { machine async throws in
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
                     #expect(await machine.status(says: "Up to date (v1, code 1)"), "and it can do its work")
-                    #expect(container.read("var/lib/upgradelinkd/probe") == "own folders\nsk\nupgradelinkd\n")
+                    #expect(container.read("var/lib/upgradelinkd/probe") == "own directories\nsk\nupgradelinkd\n")
                 }
             }
         }
@@ -58,7 +58,7 @@ extension SystemTests {
         /// Only root and the agent come through the door, and the installer hears only them.
         @Test func theDoorIsTheAgentsAndRoots() async throws {
             try await Container().run { container async throws in
-                _ = try await Furniture(container)
+                _ = try await DeviceFixture(container)
                 let knock = """
                     import socket, sys
                     door = socket.socket(socket.AF_UNIX)
@@ -81,7 +81,7 @@ extension SystemTests {
                     #expect(await machine.shell(insider + resume).contains("Connection reset"))
                     #expect(
                         await machine.shell("journalctl --no-pager -t upgradelink-installer").contains(
-                            "user 65534 may not ask for installations"))
+                            "user 65534 may not request installations"))
                     #expect(await machine.shell("/usr/bin/python3 /srv/knock nonsense") == "closed")
                     // It has no network, and is gone when it is done.
                     #expect(await machine.shell("systemctl show -P PrivateNetwork upgradelink-installer@x") == "yes")
@@ -95,9 +95,9 @@ extension SystemTests {
 
         @Test func aModuleHasNoNetworkUnlessItDeclaresThatItNeedsOne() async throws {
             try await Container().run { container async throws in
-                let furniture = try await Furniture(container, versions: [(2, 2), (3, 2)])
-                try furniture.offer([(2, 2)])
-                try furniture.configure(module: "looking")
+                let fixture = try await DeviceFixture(container, versions: [(2, 2), (3, 2)])
+                try fixture.offer([(2, 2)])
+                try fixture.configure(module: "looking")
                 try container.write(
                     "usr/lib/upgradelinkd/modules/looking",
                     """
@@ -109,13 +109,13 @@ extension SystemTests {
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
                     try container.write("usr/lib/upgradelinkd/modules/looking.network", "")
-                    try furniture.offer([(3, 2)])
+                    try fixture.offer([(3, 2)])
                     try await machine.run("systemctl", "restart", "sim")
                     try await machine.run("upgradelinkctl", "check")
                     #expect(await machine.status(says: "Up to date (v3, code 3)"))
-                    let box = await machine.shell("readlink /proc/1/ns/net")
+                    let device = await machine.shell("readlink /proc/1/ns/net")
                     let seen = container.read("srv/networks").split(separator: "\n").map(String.init)
-                    #expect(seen.count == 2 && seen.first != box && seen.last == box, "\(seen), and the box has \(box)")
+                    #expect(seen.count == 2 && seen.first != device && seen.last == device, "\(seen), and the device has \(device)")
                 }
             }
         }
@@ -123,7 +123,7 @@ extension SystemTests {
         /// A stick that only root can read: the file is handed over open, from hand to hand, down to the module.
         @Test func aFileThatTheAgentCannotReadIsHandedOver() async throws {
             try await Container().run { container async throws in
-                _ = try await Furniture(container, versions: [(2, 2)])
+                _ = try await DeviceFixture(container, versions: [(2, 2)])
                 try container.write("root/stick/README", "", mode: 0o600)
                 for name in ["v2", "v2.minisig"] {
                     try await execute("mv", ["\(container.root)/srv/\(name)", "\(container.root)/root/stick/"])
@@ -148,7 +148,7 @@ extension SystemTests {
 
         @Test func anyoneMayLookAndTheGroupMayAct() async throws {
             try await Container().run { container async throws in
-                _ = try await Furniture(container)
+                _ = try await DeviceFixture(container)
                 try await container.boot { machine async throws in
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
                     #expect(await machine.status(says: "Up to date (v1, code 1)"))

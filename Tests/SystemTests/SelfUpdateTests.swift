@@ -9,7 +9,7 @@ extension SystemTests {
     /// The agent updates itself: from the real 0.1.0 to this version, and back, each reading what the other stored.
     @Suite struct SelfUpdateTests {
         /// Made from the repository's history by packaging/earlier-release.sh.
-        private static let earlier = "\(repositoryFolder)/.cache/releases/0.1.0"
+        private static let earlier = "\(repositoryDirectory)/.cache/releases/0.1.0"
 
         private static var package: String? {
             (try? Files.list(earlier))?.first { $0.hasSuffix(".deb") }.map { "\(earlier)/\($0)" }
@@ -20,9 +20,9 @@ extension SystemTests {
         @Test(.enabled(if: package != nil, "there is no package of 0.1.0: make test builds it from the history"))
         func stateSurvivesTheUpdateAndTheRollback() async throws {
             let earlier = try #require(Self.package)
-            try await Container(.cleanDebian, binds: [try PackageTests.runtimeFolder()]).run { container async throws in
+            try await Container(.cleanDebian, binds: [try PackageTests.runtimeDirectory()]).run { container async throws in
                 try await PackageTests.install(earlier, container)
-                let furniture = try await Furniture(container, versions: [(2, 1)])
+                let fixture = try await DeviceFixture(container, versions: [(2, 1)])
                 // Version 1 is 0.1.0, and where the module finds it again.
                 let store = "\(container.root)/var/lib/upgradelink-installer/packages"
                 try await repack(earlier, container, code: 1, version: "0.1.0", at: "\(store)/upgradelinkd_0.1.0.deb")
@@ -32,9 +32,9 @@ extension SystemTests {
                     try await repack(
                         try PackageLayer.package, container, code: code, version: version,
                         at: "\(container.root)/srv/v\(code)")
-                    try await furniture.sign(version: code)
+                    try await fixture.sign(version: code)
                 }
-                try furniture.configure(
+                try fixture.configure(
                     module: "deb", files: "restart = \"Automatic\"", versionFile: Self.versionFile,
                     install: "healthProgram = [\"/srv/is-healthy\"]\nhealthTimeout = \"3s\"\nattempts = 1")
                 try container.write(
@@ -44,18 +44,18 @@ extension SystemTests {
                     cp /var/lib/upgradelinkd/state.json /srv/stored-by-0.2.0
                     ! grep -q VERSION_CODE=3 \(Self.versionFile)
                     """, mode: 0o755)
-                try await update(container, furniture)
+                try await update(container, fixture)
             }
         }
 
-        private func update(_ container: Container, _ furniture: Furniture) async throws {
+        private func update(_ container: Container, _ fixture: DeviceFixture) async throws {
             // 0.1.0 has a history: version 2 was rejected.
             let first = try await container.boot { machine async throws in
                 try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
                 try await machine.run("systemctl", "start", "sim", "upgradelinkd")
                 #expect(await machine.status(says: "Waiting for consent to install v2"))
                 #expect(try await machine.run("upgradelinkctl", "reject").isSuccess)
-                try furniture.offer([(3, 2)])
+                try fixture.offer([(3, 2)])
                 try await machine.run("systemctl", "restart", "sim")
                 try await machine.run("upgradelinkctl", "check")
                 #expect(await machine.goesDown(), "it reboots into 0.2.0")
@@ -75,11 +75,11 @@ extension SystemTests {
                 #expect(history.contains("rolledBack  v3 (code 3)") && history.contains("rejected  v2 (code 2)"), "\(history)")
                 #expect(damaged(container).isEmpty)
                 // Nor is the rejected version, or the one that failed, taken up again.
-                try furniture.offer([(2, 1), (3, 2)])
+                try fixture.offer([(2, 1), (3, 2)])
                 try await machine.run("systemctl", "restart", "sim")
                 try await machine.run("upgradelinkctl", "check")
                 #expect(await machine.has("/var/lib/upgradelinkd/state.json"))
-                try furniture.offer([(4, 2)])
+                try fixture.offer([(4, 2)])
                 try await machine.run("systemctl", "restart", "sim")
                 try await machine.run("upgradelinkctl", "check")
                 #expect(await machine.goesDown(), "it reboots into 0.2.0")
@@ -121,7 +121,7 @@ extension SystemTests {
                 rm -r /srv/package
                 """
             try await execute("chroot", [container.root, "env", "-u", "TMPDIR", "sh", "-ec", line])
-            try Files.createFolder(Files.folder(of: path))
+            try Files.createDirectory(Files.directory(of: path))
             try await execute("cp", ["\(container.root)/srv/package.deb", path])
         }
     }

@@ -7,10 +7,10 @@ import UpdateCore
 extension SystemTests {
     /// upgradelinkd as systemd's service, driven with systemctl.
     @Suite struct ServiceTests {
-        @Test func enabledItUpdatesTheBoxAndTheJournalTellsTheStory() async throws {
+        @Test func enabledItUpdatesTheDeviceAndTheJournalTellsTheStory() async throws {
             try await Container().run { container async throws in
-                let furniture = try await Furniture(container, versions: [(2, 2)])
-                try furniture.configure(more: "[download]\nspeedLimit = \"150K\"")
+                let fixture = try await DeviceFixture(container, versions: [(2, 2)])
+                try fixture.configure(more: "[download]\nspeedLimit = \"150K\"")
                 try await container.boot { machine async throws in
                     try await machine.run("systemctl", "start", "sim")
                     // Every status on the way, as systemd hears it.
@@ -31,7 +31,7 @@ extension SystemTests {
                     #expect(seen.contains { $0.hasPrefix("Started (v1, code 1); first check in") }, "\(seen)")
                     #expect(seen.contains { $0.hasPrefix("Downloading v2: ") && $0.contains(" % of ") }, "\(seen)")
                     try await expectTheStory(of: machine)
-                    #expect(await eventually { furniture.reports(of: 2) == [0] })
+                    #expect(await eventually { fixture.reports(of: 2) == [0] })
                     #expect(await machine.property("User") == "upgradelinkd")
                 }
             }
@@ -49,7 +49,7 @@ extension SystemTests {
             try await machine.run("journalctl", "--update-catalog")
             let explained = try await machine.run("journalctl", "-x", "-u", "upgradelinkd", "--no-pager")
             #expect(explained.output.contains("Subject: Version v2 is installed"))
-            #expect(explained.output.contains("The box runs version v2, code 2, and says so itself."))
+            #expect(explained.output.contains("The device runs version v2, code 2, and says so itself."))
             #expect(!explained.output.contains("sk\n"))
             #expect(!explained.output.contains("thread priority"), "libdispatch has nothing to complain of")
             #expect(try await machine.run("upgradelinkctl", "status").isSuccess)
@@ -72,7 +72,7 @@ extension SystemTests {
 
         @Test func reloadsWorkAsSystemdKnowsThem() async throws {
             try await Container().run { container async throws in
-                _ = try await Furniture(container)
+                _ = try await DeviceFixture(container)
                 try await container.boot { machine async throws in
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
                     #expect(await machine.status(says: "Up to date (v1, code 1)"))
@@ -93,8 +93,8 @@ extension SystemTests {
         /// Stopped in the middle of a download, or standing still until the watchdog ends it: it goes on from there.
         @Test func aDownloadGoesOnAfterAStopAndAfterTheWatchdog() async throws {
             try await Container().run { container async throws in
-                let furniture = try await Furniture(container, versions: [(2, 2)], ballast: 6_000_000)
-                try furniture.configure(more: "[download]\nspeedLimit = \"300K\"")
+                let fixture = try await DeviceFixture(container, versions: [(2, 2)], ballast: 6_000_000)
+                try fixture.configure(more: "[download]\nspeedLimit = \"300K\"")
                 try container.write(
                     "etc/systemd/system/upgradelinkd.service.d/test.conf",
                     "[Service]\nWatchdogSec=3s\nRestartSec=200ms\n")

@@ -4,7 +4,7 @@ import Testing
 @Suite struct TOMLTests {
     private func parse(_ text: String) throws(TOMLError) -> TOMLTable { try TOMLTable(parsing: Array(text.utf8)) }
 
-    /// "LINE:COLUMN: reason" of a document that is not TOML.
+    /// The error of an invalid document, as "LINE:COLUMN: reason".
     private func complaint(_ bytes: [UInt8]) -> String {
         do throws(TOMLError) {
             return "none: \(try TOMLTable(parsing: bytes))"
@@ -13,7 +13,7 @@ import Testing
         }
     }
 
-    // MARK: what is not TOML
+    // MARK: errors
 
     @Test(arguments: [
         ("\0", "1:1"), ("\0a = 1\n", "1:1"), ("a = 1\n\0b = 2\n", "2:1"), ("a\0 = 1", "1:2"), ("a = 1\0", "1:6"),
@@ -38,7 +38,7 @@ import Testing
         ("\"\u{E9}\" = 1\n\"e\u{301}\" = 1", "2:1", "the same key again"),
         ("a = 1\rb = 2", "1:7", "expected '\\n' after '\\r'"),
     ])
-    func anErrorHasItsPlace(text: String, place: String, reason: String) {
+    func anErrorHasItsPosition(text: String, place: String, reason: String) {
         let found = complaint(Array(text.utf8))
         #expect(found.hasPrefix("\(place): ") && found.contains(reason), "\(found)")
         #expect(!found.contains("\n"))
@@ -49,11 +49,11 @@ import Testing
             ("a = \"", [0xFF], "1:6"), ("", [0xFF, 0xFE, 0x61, 0], "1:1"), ("é = 1\r\n# ü", [0xC3, 0x28], "2:4"),
             ("\u{FEFF}a", [0xED, 0xA0, 0x80], "1:2"), ("\n", [0xC3], "2:1"), ("a = '\0'", [0x80], "1:8"),
         ] as [(String, [UInt8], String)])
-    func onlyUTF8IsText(start: String, end: [UInt8], place: String) {
+    func textThatIsNotUTF8IsRefused(start: String, end: [UInt8], place: String) {
         #expect(complaint(Array(start.utf8) + end) == "\(place): not UTF-8 text")
     }
 
-    /// Nothing is so deep that it overflows the stack: neither values, nor the parts of keys, nor both of them together.
+    /// The depth of values, of keys and of both together is limited, because otherwise the stack would overflow.
     @Test func depthIsLimited() throws {
         func lists(_ depth: Int) -> String {
             "a = " + String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
@@ -72,7 +72,7 @@ import Testing
         #expect(throws: Never.self) { try parse("[\(key(32))]\n\(key(32)) = \(tables)") }
     }
 
-    /// Dots elsewhere are not counted, whatever quotation marks, escapes and comments are before them.
+    /// Only the dots of keys are counted, even after quotation marks, escapes and comments.
     @Test(arguments: [
         "a = '@'", "a = \"@\"", "a = \"\\\"@\"", "a = '''@'''", "a = \"\"\"\n@\n\"\"\"", "a = 1 # \"@", "# '''\n# @",
         "# x # @", "# x # \"\"\"",
@@ -87,9 +87,9 @@ import Testing
         #expect(complaint(Array(deep.utf8)).hasSuffix(":66: a key with more than 32 dots"))
     }
 
-    // MARK: what is
+    // MARK: values
 
-    /// Each value in its document, as "KEY@LINE:COLUMN=VALUE@LINE:COLUMN".
+    /// Each value of a document with its position, as "KEY@LINE:COLUMN=VALUE@LINE:COLUMN".
     private func lines(_ table: TOMLTable, _ path: String = "") -> [String] {
         table.entries.sorted { $0.value.position < $1.value.position }.flatMap { key, entry in
             lines(entry.value, "\(path)\(key)", "\(path)\(key)@\(entry.position)=")
@@ -141,12 +141,12 @@ import Testing
             ["a@1:1=\"  x\n  y é\"@1:5", "b@5:1=\"\\n\"@5:5", "c@7:1=\"q\"\"\"@7:5"]
         ),
     ])
-    func valuesHaveTheirPlaces(text: String, expected: [String]) throws {
+    func valuesHaveTheirPositions(text: String, expected: [String]) throws {
         #expect(lines(try parse(text)) == expected)
     }
 
-    /// The parser is given a length, and reads no byte after it.
-    @Test func everyPrefixEndsWell() {
+    /// The parser receives a length, and reads no byte beyond it.
+    @Test func everyPrefixIsParsedOrRefused() {
         let bytes = Array("[a]\nb = \"\"\"é\\\n  ü\"\"\" # c\n'd'.e = [{ f = 1979-05-27T07:32:00Z }, 1e5]\n".utf8)
         for end in bytes.indices { _ = complaint(Array(bytes[..<end])) }
     }

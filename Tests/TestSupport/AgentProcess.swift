@@ -33,12 +33,12 @@ public final class AgentProcess: Sendable {
     /// - Returns: what the body returned, and how the agent ended.
     @discardableResult
     public static func run<Value: Sendable>(
-        _ box: AgentBox, environment: [String: String] = [:],
+        _ device: AgentDevice, environment: [String: String] = [:],
         body: @Sendable (AgentProcess) async throws -> Value
     ) async throws -> (value: Value, end: ProcessEnd, log: [String]) {
         Signals.ignore(SIGPIPE)
         let heard = Heard()
-        let path = "\(box.scratch.path)/notify-\(UInt32.random(in: 0...UInt32.max))"
+        let path = "\(device.scratch.path)/notify-\(UInt32.random(in: 0...UInt32.max))"
         let socket = try NotifySocket(path: path) { message in
             heard.state.withLock { state in
                 for line in message.split(separator: "\n") {
@@ -52,7 +52,7 @@ public final class AgentProcess: Sendable {
         for (name, value) in PrivateBus.none { variables[.init(stringLiteral: name)] = value }
         for (name, value) in environment { variables[.init(stringLiteral: name)] = value }
         let result = try await Subprocess.run(
-            .path(FilePath("\(programsFolder)/upgradelinkd")), arguments: ["--debug", "--root", box.scratch.path],
+            .path(FilePath("\(programsDirectory)/upgradelinkd")), arguments: ["--debug", "--root", device.scratch.path],
             environment: .inherit.updating(variables.mapValues { Optional($0) }), input: .none, output: .discarded,
             error: .sequence
         ) { execution in
@@ -107,7 +107,7 @@ public final class AgentProcess: Sendable {
         await eventually(within: seconds) { self.statuses.contains { $0.contains(text) } }
     }
 
-    /// Whether the box comes to a version, and the server hears of it.
+    /// Whether the device comes to a version, and the server hears of it.
     public func updates(to code: Int, _ server: RunningServer) async -> Bool {
         guard await says("Up to date (v\(code), code \(code))", within: 40) else { return false }
         return await eventually {
@@ -120,21 +120,21 @@ public final class AgentProcess: Sendable {
     }
 }
 
-/// A box for the whole agent: its version file is what the artifacts replace.
-public struct AgentBox: Sendable {
+/// A device for the whole agent: its version file is what the artifacts replace.
+public struct AgentDevice: Sendable {
     public let scratch: Scratch
     public let publisher: Publisher
-    public static let urlKey = "box"
+    public static let urlKey = "device"
     public static let secret = "top-secret-4711"
 
     public init() async throws {
         let scratch = try Scratch()
-        try self.init(scratch, try await Publisher(folder: "\(scratch.path)/publisher"))
+        try self.init(scratch, try await Publisher(directory: "\(scratch.path)/publisher"))
     }
 
-    /// Another box of the same publisher.
-    public init(like box: AgentBox) throws {
-        try self.init(try Scratch(), box.publisher)
+    /// Another device of the same publisher.
+    public init(like device: AgentDevice) throws {
+        try self.init(try Scratch(), device.publisher)
     }
 
     private init(_ scratch: Scratch, _ publisher: Publisher) throws {
@@ -166,19 +166,19 @@ public struct AgentBox: Sendable {
             backOffBase = "0.2s"
             backOffCap = "1s"
             [download]
-            folder = "@BOX@/staging"
+            directory = "@BOX@/staging"
             keepFree = 0
             [verification]
             keys = ["\(publisher.publicKey)"]
-            keysFolder = "@BOX@/files"
+            keysDirectory = "@BOX@/files"
             [install]
             module = "directory"
-            moduleFolders = ["@BOX@/modules", "\(repositoryFolder)/packaging/modules"]
+            moduleDirectories = ["@BOX@/modules", "\(repositoryDirectory)/packaging/modules"]
             files = { link = "@BOX@/live" }
             retryDelay = "0.2s"
             gracePeriod = 0
             [state]
-            folder = "@BOX@/state"
+            directory = "@BOX@/state"
 
             """
         try scratch.write(
@@ -200,7 +200,7 @@ public struct AgentBox: Sendable {
 
     public func server(_ versions: [Version], faults: [Fault] = []) -> SimulatorConfiguration {
         SimulatorConfiguration(
-            folder: "\(scratch.path)/files", keys: [KeyPair(accessKey: "ak", secretKey: Self.secret)],
+            directory: "\(scratch.path)/files", keys: [KeyPair(accessKey: "ak", secretKey: Self.secret)],
             applications: [Application(urlKey: Self.urlKey, versions: versions)], faults: faults)
     }
 
@@ -211,7 +211,7 @@ public struct AgentBox: Sendable {
 }
 
 extension RunningServer {
-    /// The events of a kind that boxes reported, as JSON.
+    /// The events of a kind that devices reported, as JSON.
     public func reports(_ eventType: String) async -> [String] {
         await records.filter { $0.path == "/v1/app/report" && $0.body.contains("\"\(eventType)\"") && $0.code == 0 }
             .map(\.body)

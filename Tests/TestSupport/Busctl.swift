@@ -3,7 +3,7 @@ import Subprocess
 import SystemPackage
 
 extension PrivateBus {
-    public struct Answer: Sendable {
+    public struct CheckResponse: Sendable {
         public var isSuccess: Bool
         public var output: String
         public var error: String
@@ -14,7 +14,7 @@ extension PrivateBus {
     /// busctl(1) as a user of this machine; 65534 is nobody.
     ///
     /// - Parameter group: one more that it is in.
-    public func busctl(_ arguments: [String], user: Int = 0, group: Int? = nil) async throws -> Answer {
+    public func busctl(_ arguments: [String], user: Int = 0, group: Int? = nil) async throws -> CheckResponse {
         var command = ["busctl", "--address=\(address)", "--no-pager"] + arguments
         if user != 0 {
             let groups = group.map { "--groups=\($0)" } ?? "--clear-groups"
@@ -23,7 +23,7 @@ extension PrivateBus {
         let result = try await Subprocess.run(
             .name(command[0]), arguments: .init(Array(command.dropFirst())), output: .string(limit: 1 << 20),
             error: .string(limit: 1 << 20))
-        return Answer(
+        return CheckResponse(
             isSuccess: result.terminationStatus.isSuccess, output: result.standardOutput.trimmingEnd,
             error: result.standardError.trimmingEnd)
     }
@@ -31,7 +31,7 @@ extension PrivateBus {
     /// Calls a method of the agent.
     ///
     /// - Parameter arguments: the signature, then the values, as busctl wants them.
-    public func call(_ method: String, _ arguments: String..., user: Int = 0, group: Int? = nil) async throws -> Answer
+    public func call(_ method: String, _ arguments: String..., user: Int = 0, group: Int? = nil) async throws -> CheckResponse
     {
         try await busctl(["call"] + Self.service + [method] + arguments, user: user, group: group)
     }

@@ -37,6 +37,6 @@ public struct FakeClock: Sendable {
     }
 
     public var environment: [String: String] {
-        ["LD_PRELOAD": "\(programsFolder)/libfakeclock.so", "WALL_CLOCK_OFFSET": path]
+        ["LD_PRELOAD": "\(programsDirectory)/libfakeclock.so", "WALL_CLOCK_OFFSET": path]
     }
 }

@@ -9,12 +9,12 @@ public struct FetchProgram: Sendable {
 
     /// - Parameters:
     ///   - memory: KiB that it may have of its own (RLIMIT_DATA, setrlimit(2)).
-    ///   - libraries: a folder in which its libraries are looked for first.
+    ///   - libraries: a directory in which its libraries are looked for first.
     /// - Returns: all reports, the last of which says what became of the job.
     public func run(
         _ job: FetchJob, timeLimit: Seconds = 60, memory: Int? = nil, libraries: String? = nil
     ) async throws -> (reports: [FetchReport], end: ProcessEnd) {
-        let program = "\(programsFolder)/upgradelink-fetch"
+        let program = "\(programsDirectory)/upgradelink-fetch"
         // A sanitizer needs memory of its own.
         let limit = hasSanitizer ? nil : memory
         let preparations =
@@ -31,7 +31,7 @@ public struct FetchProgram: Sendable {
     public func kill(_ job: FetchJob, when isTheMoment: @Sendable (FetchReport) -> Bool) async throws -> ProcessEnd {
         let request = try JSONLine.encode(job)
         let result = try await Subprocess.run(
-            .path(FilePath("\(programsFolder)/upgradelink-fetch")), input: .inputWriter, output: .sequence,
+            .path(FilePath("\(programsDirectory)/upgradelink-fetch")), input: .inputWriter, output: .sequence,
             error: .discarded
         ) { execution in
             _ = try await execution.standardInputWriter.write(request)
@@ -54,8 +54,8 @@ public struct FetchProgram: Sendable {
         return result
     }
 
-    public func ask(_ job: AskJob) async throws -> AskReport? {
-        guard case .asked(let report)? = try await run(.ask(job)).reports.last else { return nil }
+    public func check(_ job: CheckJob) async throws -> CheckReport? {
+        guard case .checked(let report)? = try await run(.check(job)).reports.last else { return nil }
         return report
     }
 }

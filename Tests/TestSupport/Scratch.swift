@@ -3,12 +3,12 @@ import Host
 import Simulator
 import UpdateCore
 
-/// A folder of a test's own, gone when the test is.
+/// A directory of a test's own, gone when the test is.
 public final class Scratch: Sendable {
     public let path: String
 
     public init() throws {
-        path = try Files.createTemporaryFolder("/tmp/upgradelinkd-test")
+        path = try Files.createTemporaryDirectory("/tmp/upgradelinkd-test")
     }
 
     deinit {
@@ -22,22 +22,22 @@ public final class Scratch: Sendable {
         }
     }
 
-    /// Mounts a small file system at a folder, for the time of `body`; needs root.
+    /// Mounts a small file system at a directory, for the time of `body`; needs root.
     public func withSmallFileSystem<Value>(
         _ name: String, size: String, body: (String) async throws -> Value
     ) async throws -> Value {
-        let folder = "\(path)/\(name)"
-        try Files.createFolder(folder)
-        try await execute("mount", ["-t", "tmpfs", "-o", "size=\(size)", "tmpfs", folder])
-        defer { umount2(folder, CInt(MNT_DETACH)) }
-        return try await body(folder)
+        let directory = "\(path)/\(name)"
+        try Files.createDirectory(directory)
+        try await execute("mount", ["-t", "tmpfs", "-o", "size=\(size)", "tmpfs", directory])
+        defer { umount2(directory, CInt(MNT_DETACH)) }
+        return try await body(directory)
     }
 
-    /// Writes a file, and the folders above it.
+    /// Writes a file, and the directories above it.
     @discardableResult
     public func write(_ name: String, _ text: String, mode: mode_t = 0o600) throws -> String {
         let file = "\(path)/\(name)"
-        try Files.createFolder(Files.folder(of: file))
+        try Files.createDirectory(Files.directory(of: file))
         try Files.replace(file, with: Array(text.utf8), mode: mode)
         chmod(file, mode)
         return file
@@ -51,15 +51,15 @@ public final class Scratch: Sendable {
 }
 
 /// Where this package's programs were built.
-public var programsFolder: String { Files.folder(of: Environment.executablePath) }
+public var programsDirectory: String { Files.directory(of: Environment.executablePath) }
 
 /// The programs were built with a sanitizer (make test-asan, make test-tsan), which needs memory of its own.
 public let hasSanitizer = getenv("UPGRADELINKD_SANITIZER") != nil
 
-/// The checkout's folder.
-public var repositoryFolder: String {
+/// The checkout's directory.
+public var repositoryDirectory: String {
     // Tests/TestSupport/Scratch.swift is three levels down.
-    Files.folder(of: Files.folder(of: Files.folder(of: #filePath)))
+    Files.directory(of: Files.directory(of: Files.directory(of: #filePath)))
 }
 
 /// Waits for a condition, looking twenty times a second.

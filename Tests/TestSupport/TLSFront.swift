@@ -48,14 +48,14 @@ public struct TLSFront: Sendable {
 
     private init(_ backend: UInt16, _ locations: String, _ needsClient: Bool) async throws {
         scratch = try Scratch()
-        let folder = scratch.path
+        let directory = scratch.path
         try await execute(
             "openssl",
             [
                 "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650",
                 "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.crt",
             ],
-            in: folder)
+            in: directory)
         for name in ["server", "client"] {
             try scratch.write("\(name).ext", "subjectAltName=IP:\(address)")
             try await execute(
@@ -64,28 +64,28 @@ public struct TLSFront: Sendable {
                     "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=\(name)",
                     "-keyout", "\(name).key", "-out", "\(name).csr",
                 ],
-                in: folder)
+                in: directory)
             try await execute(
                 "openssl",
                 [
                     "x509", "-req", "-in", "\(name).csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
                     "-days", "3650", "-extfile", "\(name).ext", "-out", "\(name).crt",
                 ],
-                in: folder)
+                in: directory)
         }
         try scratch.write(
             "nginx.conf",
             """
-            daemon off; master_process off; pid \(folder)/nginx.pid; error_log stderr;
+            daemon off; master_process off; pid \(directory)/nginx.pid; error_log stderr;
             events {}
             http {
                 access_log off;
-                client_body_temp_path \(folder)/t1; proxy_temp_path \(folder)/t2; fastcgi_temp_path \(folder)/t3;
-                uwsgi_temp_path \(folder)/t4; scgi_temp_path \(folder)/t5;
+                client_body_temp_path \(directory)/t1; proxy_temp_path \(directory)/t2; fastcgi_temp_path \(directory)/t3;
+                uwsgi_temp_path \(directory)/t4; scgi_temp_path \(directory)/t5;
                 server {
                     listen \(address):8443 ssl;
-                    ssl_certificate \(folder)/server.crt; ssl_certificate_key \(folder)/server.key;
-                    \(needsClient ? "ssl_client_certificate \(folder)/ca.crt; ssl_verify_client on;" : "")
+                    ssl_certificate \(directory)/server.crt; ssl_certificate_key \(directory)/server.key;
+                    \(needsClient ? "ssl_client_certificate \(directory)/ca.crt; ssl_verify_client on;" : "")
                     \(locations)
                     location / { proxy_pass http://127.0.0.1:\(backend); proxy_set_header Host $http_host; proxy_pass_header Date; proxy_max_temp_file_size 0; }
                 }

@@ -4,25 +4,25 @@ public import UpdateCore
 
 /// A disk of which a power cut takes what was not synced. The preloaded library `faultydisk` keeps the journal that this
 /// reads; what POSIX leaves open is left to chance: bytes that were not synced are there, are zeros, or are missing, and the
-/// folder has lost its latest changes from some moment on.
+/// directory has lost its latest changes from some moment on.
 ///
 /// It is harsher than ext4, which never forgets a file's name once the file was synced.
 public struct VolatileDisk: Sendable {
-    private let folder: String
+    private let directory: String
     /// Paths that begin so are on it.
     private let prefix: String
 
     public init(_ scratch: Scratch, prefix: String) throws {
-        folder = "\(scratch.path)/crash"
+        directory = "\(scratch.path)/crash"
         self.prefix = prefix
-        try Files.createFolder(folder)
+        try Files.createDirectory(directory)
     }
 
     /// - Parameter call: the number of the call before which its process ends; 0 for none.
     public func environment(crashAt call: Int, keepsJournal: Bool) -> [String: String] {
         var environment = [
-            "LD_PRELOAD": "\(programsFolder)/libfaultydisk.so", "CRASH_FOLDER": folder, "CRASH_AT": "\(call)",
-            "FAULT_BOOT_ID": "\(folder)/boot-id",
+            "LD_PRELOAD": "\(programsDirectory)/libfaultydisk.so", "CRASH_FOLDER": directory, "CRASH_AT": "\(call)",
+            "FAULT_BOOT_ID": "\(directory)/boot-id",
         ]
         if keepsJournal { environment["CRASH_DISK"] = prefix }
         return environment
@@ -30,20 +30,20 @@ public struct VolatileDisk: Sendable {
 
     /// The program that ended itself.
     public var hit: String? {
-        (try? Files.read("\(folder)/hit", limit: 100)).map { String(decoding: $0, as: UTF8.self) }
+        (try? Files.read("\(directory)/hit", limit: 100)).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// Calls so far.
-    public var calls: Int { (try? Files.read("\(folder)/count", limit: 1 << 20).count) ?? 0 }
+    public var calls: Int { (try? Files.read("\(directory)/count", limit: 1 << 20).count) ?? 0 }
 
-    /// The box starts anew: another boot id.
+    /// The device starts anew: another boot id.
     public func newBoot() throws {
-        try Files.replace("\(folder)/boot-id", with: Array("boot-\(UInt64.random(in: 0 ... .max))\n".utf8))
+        try Files.replace("\(directory)/boot-id", with: Array("boot-\(UInt64.random(in: 0 ... .max))\n".utf8))
     }
 
-    /// Ends whatever was started for this disk: each process has its folder in the environment.
+    /// Ends whatever was started for this disk: each process has its directory in the environment.
     public func endProcesses() async {
-        let mark = "CRASH_FOLDER=\(folder)\0"
+        let mark = "CRASH_FOLDER=\(directory)\0"
         func running() -> [pid_t] {
             ((try? Files.list("/proc")) ?? []).compactMap { pid_t($0) }.filter { pid in
                 guard let bytes = try? Files.read("/proc/\(pid)/environ", limit: 1 << 20) else { return false }
@@ -69,11 +69,11 @@ public struct VolatileDisk: Sendable {
     public func hasStored(_ path: String) -> Bool {
         let changes = journal()
         guard let place = changes.lastIndex(where: { $0.what == "rename" && $0.path == path }) else { return false }
-        return changes[place...].contains { $0.what == "sync" && $0.path == Files.folder(of: path) }
+        return changes[place...].contains { $0.what == "sync" && $0.path == Files.directory(of: path) }
     }
 
     private func journal() -> [Change] {
-        let bytes = (try? Files.read("\(folder)/journal", limit: 64 << 20)) ?? []
+        let bytes = (try? Files.read("\(directory)/journal", limit: 64 << 20)) ?? []
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { line in
             let parts = line.split(separator: "\t", omittingEmptySubsequences: false)
             return Change(
@@ -93,7 +93,7 @@ public struct VolatileDisk: Sendable {
             case "truncate": synced[change.path] = 0
             case "sync":
                 if synced[change.path] != nil { synced[change.path] = change.size }
-                pending.removeAll { Files.folder(of: $0.path) == change.path }
+                pending.removeAll { Files.directory(of: $0.path) == change.path }
             case "create":
                 synced[change.path] = 0
                 pending.append(change)
@@ -128,8 +128,8 @@ public struct VolatileDisk: Sendable {
             default: break
             }
         }
-        for name in try Files.list(folder) where name == "journal" || name.hasPrefix("kept-") {
-            try Files.remove("\(folder)/\(name)")
+        for name in try Files.list(directory) where name == "journal" || name.hasPrefix("kept-") {
+            try Files.remove("\(directory)/\(name)")
         }
     }
 }

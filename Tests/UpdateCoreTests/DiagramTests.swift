@@ -5,10 +5,10 @@ import Testing
 
 @testable import UpdateCore
 
-/// The diagram in the documentation shows what the code does: every change from one step of an offer to another that
-/// random events bring about, and no other. `make diagram` writes it anew.
+/// The diagram in docs/states.md shows every transition between the steps of an offer that random events cause, and no
+/// other. `make diagram` generates it again.
 @Suite struct DiagramTests {
-    private static let page = "\(repositoryFolder)/docs/states.md"
+    private static let page = "\(repositoryDirectory)/docs/states.md"
     private static let (first, last) = ("```mermaid\n", "```\n")
     static let writes = getenv("UPGRADELINKD_DIAGRAM") != nil
 
@@ -18,8 +18,8 @@ import Testing
         static func < (one: Edge, other: Edge) -> Bool { (one.from, one.to) < (other.from, other.to) }
     }
 
-    @Test func theDiagramIsTrue() async throws {
-        let diagram = try await OwnThread.compute { draw(edges()) }
+    @Test func theDiagramMatchesTheCode() async throws {
+        let diagram = try await OwnThread.compute { render(edges()) }
         let text = String(decoding: try Files.read(Self.page, limit: 1 << 20), as: UTF8.self)
         let start = try #require(text.firstRange(of: Self.first)).upperBound
         let end = try #require(text[start...].firstRange(of: Self.last)).lowerBound
@@ -27,7 +27,7 @@ import Testing
             try Files.replace(
                 Self.page, with: Array((text[..<start] + diagram + text[end...]).utf8), mode: 0o644)
         } else {
-            #expect(String(text[start..<end]) == diagram, "make diagram draws it anew")
+            #expect(String(text[start..<end]) == diagram, "run make diagram to generate it again")
         }
     }
 
@@ -37,7 +37,7 @@ import Testing
             RandomWorld(seed: seed).run(steps: 60_000) { step in
                 let edge = Edge(from: name(step.before.state), to: name(step.after.state))
                 guard edge.from != edge.to else { return }
-                // What time alone would have done at that moment is not the event's doing.
+                // Time alone may cause the same transition: then the event is not its cause.
                 let byTime = reduce(step.before.state, .tick, step.after.context).state
                 edges[edge, default: []].insert(name(byTime) == edge.to ? "time" : step.event.kind)
             }
@@ -50,7 +50,7 @@ import Testing
         return "\(step)".prefix { $0.isLetter }.description
     }
 
-    private func draw(_ edges: [Edge: Set<String>]) -> String {
+    private func render(_ edges: [Edge: Set<String>]) -> String {
         "stateDiagram-v2\n"
             + edges.sorted { $0.key < $1.key }.map { edge, events in
                 "    \(edge.from) --> \(edge.to): \(events.sorted().joined(separator: ", "))\n"
@@ -65,7 +65,7 @@ extension Event {
         case .tick: "time"
         case .command(let command): "\(command)".prefix { $0.isLetter }.description
         case .fileOffered: "file"
-        case .asked: "reply"
+        case .checked: "reply"
         case .downloaded: "download ends"
         case .installed: "installer ends"
         case .reported: "report ends"

@@ -4,46 +4,46 @@ import Testing
 
 @testable import UpdateCore
 
-/// Every state that the agent can come to in a small world, breadth first, with the real `reduce`: two versions, each reply
-/// of the contract, every end of every worker, and a crash or a power cut between any two steps.
+/// Explores every state that the agent can reach in a small world, breadth first, with the real `reduce`. The world has two
+/// versions, each response of the contract, every end of every worker, and a crash or a power cut between any two steps.
 ///
-/// `make test` explores a world in which one failure gives a version up; `make explore` one with second tries, in which there
-/// are ten times as many states.
+/// In `make test` one failure blocks a version. In `make explore` a second attempt follows, and there are ten times as many
+/// states.
 @Suite struct ExplorationTests {
-    /// The agent and what is around it.
+    /// The agent and its environment.
     struct Place: Hashable {
         var state = AgentState()
         var installed = 1
-        /// What the server still grants: each version once, as a staged roll-out does.
+        /// The versions that the server still grants: each once, as in a staged roll-out.
         var grants: [Int] = [2, 3]
-        /// Granted, and neither installed nor ended: it must be somewhere.
+        /// Versions that were granted and have neither been installed nor ended. Each must be stored somewhere.
         var owed: Set<Int> = []
         var inbox: Offer?
-        var isAsking = false
-        /// A worker that outlived its agent, and may still store an offer.
+        var isChecking = false
+        /// A worker has outlived its agent and may still store an offer.
         var hasLateWorker = false
         var downloading: Int?
         var installer: Installer?
         var boots = 0
-        /// Versions that were downloaded and verified.
+        /// Versions that have been downloaded and verified.
         var verified: Set<Int> = []
 
         struct Installer: Hashable {
             var id: InstallID
             var version: Int
             /// The agent has a worker that waits for the result.
-            var isHeard: Bool
+            var isWatched: Bool
             var result: InstallResult?
-            var awaitsRestart = false
+            var awaitsReboot = false
         }
     }
 
     struct Finding: Error { var text: String }
 
-    /// What a person, the network or the power can do.
+    /// What the user, the network or the power supply can do.
     enum Move: Hashable, CustomStringConvertible {
         case time
-        case reply(Answer)
+        case response(CheckResponse)
         case granted
         case workerDied(afterStoring: Bool)
         case storedLate
@@ -56,10 +56,10 @@ import Testing
         var description: String {
             switch self {
             case .time: "time passes"
-            case .reply(let answer): "the server answers: \(answer)"
+            case .response(let response): "the server responds: \(response)"
             case .granted: "the server grants a version"
             case .workerDied(let stored): "the worker dies" + (stored ? " after it stored the offer" : "")
-            case .storedLate: "a worker of before stores an offer"
+            case .storedLate: "a worker of the previous agent stores an offer"
             case .downloaded(let result): "the download ends: \(result)"
             case .installed(let result): "the installer ends: \(result)"
             case .crash: "the agent crashes"
@@ -71,18 +71,18 @@ import Testing
 
     struct Scenario: Sendable, CustomTestStringConvertible {
         var type: Int
-        var needsRestart: Bool
-        var testDescription: String { "upgradeType \(type)" + (needsRestart ? ", with a restart" : "") }
+        var needsReboot: Bool
+        var testDescription: String { "upgradeType \(type)" + (needsReboot ? ", with a reboot" : "") }
     }
 
     /// Set by `make explore`.
     static let isThorough = getenv("UPGRADELINKD_EXPLORE") != nil
 
-    static let scenarios = [1, 2, 3].flatMap { type in [false, true].map { Scenario(type: type, needsRestart: $0) } }
+    static let scenarios = [1, 2, 3].flatMap { type in [false, true].map { Scenario(type: type, needsReboot: $0) } }
 
-    @Test(arguments: scenarios) func everyReachableStateKeepsThePromises(scenario: Scenario) async throws {
+    @Test(arguments: scenarios) func everyReachableStateKeepsTheInvariants(scenario: Scenario) async throws {
         let (states, transitions, stuck) = try await OwnThread.compute { try Self.explore(scenario) }
-        #expect(stuck == 0, "there are \(stuck) states without a way to rest")
+        #expect(stuck == 0, "\(stuck) states cannot become idle again")
         print("explored \(scenario.testDescription): \(states) states, \(transitions) transitions")
     }
 
@@ -91,7 +91,7 @@ import Testing
         let first = try explorer.settle(Place(), .started(found: nil))
         var seen: [Place: Int] = [first: 0]
         var queue = [first]
-        var ways: [[Int]] = [[]]
+        var predecessors: [[Int]] = [[]]
         var transitions = 0
         var next = 0
         while next < queue.count {
@@ -111,23 +111,23 @@ import Testing
                     index = queue.count
                     seen[after] = index
                     queue.append(after)
-                    ways.append([])
-                    guard index < 5_000_000 else { throw Finding(text: "the world is not small any more") }
+                    predecessors.append([])
+                    guard index < 5_000_000 else { throw Finding(text: "there are more than five million states") }
                 }
-                ways[index].append(next)
+                predecessors[index].append(next)
             }
             next += 1
         }
-        // From everywhere there is a way to rest: walk back from where it rests.
-        var reaches = Set(queue.indices.filter { queue[$0].state.work == nil && !queue[$0].isAsking })
+        // Every state must have a path to an idle one. The search goes backwards from the idle states.
+        var reaches = Set(queue.indices.filter { queue[$0].state.work == nil && !queue[$0].isChecking })
         var front = Array(reaches)
         while let index = front.popLast() {
-            for before in ways[index] where reaches.insert(before).inserted { front.append(before) }
+            for before in predecessors[index] where reaches.insert(before).inserted { front.append(before) }
         }
         return (queue.count, transitions, queue.count - reaches.count)
     }
 
-    /// The world's rules.
+    /// The possible moves, and the state after each.
     struct Explorer {
         let scenario: Scenario
         private let now = BootInstant(1_000_000)
@@ -140,18 +140,18 @@ import Testing
                 installed: .known(versionCode: place.installed, versionName: nil),
                 policy: Policy(
                     schedule: PollSchedule(interval: 21_600, splay: 1800, backOffBase: 60, backOffCap: 3600),
-                    urlKey: "box", maximumAttempts: attempts, gracePeriod: 300, maximumDeferrals: 1),
-                // Ids must differ between installations, and do by the number of failures.
+                    urlKey: "device", maximumAttempts: attempts, gracePeriod: 300, maximumDeferrals: 1),
+                // The ids of installations must differ: the number of failures makes their seeds differ.
                 seed: UInt64(place.state.trials.reduce(0) { $0 + $1.failures } * 10 + place.installed))
         }
 
         func moves(at place: Place) -> [Move] {
             var moves: [Move] = [.time, .crash, .powerCut]
-            if place.isAsking {
+            if place.isChecking {
                 moves += [
-                    .reply(.latest), .reply(.trouble(.rateLimited(retryAfter: nil))),
-                    .reply(.trouble(.network("down"))),
-                    .reply(.misconfigured(Misconfiguration(status: 401, code: 401_001, message: "", traceID: nil))),
+                    .response(.latest), .response(.transientError(.rateLimited(retryAfter: nil))),
+                    .response(.transientError(.network("down"))),
+                    .response(.misconfigured(Misconfiguration(status: 401, code: 401_001, message: "", traceID: nil))),
                     .workerDied(afterStoring: false),
                 ]
                 if grant(to: place) != nil { moves += [.granted, .workerDied(afterStoring: true)] }
@@ -160,15 +160,15 @@ import Testing
             if place.downloading != nil {
                 moves += [
                     .downloaded(.verified(World.artifact)), .downloaded(.gone("404")), .downloaded(.refused("forged")),
-                    .downloaded(.noSpace("full")), .downloaded(.trouble(.network("down"))),
+                    .downloaded(.noSpace("full")), .downloaded(.transientError(.network("down"))),
                 ]
             }
-            if let installer = place.installer, installer.result == nil, !installer.awaitsRestart {
+            if let installer = place.installer, installer.result == nil, !installer.awaitsReboot {
                 moves += [
                     .installed(.committed), .installed(.rolledBack("no")), .installed(.failed("no")),
                     .installed(.refused("no")), .installed(.noSpace("full")),
                 ]
-                if scenario.needsRestart { moves.append(.installed(.needsRestart(isRollback: false))) }
+                if scenario.needsReboot { moves.append(.installed(.needsReboot(isRollback: false))) }
             }
             if let code = place.state.work?.offer.versionCode {
                 moves += [
@@ -183,43 +183,43 @@ import Testing
 
         private func offer(_ version: Int) -> Offer { World.offer(version, scenario.type) }
 
-        /// A worker that was granted a version stores it before it says so.
+        /// A worker stores a granted offer before it reports it.
         private func store(_ place: inout Place) -> Int? {
             guard let version = grant(to: place) else { return nil }
             place.grants.removeAll { $0 == version }
             place.owed.insert(version)
-            // The newer one stays, and is worth both.
+            // The newer offer replaces the older one.
             let kept = max(version, place.inbox?.versionCode ?? 0)
             place.inbox = offer(kept)
             place.owed = place.owed.filter { $0 >= kept || $0 == place.state.work?.offer.versionCode }
             return kept
         }
 
-        /// What comes of a move.
+        /// The state after a move.
         func take(_ move: Move, at place: Place) throws -> Place {
             var place = place
             switch move {
             case .time:
-                // Everything that is to come next has come.
+                // The clock stays; the stored moments move back until the next wake-up is due.
                 guard let wake = nextWakeUp(place.state, context(place)) else { return place }
                 place.state.shift(by: max(0, wake - now))
                 return try settle(place, .tick)
-            case .reply(let answer):
-                place.isAsking = false
-                return try settle(place, .asked(AskReport(answer: answer)))
+            case .response(let response):
+                place.isChecking = false
+                return try settle(place, .checked(CheckReport(answer: response)))
             case .granted, .workerDied(afterStoring: true):
-                // A worker that dies after storing is the same: the interpreter looks into the inbox before it believes
-                // that nothing came of it.
+                // A worker that dies after storing has the same result: the agent reads the inbox when a worker has ended
+                // without a report.
                 guard let version = store(&place) else { return place }
-                place.isAsking = false
-                return try settle(place, .asked(AskReport(answer: .offer(offer(version)))))
+                place.isChecking = false
+                return try settle(place, .checked(CheckReport(answer: .offer(offer(version)))))
             case .storedLate:
                 place.hasLateWorker = false
                 _ = store(&place)
                 return place
             case .workerDied(afterStoring: false):
-                place.isAsking = false
-                return try settle(place, .asked(AskReport(answer: .trouble(.worker("killed")))))
+                place.isChecking = false
+                return try settle(place, .checked(CheckReport(answer: .transientError(.worker("killed")))))
             case .downloaded(let result):
                 guard let version = place.downloading else { return place }
                 place.downloading = nil
@@ -227,37 +227,37 @@ import Testing
                 return try settle(place, .downloaded(versionCode: version, result))
             case .installed(let result):
                 guard var installer = place.installer else { return place }
-                if case .needsRestart = result { installer.awaitsRestart = true } else { installer.result = result }
+                if case .needsReboot = result { installer.awaitsReboot = true } else { installer.result = result }
                 if result == .committed { place.installed = installer.version }
-                let (isHeard, id) = (installer.isHeard, installer.id)
-                installer.isHeard = false
+                let (isWatched, id) = (installer.isWatched, installer.id)
+                installer.isWatched = false
                 place.installer = installer
-                return isHeard ? try settle(place, .installed(id, result)) : place
+                return isWatched ? try settle(place, .installed(id, result)) : place
             case .command(let command):
                 return try settle(place, .command(command))
             case .crash:
-                place.hasLateWorker = place.isAsking
-                place.isAsking = false
+                place.hasLateWorker = place.isChecking
+                place.isChecking = false
                 place.downloading = nil
-                place.installer?.isHeard = false
+                place.installer?.isWatched = false
                 return try settle(place, .started(found: place.inbox))
             case .powerCut:
                 place.hasLateWorker = false
-                place.isAsking = false
+                place.isChecking = false
                 place.downloading = nil
                 place.boots = 1
                 if var installer = place.installer, installer.result == nil {
-                    // What was interrupted is rolled back; what waited for the restart has it.
-                    installer.result = installer.awaitsRestart ? .committed : .rolledBack("interrupted")
-                    installer.isHeard = false
-                    if installer.awaitsRestart { place.installed = installer.version }
+                    // An interrupted installation is rolled back; one that waited for the reboot is committed.
+                    installer.result = installer.awaitsReboot ? .committed : .rolledBack("interrupted")
+                    installer.isWatched = false
+                    if installer.awaitsReboot { place.installed = installer.version }
                     place.installer = installer
                 }
                 return try settle(place, .started(found: place.inbox))
             }
         }
 
-        /// One step of the agent, and what its effects bring about at once.
+        /// Handles an event, and then the events that its effects cause at once.
         func settle(_ start: Place, _ event: Event) throws -> Place {
             var place = start
             var events = [event]
@@ -265,7 +265,7 @@ import Testing
             while let event = events.first {
                 events.removeFirst()
                 steps += 1
-                guard steps < 50 else { throw Finding(text: "the agent does not come to rest within a step") }
+                guard steps < 50 else { throw Finding(text: "the agent is still busy after 50 events") }
                 let (next, effects) = reduce(place.state, event, context(place))
                 place.state = next
                 for effect in effects {
@@ -274,31 +274,31 @@ import Testing
                     }
                     events += try carryOut(effect, &place)
                 }
-                // What ended, in whatever way, was entered into the history.
+                // Every offer that ended has an entry in the history.
                 for attempt in next.history where next.work?.offer.versionCode != attempt.versionCode {
                     place.owed.remove(attempt.versionCode)
                 }
                 place.state.history = []
             }
             place.owed.remove(place.installed)
-            // One boot is like another.
+            // All boots are equivalent.
             place.boots = 0
             place.state.bootID = "0"
-            place.state.forgetWhatDoesNotDecide(now)
+            place.state.normalize(now)
             try check(place)
             return place
         }
 
         private func carryOut(_ effect: Effect, _ place: inout Place) throws -> [Event] {
             switch effect {
-            case .ask:
-                if place.isAsking { throw Finding(text: "it asks twice at a time") }
+            case .check:
+                if place.isChecking { throw Finding(text: "two polls at a time") }
                 guard place.state.work?.isWaiting ?? true else {
-                    throw Finding(text: "it asks while an offer is being worked on")
+                    throw Finding(text: "a poll while an offer is in progress")
                 }
-                // The interpreter takes what is there before it asks.
-                if let offer = place.inbox { return [.asked(AskReport(answer: .offer(offer)))] }
-                place.isAsking = true
+                // The agent takes an offer from the inbox before it starts a poll.
+                if let offer = place.inbox { return [.checked(CheckReport(answer: .offer(offer)))] }
+                place.isChecking = true
                 return []
             case .download(let offer):
                 place.downloading = offer.versionCode
@@ -306,26 +306,30 @@ import Testing
             case .stopDownload:
                 place.downloading = nil
                 return []
-            case .install(let order):
-                let version = order.offer.versionCode
-                guard place.verified.contains(version) else { throw Finding(text: "it installs what was not verified") }
-                guard version > place.installed else { throw Finding(text: "it installs what is not newer") }
-                guard place.state.work?.hasConsent == true else { throw Finding(text: "nobody consented") }
+            case .install(let job):
+                let version = job.offer.versionCode
+                guard place.verified.contains(version) else {
+                    throw Finding(text: "an unverified version is installed")
+                }
+                guard version > place.installed else { throw Finding(text: "a version that is not newer is installed") }
+                guard place.state.work?.hasConsent == true else {
+                    throw Finding(text: "a version is installed without consent")
+                }
                 if let installer = place.installer {
-                    if installer.id == order.id {
-                        // The same id never installs twice.
-                        return heard(&place)
+                    if installer.id == job.id {
+                        // The same id never starts a second installation.
+                        return watchInstaller(&place)
                     }
                     if installer.result == nil { throw Finding(text: "two installations at a time") }
                 }
-                place.installer = .init(id: order.id, version: version, isHeard: true)
+                place.installer = .init(id: job.id, version: version, isWatched: true)
                 return []
-            case .resumeInstall(let id), .restart(let id):
+            case .resumeInstall(let id), .reboot(let id):
                 guard let installer = place.installer, installer.id == id else { return [.installed(id, .unknown)] }
-                if case .restart = effect, installer.awaitsRestart, installer.result == nil {
-                    return [.installed(id, .restarting)]
+                if case .reboot = effect, installer.awaitsReboot, installer.result == nil {
+                    return [.installed(id, .rebooting)]
                 }
-                return heard(&place)
+                return watchInstaller(&place)
             case .emptyInbox(let version):
                 if let inbox = place.inbox, inbox.versionCode <= version { place.inbox = nil }
                 return []
@@ -337,37 +341,39 @@ import Testing
             }
         }
 
-        private func heard(_ place: inout Place) -> [Event] {
+        private func watchInstaller(_ place: inout Place) -> [Event] {
             guard var installer = place.installer else { return [] }
             if let result = installer.result { return [.installed(installer.id, result)] }
-            if installer.awaitsRestart { return [.installed(installer.id, .needsRestart(isRollback: false))] }
-            installer.isHeard = true
+            if installer.awaitsReboot { return [.installed(installer.id, .needsReboot(isRollback: false))] }
+            installer.isWatched = true
             place.installer = installer
             return []
         }
 
-        /// The promises, in each state.
+        /// Checks the invariants of a state.
         private func check(_ place: Place) throws {
             for version in place.owed where place.state.work?.offer.versionCode != version {
                 if place.inbox?.versionCode == version { continue }
                 throw Finding(text: "the offer of version \(version) is lost")
             }
-            let hasWorker = place.isAsking || place.downloading != nil || place.installer?.isHeard == true
+            let hasWorker = place.isChecking || place.downloading != nil || place.installer?.isWatched == true
             if !hasWorker, nextWakeUp(place.state, context(place)) == nil {
-                guard case .restarting? = place.state.work?.step else { throw Finding(text: "it waits for nothing") }
+                guard case .rebooting? = place.state.work?.step else {
+                    throw Finding(text: "neither a worker nor a wake-up is pending")
+                }
             }
             if let work = place.state.work, place.state.failures(of: work.offer.versionCode) >= attempts {
-                throw Finding(text: "it goes on with what was given up")
+                throw Finding(text: "a blocked version is still in progress")
             }
         }
     }
 }
 
 extension Event {
-    /// What it offers.
+    /// The offer that the event contains.
     fileprivate var offer: Offer? {
         switch self {
-        case .asked(let report): if case .offer(let offer) = report.answer { offer } else { nil }
+        case .checked(let report): if case .offer(let offer) = report.answer { offer } else { nil }
         case .started(let found): found
         default: nil
         }
@@ -375,7 +381,7 @@ extension Event {
 }
 
 extension AgentState {
-    /// All moments, as places to write to.
+    /// Calls the body with each stored moment; the body may change it.
     private mutating func eachMoment(_ body: (inout BootInstant) -> Void) {
         body(&poll.next)
         body(&reports.notBefore)
@@ -393,36 +399,36 @@ extension AgentState {
         case .later(var at, let why):
             body(&at)
             work.step = .later(at: at, why: why)
-        case .restartReady(let id, let isRollback, var since):
+        case .rebootReady(let id, let isRollback, var since):
             body(&since)
-            work.step = .restartReady(id, isRollback: isRollback, since: since)
-        case .downloading, .consent, .ready, .installing, .restarting: break
+            work.step = .rebootReady(id, isRollback: isRollback, since: since)
+        case .downloading, .consent, .ready, .installing, .rebooting: break
         }
         self.work = work
     }
 
     fileprivate mutating func shift(by seconds: Seconds) { eachMoment { $0 = BootInstant($0.seconds - seconds) } }
 
-    /// Two states that will do the same are made equal: of moments only their order counts, of counters only what they are
-    /// compared to.
-    fileprivate mutating func forgetWhatDoesNotDecide(_ now: BootInstant) {
+    /// Makes states equal that lead to the same decisions. Only the order of moments counts, and only the values with which
+    /// counters are compared.
+    fileprivate mutating func normalize(_ now: BootInstant) {
         var moments: Set<Double> = []
         eachMoment { if $0 > now { moments.insert($0.seconds) } }
-        let order = moments.sorted()
+        let sorted = moments.sorted()
         eachMoment { moment in
-            let rank = order.firstIndex(of: moment.seconds).map { $0 + 1 } ?? 0
+            let rank = sorted.firstIndex(of: moment.seconds).map { $0 + 1 } ?? 0
             moment = BootInstant(now.seconds + Double(rank) * 10_000)
         }
         history = []
         lastError = nil
-        poll.lastAnswer = nil
-        poll.unansweredBoots = nil
+        poll.lastResponse = nil
+        poll.bootsWithoutResponse = nil
         reports = ReportQueue()
         reports.notBefore = now
-        switch poll.mood {
-        case .troubled: poll.mood = .troubled(failures: 1)
-        case .misconfigured: poll.mood = .misconfigured(failures: 1)
-        case .never, .answered: break
+        switch poll.outcome {
+        case .failing: poll.outcome = .failing(failures: 1)
+        case .misconfigured: poll.outcome = .misconfigured(failures: 1)
+        case .never, .succeeded: break
         }
         poll.unheard = min(poll.unheard, 1)
         guard var work else { return }

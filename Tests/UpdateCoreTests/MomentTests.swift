@@ -18,21 +18,21 @@ import Testing
         (25_200, "on Mon at 00:46"), (172_800, "on Tue at 17:46"), (518_400, "on Sat at 17:46"), (777_600, "in 9 d"),
     ]
 
-    @Test(arguments: moments) func itIsSaidAsAClockOnTheWallShowsIt(delay: Seconds, text: String) {
+    @Test(arguments: moments) func aMomentIsShownAsADelayOrALocalTime(delay: Seconds, text: String) {
         #expect(when(delay, at: afternoon) == text)
     }
 
-    @Test func itIsLocalTime() {
+    @Test func theTimeZoneIsApplied() {
         #expect(when(3600, at: afternoon, east: 8 * 3600) == "at 02:46")
         #expect(when(3600, at: afternoon, east: -5.5 * 3600) == "at 13:16")
         #expect(when(7 * 3600, at: afternoon, east: 5 * 3600) == "on Mon at 05:46")
     }
 
-    @Test func aBoxWithoutAClockSaysInHowLong() {
+    @Test func aDeviceWithoutAClockShowsTheDelay() {
         #expect(when(6 * 3600, at: WallTime(unixSeconds: 100)) == "in 6 h")
     }
 
-    /// What is stored may be damaged, and still be a number.
+    /// A damaged state file may contain any number.
     @Test(arguments: [1e12, 1e18, 1e19, 1e100, .greatestFiniteMagnitude]) func noNumberIsTooLarge(number: Double) {
         #expect(when(number, at: afternoon).hasPrefix("in "))
         #expect(when(-number, at: afternoon) == "in 0 s")

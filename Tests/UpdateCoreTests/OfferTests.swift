@@ -2,48 +2,49 @@ import Testing
 import UpdateCore
 
 @Suite struct OfferTests {
-    private let question = Question(urlKey: "box", versionCode: 5)
+    private let checkRequest = CheckRequest(urlKey: "device", versionCode: 5)
 
     private func fields(
-        urlKey: String = "box", code: Int = 6, url: String = "https://files.example/6", type: Int = 2, text: String = ""
+        urlKey: String = "device", code: Int = 6, url: String = "https://files.example/6", type: Int = 2,
+        text: String = ""
     ) -> OfferFields {
         OfferFields(
             urlKey: urlKey, versionName: "v\(code)", versionCode: code, urlPath: url, upgradeType: type,
             promptUpgradeContent: text)
     }
 
-    private func refusal(_ fields: OfferFields, _ question: Question) -> OfferRefusal? {
+    private func refusal(_ fields: OfferFields, _ checkRequest: CheckRequest) -> OfferRefusal? {
         do throws(OfferRefusal) {
-            _ = try Offer(fields, answering: question)
+            _ = try Offer(fields, respondingTo: checkRequest)
             return nil
         } catch {
             return error
         }
     }
 
-    @Test func aNewerVersionIsTaken() {
-        #expect(refusal(fields(), question) == nil)
+    @Test func aNewerVersionIsAccepted() {
+        #expect(refusal(fields(), checkRequest) == nil)
     }
 
     @Test(arguments: [5, 4, 1])
     func theSameOrAnOlderVersionIsRefused(code: Int) {
-        #expect(refusal(fields(code: code), question) == .notNewer(offered: code, installed: 5))
+        #expect(refusal(fields(code: code), checkRequest) == .notNewer(offered: code, installed: 5))
     }
 
     @Test(arguments: [5, 4])
-    func anAppointedVersionIsTakenEvenIfItIsNotNewer(code: Int) {
-        var question = question
-        question.appointVersionCode = code
-        #expect(refusal(fields(code: code), question) == nil)
+    func aPinnedVersionIsAcceptedEvenIfItIsNotNewer(code: Int) {
+        var checkRequest = checkRequest
+        checkRequest.appointVersionCode = code
+        #expect(refusal(fields(code: code), checkRequest) == nil)
     }
 
     @Test func anotherApplicationsOfferIsRefused() {
-        #expect(refusal(fields(urlKey: "other"), question) == .foreignUrlKey(found: "other", expected: "box"))
+        #expect(refusal(fields(urlKey: "other"), checkRequest) == .foreignUrlKey(found: "other", expected: "device"))
     }
 
     @Test(arguments: [0, -3])
     func aVersionCodeMustBePositive(code: Int) {
-        #expect(refusal(fields(code: code), question) == .invalidVersionCode(code))
+        #expect(refusal(fields(code: code), checkRequest) == .invalidVersionCode(code))
     }
 
     @Test(
@@ -52,21 +53,21 @@ import UpdateCore
             "http://a b/",
             "http://host/\u{1B}[2J", "https:/host/x", "http://user@/x", "/relative",
         ])
-    func anAddressThatIsNotHTTPIsRefused(url: String) {
-        #expect(refusal(fields(url: url), question) == .unusableURL(url.forPeople(limit: 200)))
+    func aURLThatIsNotHTTPIsRefused(url: String) {
+        #expect(refusal(fields(url: url), checkRequest) == .unusableURL(url.sanitized(limit: 200)))
     }
 
     @Test(arguments: ["http://host", "HTTPS://Host:8080/a?b=c#d", "http://[::1]:80/x", "https://user:pass@host/x"])
-    func httpAddressesAreTaken(url: String) {
-        #expect(refusal(fields(url: url), question) == nil)
+    func httpURLsAreAccepted(url: String) {
+        #expect(refusal(fields(url: url), checkRequest) == nil)
     }
 
-    @Test func textForPeopleLosesWhatCouldDeceiveThem() throws {
+    @Test func theShownTextLosesControlCharacters() throws {
         let text = "a\u{1B}[31mb\nc\u{202E}d\u{0}e\u{9B}f  "
-        let offer = try Offer(fields(text: text), answering: question)
+        let offer = try Offer(fields(text: text), respondingTo: checkRequest)
         #expect(offer.promptUpgradeContent == "a [31mb cd e f")
-        #expect("日本語 👨‍👩‍👧 é".forPeople(limit: 50) == "日本語 👨‍👩‍👧 é")
-        let long = try Offer(fields(text: String(repeating: "x", count: 100_000)), answering: question)
+        #expect("日本語 👨‍👩‍👧 é".sanitized(limit: 50) == "日本語 👨‍👩‍👧 é")
+        let long = try Offer(fields(text: String(repeating: "x", count: 100_000)), respondingTo: checkRequest)
         #expect(long.promptUpgradeContent.count == 4096)
     }
 
@@ -77,7 +78,7 @@ import UpdateCore
         for line in ["", "%", "90", "400 %", "about 90 %", "-1 %"] { #expect(line.leadingPercentage == nil) }
     }
 
-    @Test func upgradeTypesAreTheContracts() {
+    @Test func upgradeTypesFollowTheContract() {
         #expect(
             [0, 1, 2, 3, 9].map { UpgradeType(code: $0) } == [.unknown(0), .prompt, .silent, .forced, .unknown(9)])
     }

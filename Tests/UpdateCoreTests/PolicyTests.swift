@@ -2,7 +2,7 @@ import Testing
 
 @testable import UpdateCore
 
-/// What prompt, silent and forced mean to the people in front of the box, at virtual time.
+/// How prompt, silent and forced updates behave towards the user, with virtual time.
 @Suite struct PolicyTests {
     /// Wednesday, 14 January 2026, noon UTC; the windows are from 02:00 to 05:00.
     private func world(_ type: Int, downloaded: Bool = true, _ change: (inout World) -> Void = { _ in }) -> World {
@@ -13,7 +13,7 @@ import Testing
         change(&world)
         world.start()
         world.poll()
-        world.answer(.offer(World.offer(2, type)))
+        world.respond(.offer(World.offer(2, type)))
         if downloaded { world.download() }
         return world
     }
@@ -22,7 +22,7 @@ import Testing
 
     // MARK: silent
 
-    @Test func silentWaitsForTheWindowAndSaysSo() {
+    @Test func silentWaitsForTheWindowAndShowsIt() {
         var world = world(2)
         #expect(world.state.work?.step == .ready)
         #expect(!world.installs)
@@ -35,7 +35,7 @@ import Testing
         #expect(world.installs)
     }
 
-    @Test func silentWaitsForAnInhibitorToGo() {
+    @Test func silentWaitsUntilAnInhibitorEnds() {
         var world = world(2) { $0.policy.windows = [] }
         #expect(world.installs)
         world = self.world(2, downloaded: false) { $0.policy.windows = [] }
@@ -43,18 +43,18 @@ import Testing
         world.download()
         #expect(!world.installs)
         #expect(
-            statusText(world.state, world.context) == "Ready to install v2 (code 2) held back by TV: recording")
+            statusText(world.state, world.context) == "Ready to install v2 (code 2) delayed by TV: recording")
         world.pass(100 * 3600)
-        #expect(!world.installs, "as long as it takes")
+        #expect(!world.installs, "without a time limit")
         world.inhibitors = []
         world.handle(.tick)
         #expect(world.installs)
     }
 
-    @Test func aBoxThatDoesNotKnowTheTimeKnowsNoWindow() {
+    @Test func withoutAClockNoWindowIsOpen() {
         var world = world(2) { $0.wallClock = WallTime(unixSeconds: 100) }
         #expect(!world.installs)
-        #expect(statusText(world.state, world.context).contains("does not know the time yet"))
+        #expect(statusText(world.state, world.context).contains("the time is not known yet"))
         world.wallClock = WallTime(unixSeconds: 1_768_392_000 + 15 * 3600)
         world.handle(.tick)
         #expect(world.installs)
@@ -73,10 +73,10 @@ import Testing
         world.pass(299)
         #expect(!world.installs)
         world.pass(2)
-        #expect(world.installs, "no window holds it")
+        #expect(world.installs, "windows do not delay it")
     }
 
-    @Test func anInhibitorHoldsForcedForABoundedTime() {
+    @Test func anInhibitorDelaysForcedForALimitedTime() {
         var world = world(3)
         world.inhibitors = [tv]
         world.pass(301)
@@ -88,11 +88,11 @@ import Testing
         #expect(world.installs)
     }
 
-    @Test func aRestartAnnouncesTheDeadlineAgain() {
+    @Test func aRestartOfTheAgentAnnouncesTheDeadlineAgain() {
         var world = world(3)
         world.start()
         #expect(world.effects.contains { if case .announce(.installPending) = $0 { true } else { false } })
-        // In another boot it is given its time again.
+        // A new boot starts a new grace period.
         world.bootID = "boot-2"
         world.now = BootInstant(10)
         world.start()
@@ -112,10 +112,10 @@ import Testing
         var world = world(1)
         #expect(world.effects.contains(.announce(.consentWanted(World.offer(2, 1)))))
         world.handle(.command(.accept(versionCode: 2, .now)))
-        #expect(world.installs, "whoever says now means now, window or not")
+        #expect(world.installs, "an acceptance for now does not wait for a window")
     }
 
-    @Test func tonightMeansTheNextWindow() {
+    @Test func anAcceptanceForTheNextWindowWaitsForIt() {
         var world = world(1)
         world.handle(.command(.accept(versionCode: 2, .window)))
         #expect(!world.installs)
@@ -123,7 +123,7 @@ import Testing
         #expect(world.installs)
     }
 
-    @Test func aRecordingHoldsEvenWhatIsWantedNow() {
+    @Test func anInhibitorDelaysEvenAnAcceptedUpdate() {
         var world = world(1)
         world.inhibitors = [tv]
         world.handle(.command(.accept(versionCode: 2, .now)))
@@ -133,7 +133,7 @@ import Testing
         #expect(world.installs)
     }
 
-    @Test func deferralsAreCountedAndThenItIsAskedAtEveryOpportunity() {
+    @Test func deferralsAreCountedAndThenConsentIsRequestedEveryHour() {
         var world = world(1)
         for left in [2, 1, 0] {
             world.handle(.command(.postpone(versionCode: 2, 3600)))
@@ -153,7 +153,7 @@ import Testing
         #expect(world.asksForConsent)
     }
 
-    @Test func aDeferralIsBounded() {
+    @Test func theLengthOfADeferralIsLimited() {
         let world = world(1)
         for seconds in [0, 59, 8 * 86_400, Seconds.infinity, .nan] {
             #expect(
@@ -161,9 +161,9 @@ import Testing
         }
     }
 
-    @Test func aConsentNeverFallsOnAnOfferThatNobodySaw() {
+    @Test func aCommandForAReplacedOfferIsRefused() {
         var world = world(1)
-        world.answer(.offer(World.offer(3, 1)))
+        world.respond(.offer(World.offer(3, 1)))
         world.download(3)
         let commands: [Command] = [
             .accept(versionCode: 2, .now), .reject(versionCode: 2), .postpone(versionCode: 2, 3600),
@@ -177,24 +177,24 @@ import Testing
         }
     }
 
-    @Test func rejectionIsOfThatVersionOnly() {
+    @Test func aRejectionAppliesToThatVersionOnly() {
         var world = world(1)
         world.handle(.command(.reject(versionCode: 2)))
         #expect(world.state.work == nil)
-        world.answer(.offer(World.offer(2, 1)))
+        world.respond(.offer(World.offer(2, 1)))
         #expect(world.state.work == nil)
-        world.answer(.offer(World.offer(3, 1)))
+        world.respond(.offer(World.offer(3, 1)))
         #expect(world.state.work?.offer.versionCode == 3)
     }
 
-    @Test func latestWhileOneWaitsWithdrawsNothing() {
+    @Test func latestDoesNotWithdrawAWaitingOffer() {
         var world = world(1)
         world.poll()
-        world.answer(.latest)
+        world.respond(.latest)
         #expect(world.state.work?.step == .consent)
     }
 
-    @Test func downloadMayWaitForConsentToo() {
+    @Test func theDownloadMayWaitForConsent() {
         var world = world(1, downloaded: false) { $0.policy.downloadBeforeConsent = false }
         #expect(!world.downloads && world.asksForConsent)
         world.handle(.command(.accept(versionCode: 2, .now)))
@@ -203,7 +203,7 @@ import Testing
 
     // MARK: cancel
 
-    @Test func aCancelledDownloadStopsAndAnAcceptanceIsTakenBack() {
+    @Test func cancelStopsADownloadAndWithdrawsAnAcceptance() {
         var world = world(1, downloaded: false)
         world.handle(.command(.cancel))
         #expect(world.effects.contains(.stopDownload))
@@ -215,7 +215,7 @@ import Testing
         #expect(!world.installs)
     }
 
-    @Test func whoCancelledMayChangeTheirMind() {
+    @Test func aCancelledUpdateCanBeAcceptedLater() {
         var world = world(1, downloaded: false)
         world.handle(.command(.cancel))
         #expect(!world.downloads)
@@ -223,7 +223,7 @@ import Testing
         #expect(world.downloads)
     }
 
-    @Test func aCancelledSilentVersionComesBackTomorrow() {
+    @Test func aCancelledSilentVersionIsRetriedLater() {
         var world = world(2) { $0.policy.windows = [] }
         world = self.world(2)
         world.handle(.command(.cancel))
@@ -232,18 +232,18 @@ import Testing
 
     // MARK: downloads
 
-    @Test func anInhibitedDownloadStopsAndGoesOn() {
+    @Test func anInhibitedDownloadStopsAndContinuesLater() {
         var world = world(2, downloaded: false)
         world.inhibitors = [Inhibitor(what: [.download], who: "film", why: "")]
         world.handle(.tick)
         #expect(world.effects.contains(.stopDownload))
-        #expect(statusText(world.state, world.context) == "Ready to download v2 (code 2) held back by film")
+        #expect(statusText(world.state, world.context) == "Ready to download v2 (code 2) delayed by film")
         world.inhibitors = []
         world.handle(.tick)
         #expect(world.downloads)
     }
 
-    // MARK: restarts
+    // MARK: reboots
 
     private func installed(_ type: Int, _ reboot: RebootPolicy, isRollback: Bool = false) -> World {
         var world = world(type) {
@@ -253,82 +253,82 @@ import Testing
         if type == 1 { world.handle(.command(.accept(versionCode: 2, .now))) }
         world.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
         world.policy.reboot = reboot
-        world.finishInstall(.needsRestart(isRollback: isRollback))
+        world.finishInstall(.needsReboot(isRollback: isRollback))
         return world
     }
 
-    @Test func immediateRestartsAtOnce() {
-        #expect(installed(2, .immediate).restarts)
+    @Test func immediateRebootsAtOnce() {
+        #expect(installed(2, .immediate).reboots)
     }
 
-    @Test func aRestartMayWaitForTheWindow() {
+    @Test func aRebootMayWaitForTheWindow() {
         var world = installed(2, .window)
-        #expect(!world.restarts)
+        #expect(!world.reboots)
         #expect(
-            statusText(world.state, world.context).hasPrefix("Restarting in the next maintenance window, on "))
+            statusText(world.state, world.context).hasPrefix("Rebooting in the next maintenance window, on "))
         world.pass(15 * 3600)
-        #expect(world.restarts)
+        #expect(world.reboots)
     }
 
-    @Test func aRestartMayWaitForConsent() {
+    @Test func aRebootMayWaitForConsent() {
         var world = installed(2, .ask)
         world.pass(15 * 3600)
-        #expect(!world.restarts)
+        #expect(!world.reboots)
         world.handle(.command(.accept(versionCode: 2, .now)))
-        #expect(world.restarts)
+        #expect(world.reboots)
     }
 
-    @Test func aRestartIsHeldBackByWhoInhibitsIt() {
+    @Test func anInhibitorDelaysAReboot() {
         var world = installed(2, .ask)
         world.inhibitors = [Inhibitor(what: [.reboot], who: "TV", why: "")]
         world.handle(.command(.accept(versionCode: 2, .now)))
-        #expect(!world.restarts)
+        #expect(!world.reboots)
         world.inhibitors = []
         world.handle(.tick)
-        #expect(world.restarts)
+        #expect(world.reboots)
     }
 
-    @Test func theWayBackIsNotKeptWaiting() {
-        #expect(installed(2, .window, isRollback: true).restarts)
-        #expect(installed(3, .ask).restarts, "forced neither")
+    @Test func rollbacksAndForcedUpdatesRebootAtOnce() {
+        #expect(installed(2, .window, isRollback: true).reboots)
+        #expect(installed(3, .ask).reboots, "a forced update")
     }
 
-    @Test func aRestartThatDidNotComeIsTriedAgain() {
+    @Test func aRefusedRebootIsRetried() {
         var world = installed(2, .immediate)
-        guard case .restarting(let id)? = world.state.work?.step else {
+        guard case .rebooting(let id)? = world.state.work?.step else {
             Issue.record("\(String(describing: world.state.work?.step))")
             return
         }
-        world.handle(.installed(id, .restartRefused("a recording")))
+        world.handle(.installed(id, .rebootRefused("a recording")))
         #expect(
             statusText(world.state, world.context).hasPrefix(
-                "v2 (code 2) waits: the box cannot be restarted: a recording; next try "))
+                "v2 (code 2) waits: the device cannot be rebooted: a recording; next try "))
         world.pass(7200)
         #expect(world.effects.contains(.resumeInstall(id)))
-        world.handle(.installed(id, .needsRestart(isRollback: false)))
-        #expect(world.restarts)
+        world.handle(.installed(id, .needsReboot(isRollback: false)))
+        #expect(world.reboots)
     }
 
     // MARK: files and history
 
-    @Test func aFileThatSomebodyBringsIsInstalledNow() {
+    @Test func aNewerLocalFileIsInstalledAtOnce() {
         var world = World()
         world.start()
-        world.handle(.fileOffered(Offer(file: "/usb/v2.tar", urlKey: "box", versionCode: 2), World.artifact))
+        world.handle(.fileOffered(Offer(file: "/usb/v2.tar", urlKey: "device", versionCode: 2), World.artifact))
         #expect(world.installs)
         var other = World()
         other.start()
-        other.handle(.fileOffered(Offer(file: "/usb/v1.tar", urlKey: "box", versionCode: 1), World.artifact))
+        other.handle(.fileOffered(Offer(file: "/usb/v1.tar", urlKey: "device", versionCode: 1), World.artifact))
         #expect(!other.installs && other.state.work == nil)
     }
 
-    @Test func theHistoryIsBoundedAndTellsWhatBecameOfEachTry() {
+    @Test func theHistoryIsBoundedAndHasTheResultOfEachAttempt() {
         var world = world(2) { $0.policy.windows = [] }
         world.finishInstall(.rolledBack("no luck"))
         #expect(world.state.history.map(\.result) == [.rolledBack])
         #expect(world.state.history[0].reason == "rolled back: no luck" && world.state.history[0].bytes == 1000)
         for code in 3..<80 {
-            world.handle(.asked(AskReport(answer: .offer(World.offer(code, 1)))))
+            world.handle(.checked(CheckReport(answer: .offer(World.offer(code, 1)))))
             world.download(code)
             world.handle(.command(.reject(versionCode: code)))
         }
@@ -338,15 +338,15 @@ import Testing
 }
 
 extension World {
-    /// Lets time pass on both clocks, and the agent look.
+    /// Advances both clocks and handles a tick.
     fileprivate mutating func pass(_ seconds: Seconds) {
         now = now + seconds
         wallClock = wallClock + seconds
         handle(.tick)
-        // What a poll brings is not the matter here.
+        // A poll that starts meanwhile receives "latest"; its effects are added to those of the tick.
         if state.poll.isRunning {
             let before = effects
-            answer(.latest)
+            respond(.latest)
             effects = before + effects
         }
     }
@@ -355,5 +355,5 @@ extension World {
         effects.contains { if case .announce(.consentWanted) = $0 { true } else { false } }
     }
 
-    fileprivate var restarts: Bool { effects.contains { if case .restart = $0 { true } else { false } } }
+    fileprivate var reboots: Bool { effects.contains { if case .reboot = $0 { true } else { false } } }
 }

@@ -4,9 +4,9 @@ import Testing
 
 @testable import UpdateCore
 
-/// Random events in random order: whatever happens, some things must not.
+/// Invariants that hold for random events in random order.
 @Suite struct PropertyTests {
-    /// For each of eight seeds: a million together.
+    /// Per seed: the eight seeds have a million together.
     private static let steps = 130_000
 
     @Test(arguments: [UInt64](1...8))
@@ -28,24 +28,24 @@ import Testing
             }
             for effect in world.effects {
                 switch effect {
-                case .install(let order):
-                    check(verified.contains(order.offer.versionCode), "step \(number): an unverified installation")
-                    check(order.offer.versionCode > (world.installed.versionCode ?? 0), "step \(number): not newer")
-                    check(world.state.work?.hasConsent == true, "step \(number): nobody consented")
-                case .ask:
-                    check(world.state.work?.isWaiting ?? true, "step \(number): asked while an offer was worked on")
+                case .install(let job):
+                    check(verified.contains(job.offer.versionCode), "step \(number): an unverified installation")
+                    check(job.offer.versionCode > (world.installed.versionCode ?? 0), "step \(number): not newer")
+                    check(world.state.work?.hasConsent == true, "step \(number): no consent")
+                case .check:
+                    check(world.state.work?.isWaiting ?? true, "step \(number): a poll while an offer was in progress")
                 case .download(let offer):
                     check(world.state.work?.offer == offer, "step \(number): another download")
-                case .stopDownload, .resumeInstall, .restart, .forgetAttempts, .announce, .send, .emptyInbox,
+                case .stopDownload, .resumeInstall, .reboot, .forgetAttempts, .announce, .send, .emptyInbox,
                     .cleanStaging, .log:
                     break
                 }
             }
-            // Something can always happen: a wake-up, or a worker that is out.
-            let isHeld =
+            // The agent always has a next wake-up, a running worker, or an inhibitor or a consent to wait for.
+            let isDelayed =
                 !world.inhibitors.isEmpty
-                || world.state.work.map { world.context.hold($0, world.state) } == .some(.restartConsent)
-            let hasWorker = isHeld || world.state.poll.isRunning || !(world.state.work?.isWaiting ?? true)
+                || world.state.work.map { world.context.delay($0, world.state) } == .some(.rebootConsent)
+            let hasWorker = isDelayed || world.state.poll.isRunning || !(world.state.work?.isWaiting ?? true)
             check(hasWorker || nextWakeUp(world.state, world.context) != nil, "step \(number): stuck")
             check(world.state.reports.entries.count <= ReportQueue.capacity, "step \(number): too many reports")
             check(world.state.trials.count <= Trial.remembered, "step \(number): too many trials")
@@ -54,13 +54,13 @@ import Testing
         return findings
     }
 
-    /// What is stored is all there is after a restart: a field that is not encoded would be lost with the power.
+    /// A field that is not encoded would be lost when the agent restarts.
     @Test func everyStateSurvivesItsEncoding() throws {
         var steps: Set<String> = []
         var failure: (any Error)?
         RandomWorld(seed: 4711).run(steps: 3000) { step in
             var expected = step.after.state
-            // The workers of before are gone then.
+            // No worker runs after a restart.
             expected.poll.isRunning = false
             expected.reports.forgetWorker()
             do {
@@ -74,6 +74,6 @@ import Testing
             }
         }
         if let failure { throw failure }
-        #expect(steps == ["downloading", "consent", "ready", "installing", "restartReady", "restarting", "later"])
+        #expect(steps == ["downloading", "consent", "ready", "installing", "rebootReady", "rebooting", "later"])
     }
 }

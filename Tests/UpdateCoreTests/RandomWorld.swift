@@ -1,6 +1,6 @@
 @testable import UpdateCore
 
-/// Random events in random order, at random times, with people and inhibitors in the way: the same again for a seed.
+/// Random events at random times, with random inhibitors and commands. The same seed generates the same events.
 struct RandomWorld {
     struct Step {
         var number: Int
@@ -45,16 +45,18 @@ struct RandomWorld {
         case 0: return .started(found: nil)
         case 1: return .started(found: World.offer(code, Int.random(in: 0...3, using: &chance)))
         case 2, 3, 4: return .tick
-        case 5: return .asked(AskReport(answer: .offer(World.offer(code, Int.random(in: 0...3, using: &chance)))))
-        case 6: return .asked(AskReport(answer: .trouble(.network("down"))))
-        case 7: return .asked(AskReport(answer: .latest))
+        case 5: return .checked(CheckReport(answer: .offer(World.offer(code, Int.random(in: 0...3, using: &chance)))))
+        case 6: return .checked(CheckReport(answer: .transientError(.network("down"))))
+        case 7: return .checked(CheckReport(answer: .latest))
         case 8: return .downloaded(versionCode: current, .verified(World.artifact))
         case 9:
-            let results: [DownloadResult] = [.refused("no"), .gone("no"), .noSpace("no"), .trouble(.network("no"))]
+            let results: [DownloadResult] = [
+                .refused("no"), .gone("no"), .noSpace("no"), .transientError(.network("no")),
+            ]
             return .downloaded(versionCode: current, results[code % 4])
         case 10:
             let results: [InstallResult] = [
-                .rolledBack("no"), .failed("no"), .needsRestart(isRollback: code % 2 == 0), .restarting, .unknown,
+                .rolledBack("no"), .failed("no"), .needsReboot(isRollback: code % 2 == 0), .rebooting, .unknown,
                 .lost("no"),
             ]
             return .installed(id, results[code - 1])

@@ -17,11 +17,11 @@ import Testing
         #expect(world.effects.contains { if case .send = $0 { true } else { false } })
     }
 
-    /// While an offer waits for consent the next poll is a day away; what happened meanwhile is told sooner.
-    @Test func aStartLongBeforeTheNextPollIsSplayedByItself() {
+    /// While an offer waits for consent the next poll is a day away. The report of a start does not wait for it.
+    @Test func aStartLongBeforeTheNextPollIsReportedWithinTheSplay() {
         var world = started
         world.poll()
-        world.answer(.offer(World.offer(2, 1)))
+        world.respond(.offer(World.offer(2, 1)))
         world.download()
         world.start()
         #expect(world.state.poll.next - world.now > 3600 * 12)
@@ -36,15 +36,15 @@ import Testing
         #expect(world.state.reports.entries.count == 1)
     }
 
-    @Test func aDeliveredReportIsGone() {
+    @Test func aDeliveredReportIsRemoved() {
         var world = started
         world.poll()
         world.handle(.reported(id: 1, .delivered))
         #expect(world.state.reports.isEmpty)
     }
 
-    /// A window opens for all boxes at once; what they tell of it comes one after another, and not much later.
-    @Test func whatBecameOfAnUpdateIsToldWithinTwoHours() {
+    /// A window opens for all devices at the same time. Their reports are spread over two hours.
+    @Test func anUpdateIsReportedWithinTwoHours() {
         var waits: [Seconds] = []
         for seed in 0..<200 {
             var world = started
@@ -52,7 +52,7 @@ import Testing
             world.poll()
             world.handle(.reported(id: 1, .delivered))
             world.seed = UInt64(seed) << 20
-            world.answer(.offer(World.offer(2)))
+            world.respond(.offer(World.offer(2)))
             world.download()
             world.installed = .known(versionCode: 2, versionName: nil)
             world.finishInstall(.committed)
@@ -63,11 +63,11 @@ import Testing
         #expect((0..<10).allSatisfy { tenth in waits.contains { Int($0 / 720) == tenth } })
     }
 
-    /// What could not be told before the power went is told with the first poll afterwards, not by all boxes at once.
-    @Test func whatIsLeftOfAnotherBootWaitsForTheFirstPoll() {
+    /// After a power cut unsent reports wait for the first poll, because otherwise all devices send them at the same time.
+    @Test func reportsOfAnEarlierBootWaitForTheFirstPoll() {
         var world = started
         world.poll()
-        world.answer(.offer(World.offer(2)))
+        world.respond(.offer(World.offer(2)))
         world.download()
         world.bootID = "boot-2"
         world.now = BootInstant(5)
@@ -76,15 +76,15 @@ import Testing
         #expect(world.state.reports.wakeUp == world.state.poll.next && world.state.poll.next > world.now)
     }
 
-    @Test func aReportThatKeepsFailingIsDroppedAfterBoundedTries() {
+    @Test func aReportThatKeepsFailingIsDroppedAfterALimitedNumberOfTries() {
         var world = started
         var tries = 0
         while !world.state.reports.isEmpty, tries < 100 {
             world.sleep()
-            if world.state.poll.isRunning { world.answer(.latest) }
+            if world.state.poll.isRunning { world.respond(.latest) }
             if let id = world.state.reports.sending {
                 tries += 1
-                world.handle(.reported(id: id, .trouble(.server(status: 500, detail: "", retryAfter: nil))))
+                world.handle(.reported(id: id, .transientError(.server(status: 500, detail: "", retryAfter: nil))))
             }
         }
         #expect(tries == ReportQueue.maximumTries)
@@ -100,20 +100,20 @@ import Testing
         #expect(queue.entries.last?.report.kind == .download(running: 1, version: 100, code: 1))
     }
 
-    @Test func reportsDoNotHoldAnUpdateUp() {
+    @Test func reportsDoNotDelayAnUpdate() {
         var world = started
         world.poll()
         #expect(world.state.reports.sending != nil)
-        world.answer(.offer(World.offer(2)))
+        world.respond(.offer(World.offer(2)))
         #expect(world.downloads)
     }
 
-    @Test func reportsCarryTheServersTimeWhereTheBoxesIsWrong() {
+    @Test func reportsCarryTheServersTimeIfTheDevicesIsWrong() {
         var world = started
         world.wallClock = WallTime(unixSeconds: 60)
         world.poll()
         let clock = ServerClock(bootID: "boot-1", atBoot: 1_900_000_000)
-        world.handle(.asked(AskReport(answer: .offer(World.offer(2)), serverClock: clock)))
+        world.handle(.checked(CheckReport(answer: .offer(World.offer(2)), serverClock: clock)))
         world.download()
         #expect((world.state.reports.entries.last?.report.time.unixSeconds ?? 0) > 1_900_000_000)
     }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import UpdateCore
 
-/// Maintenance windows in local time, across midnight and across both changes of the clock.
+/// Maintenance windows in local time, across midnight and across both changes of summer time.
 @Suite struct WindowTests {
     /// Berlin in 2026: summer time begins on 29 March at 01:00 UTC and ends on 25 October at 01:00 UTC.
     private let berlin = TimeZoneOffsets([
@@ -26,7 +26,7 @@ import Testing
         try texts.map { try #require(MaintenanceWindow($0)) }
     }
 
-    /// The times, in minutes steps, at which a window is open: as ranges in hours of UTC of the day.
+    /// The ranges of time after `from` in which a window is open, as "HH:MM-HH:MM", in steps of a minute.
     private func open(_ windows: [MaintenanceWindow], _ zone: TimeZoneOffsets, from: WallTime, hours: Int) -> [String] {
         var spans: [String] = []
         var begin: Int?
@@ -46,7 +46,7 @@ import Testing
         return two(minute / 60) + ":" + two(minute % 60)
     }
 
-    @Test func withoutWindowsItIsAlwaysTime() {
+    @Test func withoutWindowsEveryTimeIsAllowed() {
         #expect([MaintenanceWindow]().isOpen(at: Self.utc(2026, 1, 1, 12), berlin))
     }
 
@@ -57,7 +57,7 @@ import Testing
         #expect(open(windows, berlin, from: Self.utc(2026, 7, 14, 0), hours: 24) == ["00:00-03:00"])
     }
 
-    @Test func aWindowAcrossMidnightBelongsToTheDayItBegins() throws {
+    @Test func aWindowAcrossMidnightBelongsToTheDayOnWhichItBegins() throws {
         // 17 January 2026 is a Saturday.
         let windows = try windows("Sat 23:00-01:30")
         #expect(open(windows, .utc, from: Self.utc(2026, 1, 16, 0), hours: 72) == ["47:00-49:30"])
@@ -65,7 +65,7 @@ import Testing
         #expect(windows.nextOpening(after: Self.utc(2026, 1, 17, 22, 59), .utc) == Self.utc(2026, 1, 17, 23))
     }
 
-    @Test func rangesOfDaysMayGoOverTheWeekend() throws {
+    @Test func rangesOfDaysMaySpanTheWeekend() throws {
         #expect(try windows("Sat-Mon 01:00-02:00")[0].days == [5, 6, 0])
         #expect(try windows("Mon,Wed-Thu 01:00-02:00")[0].days == [0, 2, 3])
     }
@@ -74,12 +74,12 @@ import Testing
         // 29 March: 02:00 becomes 03:00 at 01:00 UTC. 01:30 is 00:30 UTC, 04:00 is 02:00 UTC.
         #expect(
             open(try windows("01:30-04:00"), berlin, from: Self.utc(2026, 3, 29, 0), hours: 12) == ["00:30-02:00"])
-        // One that begins in the hour that is not there begins when the clock is put forward.
+        // A window that begins in the skipped hour opens when the clock is put forward.
         #expect(
             open(try windows("02:30-04:00"), berlin, from: Self.utc(2026, 3, 29, 0), hours: 12) == ["01:00-02:00"])
     }
 
-    @Test func aWindowThatAClockPutForwardSwallowsIsNotLost() throws {
+    @Test func aWindowInTheSkippedHourStillOpens() throws {
         #expect(
             open(try windows("Sun 02:00-03:00"), berlin, from: Self.utc(2026, 3, 29, 0), hours: 12) == ["01:00-02:00"])
         #expect(
@@ -105,7 +105,7 @@ import Testing
         "", "02:00", "02:00-", "2:00-3:00", "24:00-25:00", "02:60-03:00", "Mon", "Mon-Xyz 02:00-03:00",
         "Mon Tue 02:00-03:00", "Mon-Tue-Wed 02:00-03:00", "02:00-05:00 Mon", "-1:00-02:00", "٠٢:٠٠-٠٣:٠٠",
     ])
-    func whatIsNotAWindowIsRefused(text: String) {
+    func anInvalidWindowIsRefused(text: String) {
         #expect(MaintenanceWindow(text) == nil)
     }
 

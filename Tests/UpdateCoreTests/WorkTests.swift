@@ -8,7 +8,7 @@ import Testing
         change(&world)
         world.start()
         world.poll()
-        world.answer(.offer(World.offer(version, type)))
+        world.respond(.offer(World.offer(version, type)))
         return world
     }
 
@@ -74,33 +74,33 @@ import Testing
         #expect(!world.installs)
     }
 
-    @Test func aRejectedVersionIsNotTakenUpAgainButANewerOneIs() {
+    @Test func aRejectedVersionIsRefusedButANewerOneIsAccepted() {
         var world = offered(1)
         world.download()
         world.handle(.command(.reject(versionCode: 2)))
         #expect(world.state.work == nil)
         world.poll()
-        world.answer(.offer(World.offer(2, 1)))
+        world.respond(.offer(World.offer(2, 1)))
         #expect(world.notices == [.offerRefused(.rejected(versionCode: 2))])
         world.poll()
-        world.answer(.offer(World.offer(3, 1)))
+        world.respond(.offer(World.offer(3, 1)))
         #expect(world.downloads)
     }
 
-    // MARK: no polls in between
+    // MARK: polls while an offer exists
 
-    @Test func thereIsNoPollWhileAnOfferIsWorkedOn() {
+    @Test func thereIsNoPollWhileAnOfferIsInProgress() {
         var world = offered(2)
         world.now = world.now + 1e6
         world.handle(.tick)
-        #expect(!world.asks)
+        #expect(!world.checks)
         world.download()
         world.now = world.now + 1e6
         world.handle(.tick)
-        #expect(!world.asks)
+        #expect(!world.checks)
     }
 
-    @Test func whileOneWaitsForConsentThereIsAtMostOnePollADay() {
+    @Test func whileAnOfferWaitsForConsentThereIsAtMostOnePollADay() {
         var world = offered(1)
         world.download()
         let start = world.now
@@ -108,56 +108,56 @@ import Testing
         while world.now - start < 10 * 86_400 {
             world.poll()
             polls += 1
-            world.answer(polls % 2 == 0 ? .latest : .trouble(.rateLimited(retryAfter: 1)))
+            world.respond(polls % 2 == 0 ? .latest : .transientError(.rateLimited(retryAfter: 1)))
         }
         #expect((8...12).contains(polls))
         #expect(world.state.work?.step == .consent)
     }
 
-    @Test func aNewerOfferReplacesOneThatWaits() {
+    @Test func aNewerOfferReplacesAWaitingOne() {
         var world = offered(1)
         world.download()
         world.poll()
-        world.answer(.offer(World.offer(3, 1)))
+        world.respond(.offer(World.offer(3, 1)))
         #expect(world.notices.contains(.offerReplaced(World.offer(2, 1), by: World.offer(3, 1))))
         #expect(world.effects.contains(.download(World.offer(3, 1))))
         #expect(world.effects.contains(.cleanStaging(keep: 3)))
     }
 
-    @Test func theSameOfferRefreshesOneThatWaits() {
+    @Test func theSameOfferUpdatesAWaitingOne() {
         var world = offered(1)
         world.download()
         world.poll()
-        world.answer(.offer(World.offer(2, 2)))
-        #expect(world.installs, "it is silent now, so nobody has to be asked")
+        world.respond(.offer(World.offer(2, 2)))
+        #expect(world.installs, "it is silent now, so no consent is needed")
     }
 
-    @Test func theSameVersionFromAnotherAddressIsFetchedAnew() {
+    @Test func theSameVersionFromAnotherURLIsDownloadedAgain() {
         var world = offered(1)
         world.download()
         world.poll()
-        world.answer(.offer(World.offer(2, 1, url: "http://mirror.example/")))
+        world.respond(.offer(World.offer(2, 1, url: "http://mirror.example/")))
         #expect(world.downloads)
     }
 
-    @Test func anOlderOfferDoesNotReplaceOneThatWaits() {
+    @Test func anOlderOfferDoesNotReplaceAWaitingOne() {
         var world = offered(1, 5)
         world.download(5)
         world.poll()
-        world.answer(.offer(World.offer(4, 2)))
+        world.respond(.offer(World.offer(4, 2)))
         #expect(world.state.work?.offer.versionCode == 5)
     }
 
     // MARK: downloads
 
-    @Test func congestionIsNeverCountedAgainstAnUpdate() {
+    @Test func transientErrorsAreNotCountedAsFailures() {
         var world = offered(2)
         for round in 1...30 {
-            world.handle(.downloaded(versionCode: 2, .trouble(.network("down"))))
+            world.handle(.downloaded(versionCode: 2, .transientError(.network("down"))))
             #expect(world.state.work?.obstacles == round)
             for _ in 0..<50 where world.state.work?.step != .downloading {
                 world.sleep()
-                if world.state.poll.isRunning { world.answer(.trouble(.network("down"))) }
+                if world.state.poll.isRunning { world.respond(.transientError(.network("down"))) }
             }
             #expect(world.state.work?.step == .downloading)
         }
@@ -166,7 +166,7 @@ import Testing
         #expect(world.installs)
     }
 
-    @Test func aFullDiskIsAClearStatusAndNotALoop() {
+    @Test func aFullDiskIsShownAndRetriedLater() {
         var world = offered(2)
         world.handle(.downloaded(versionCode: 2, .noSpace("5 GB more are needed in /var/cache")))
         #expect(statusText(world.state, world.context).contains("5 GB more are needed in /var/cache"))
@@ -186,24 +186,24 @@ import Testing
         #expect(world.state.poll.next - world.now > 19_000)
     }
 
-    @Test func aFileThatIsNotGenuineIsTriedThreeTimesAndGivenUp() {
+    @Test func aFileThatIsNotVerifiedIsBlockedAfterThreeTries() {
         var world = offered(2)
         for attempt in 1...3 {
             world.handle(.downloaded(versionCode: 2, .refused("its content is not what was signed")))
             #expect(!world.installs)
             if attempt < 3 { world.sleepUntilDownload() }
         }
-        #expect(world.notices == [.givenUp(World.offer(2), "its content is not what was signed", attempts: 3)])
+        #expect(world.notices == [.blocked(World.offer(2), "its content is not what was signed", attempts: 3)])
         world.poll()
-        world.answer(.offer(World.offer(2)))
-        #expect(world.notices == [.offerRefused(.givenUp(versionCode: 2, attempts: 3))])
+        world.respond(.offer(World.offer(2)))
+        #expect(world.notices == [.offerRefused(.blocked(versionCode: 2, attempts: 3))])
         world.handle(.command(.retry(versionCode: 2)))
-        #expect(world.asks)
-        world.answer(.offer(World.offer(2)))
+        #expect(world.checks)
+        world.respond(.offer(World.offer(2)))
         #expect(world.downloads)
     }
 
-    @Test func withoutKeysNothingIsDownloadedAndAReloadGoesOn() {
+    @Test func withoutKeysNothingIsDownloadedUntilAReload() {
         var world = offered(2) { $0.policy.canVerify = false }
         #expect(!world.downloads)
         #expect(statusText(world.state, world.context).contains("verification.keys"))
@@ -212,7 +212,7 @@ import Testing
         #expect(world.downloads)
     }
 
-    @Test func theEndOfADownloadNobodyWaitsForIsIgnored() {
+    @Test func theEndOfAnUnexpectedDownloadIsIgnored() {
         var world = offered(2)
         let before = world.state
         world.handle(.downloaded(versionCode: 9, .verified(World.artifact)))
@@ -242,12 +242,12 @@ import Testing
         }
         #expect(ids.count == 3)
         #expect(world.state.work == nil)
-        #expect(world.notices.contains { if case .givenUp = $0 { true } else { false } })
+        #expect(world.notices.contains { if case .blocked = $0 { true } else { false } })
         let reports = world.state.reports.entries.filter { $0.report.eventType == "app_upgrade_upgrade" }
         #expect(reports.count == 3)
     }
 
-    @Test func aCommitIsBelievedOnlyIfTheBoxReportsTheVersion() {
+    @Test func aCommitCountsOnlyIfTheDeviceReportsTheVersion() {
         var world = offered(2)
         world.download()
         world.finishInstall(.committed)
@@ -260,7 +260,7 @@ import Testing
         world.download()
         let kinds = { (world: World) in world.state.reports.entries.map(\.report.kind) }
         #expect(!kinds(world).contains { if case .upgrade = $0 { true } else { false } })
-        world.finishInstall(.restarting)
+        world.finishInstall(.rebooting)
         #expect(!kinds(world).contains { if case .upgrade = $0 { true } else { false } })
         world.bootID = "boot-2"
         world.start()
@@ -269,8 +269,8 @@ import Testing
         #expect(kinds(world).contains(.upgrade(running: 1, version: 2, code: 0)))
     }
 
-    /// A module that cannot go back was interrupted when it was done but for saying so.
-    @Test func aVersionThatTheBoxReportsAfterAllIsInstalled() {
+    /// A module that cannot roll back was interrupted after its work and before it reported the end.
+    @Test func aFailedVersionThatTheDeviceReportsCountsAsInstalled() {
         var world = offered(2)
         world.download()
         world.finishInstall(.failed("it was interrupted during ArtifactInstall"))
@@ -285,17 +285,17 @@ import Testing
         #expect(codes == [Report.Code.failed, Report.Code.success])
     }
 
-    @Test func anAppointedVersionIsNotInstalledOverItselfForEver() {
+    @Test func aPinnedVersionIsNotInstalledAgain() {
         var world = offered(2, 2) { $0.policy.appointVersionCode = 2 }
         world.download()
         world.installed = .known(versionCode: 2, versionName: "v2")
         world.finishInstall(.committed)
         world.poll()
-        world.answer(.offer(World.offer(2)))
+        world.respond(.offer(World.offer(2)))
         #expect(world.notices == [.offerRefused(.alreadyInstalled(2))])
     }
 
-    @Test func anInstallerThatDiesIsAskedToGoOnAndNothingElse() {
+    @Test func anInstallerThatDiesIsResumed() {
         var world = offered(2)
         world.download()
         let id = world.installID ?? 0
@@ -304,39 +304,38 @@ import Testing
         world.sleep()
         while world.installID == nil { world.sleep() }
         #expect(world.effects.contains(.resumeInstall(id)))
-        #expect(!world.asks)
+        #expect(!world.checks)
         #expect(world.state.trials.isEmpty)
     }
 
-    @Test func anOrderTheInstallerNeverSawIsGivenAgainWithItsID() {
+    @Test func aJobThatTheInstallerDoesNotKnowIsSentAgainWithItsID() {
         var world = offered(2)
         world.download()
         let id = world.installID ?? 0
         world.start()
         #expect(world.effects.contains(.resumeInstall(id)))
         world.finishInstall(.unknown)
-        #expect(world.effects.contains(.install(InstallOrder(id: id, offer: World.offer(2), artifact: World.artifact))))
+        #expect(
+            world.effects.contains(.install(StagedInstallJob(id: id, offer: World.offer(2), artifact: World.artifact))))
     }
 
-    // MARK: restarts
+    // MARK: restarts of the agent
 
-    @Test func aStartGoesOnWithADownload() {
+    @Test func aStartResumesADownload() {
         var world = offered(2)
         world.start()
         #expect(world.downloads)
-        #expect(!world.asks)
+        #expect(!world.checks)
     }
 
-    @Test func aStartAdoptsAnOfferThatWasStoredButNeverTakenUp() {
+    @Test func aStartTakesAStoredOfferFromTheInbox() {
         var world = World()
         world.handle(.started(found: World.offer(2)))
         #expect(world.downloads)
         #expect(world.effects.contains { if case .emptyInbox = $0 { true } else { false } })
-        let order = world.effects.map { if case .emptyInbox = $0 { "empty" } else { "" } }
-        #expect(order.contains("empty"))
     }
 
-    @Test func aStoredOfferThatIsInstalledAlreadyIsDropped() {
+    @Test func aStoredOfferOfTheInstalledVersionIsDropped() {
         var world = World()
         world.installed = .known(versionCode: 2, versionName: "v2")
         world.handle(.started(found: World.offer(2)))
@@ -344,9 +343,9 @@ import Testing
         #expect(world.effects.contains { if case .emptyInbox = $0 { true } else { false } })
     }
 
-    // MARK: offers that outlived their purpose
+    // MARK: offers that are no longer needed
 
-    @Test func anOfferOfWhatTheBoxHasComeToIsDropped() {
+    @Test func aWaitingOfferOfTheInstalledVersionIsDropped() {
         var world = offered(1)
         world.download()
         #expect(world.state.work?.step == .consent)
@@ -357,7 +356,7 @@ import Testing
         #expect(world.effects.contains(.cleanStaging(keep: nil)))
     }
 
-    @Test func aVersionThatCannotBeToldForAMomentDropsNothing() {
+    @Test func anUnknownInstalledVersionDropsNoOffer() {
         var world = offered(1)
         world.download()
         world.installed = .unknown("the file is being written")
@@ -365,12 +364,12 @@ import Testing
         #expect(world.state.work?.step == .consent)
     }
 
-    @Test func aRestartTriesAtOnceWhatWaitedForRoomButNotWhatWaitsForTheServer() {
+    @Test func aRestartRetriesAtOnceAfterAFullDiskButNotAfterATransientError() {
         var world = offered(2)
         world.handle(.downloaded(versionCode: 2, .noSpace("full")))
         world.start()
         #expect(world.downloads)
-        world.handle(.downloaded(versionCode: 2, .trouble(.network("down"))))
+        world.handle(.downloaded(versionCode: 2, .transientError(.network("down"))))
         world.start()
         #expect(!world.downloads)
     }
@@ -380,7 +379,7 @@ extension World {
     fileprivate mutating func sleepUntilDownload() {
         for _ in 0..<50 where state.work?.step != .downloading {
             sleep()
-            if state.poll.isRunning { answer(.latest) }
+            if state.poll.isRunning { respond(.latest) }
         }
     }
 }

@@ -1,6 +1,6 @@
 import UpdateCore
 
-/// A small world for the core at virtual time: what the agent's interpreter would do, without doing it.
+/// The core with virtual time. A test generates the events that the agent's workers would report.
 struct World {
     var state = AgentState()
     var now = BootInstant(100)
@@ -8,12 +8,12 @@ struct World {
     var wallClock = WallTime(unixSeconds: 1_900_000_000)
     var installed = InstalledVersion.known(versionCode: 1, versionName: "v1")
     var policy = Policy(
-        schedule: PollSchedule(interval: 21_600, splay: 1800, backOffBase: 60, backOffCap: 3600), urlKey: "box",
+        schedule: PollSchedule(interval: 21_600, splay: 1800, backOffBase: 60, backOffCap: 3600), urlKey: "device",
         gracePeriod: 0)
     var zone = TimeZoneOffsets.utc
     var inhibitors: [Inhibitor] = []
     var seed: UInt64 = 1
-    /// Of the last step.
+    /// Of the last event.
     var effects: [Effect] = []
     var notices: [Notice] = []
 
@@ -31,7 +31,7 @@ struct World {
         notices = effects.compactMap { if case .log(let notice) = $0 { notice } else { nil } }
     }
 
-    /// Lets time pass to the next moment the agent wants to be woken at.
+    /// Advances the time to the agent's next wake-up and handles a tick.
     mutating func sleep() {
         guard let wake = nextWakeUp(state, context) else { return }
         now = max(now, wake) + 0.001
@@ -42,21 +42,21 @@ struct World {
         handle(.started(found: nil))
     }
 
-    /// Sleeps until a poll is under way.
+    /// Sleeps until a poll is running.
     mutating func poll() {
         for _ in 0..<1000 where !state.poll.isRunning { sleep() }
     }
 
-    mutating func answer(_ answer: Answer) { handle(.asked(AskReport(answer: answer))) }
+    mutating func respond(_ response: CheckResponse) { handle(.checked(CheckReport(answer: response))) }
 
     static func offer(
-        _ versionCode: Int, _ type: Int = 2, url: String = "http://files.example/v", urlKey: String = "box"
+        _ versionCode: Int, _ type: Int = 2, url: String = "http://files.example/v", urlKey: String = "device"
     ) -> Offer {
         let fields = OfferFields(
             urlKey: urlKey, versionName: "v\(versionCode)", versionCode: versionCode, urlPath: "\(url)\(versionCode)",
             upgradeType: type, promptUpgradeContent: "Better")
         do {
-            return try Offer(fields, answering: Question(urlKey: urlKey, versionCode: 0))
+            return try Offer(fields, respondingTo: CheckRequest(urlKey: urlKey, versionCode: 0))
         } catch {
             preconditionFailure("\(error)")
         }
@@ -68,7 +68,7 @@ struct World {
         handle(.downloaded(versionCode: versionCode, .verified(Self.artifact)))
     }
 
-    /// The id of the installation that is under way.
+    /// The id of the running installation.
     var installID: InstallID? {
         if case .installing(let id)? = state.work?.step { id } else { nil }
     }
@@ -77,7 +77,7 @@ struct World {
         if let installID { handle(.installed(installID, result)) }
     }
 
-    var asks: Bool { effects.contains { if case .ask = $0 { true } else { false } } }
+    var checks: Bool { effects.contains { if case .check = $0 { true } else { false } } }
     var installs: Bool { effects.contains { if case .install = $0 { true } else { false } } }
     var downloads: Bool { effects.contains { if case .download = $0 { true } else { false } } }
 }

@@ -3,20 +3,20 @@ import UpdateCore
 import UpgradeLinkAPI
 
 @Suite struct ReplyTests {
-    private let question = Question(urlKey: "k", versionCode: 1)
+    private let checkRequest = CheckRequest(urlKey: "k", versionCode: 1)
     private let decoder = ReplyDecoder(now: WallTime(unixSeconds: 784_111_777))
 
-    private func answer(_ status: Int, _ body: String, _ headers: [String: String] = [:]) -> Answer {
-        decoder.answer(HTTPReply(status: status, headers: headers, body: Array(body.utf8)), to: question)
+    private func response(_ status: Int, _ body: String, _ headers: [String: String] = [:]) -> CheckResponse {
+        decoder.answer(HTTPReply(status: status, headers: headers, body: Array(body.utf8)), to: checkRequest)
     }
 
-    private func line(_ answer: Answer) -> String {
-        switch answer {
+    private func line(_ response: CheckResponse) -> String {
+        switch response {
         case .offer(let offer): "offer \(offer.versionCode)"
         case .refusedOffer(let refusal): "refused: \(refusal)"
         case .latest: "latest"
         case .misconfigured(let misconfiguration): misconfiguration.line
-        case .trouble(let trouble): trouble.line
+        case .transientError(let transientError): transientError.line
         }
     }
 
@@ -31,17 +31,18 @@ import UpgradeLinkAPI
         return #"{"code":200,"msg":"成功","docs":"","data":{"# + data + "}}"
     }
 
-    /// Each row of the contract's table of replies.
+    // MARK: the contract's table of responses
+
     @Test func latest() {
         let zeros =
             #"{"urlKey":"","versionName":"","versionCode":0,"urlPath":"","upgradeType":0,"promptUpgradeContent":""}"#
         for data in [#","data":"# + zeros, #","data":null"#, ""] {
-            #expect(answer(200, #"{"code":0,"msg":"当前已是最新版本","docs":"""# + data + "}") == .latest)
+            #expect(response(200, #"{"code":0,"msg":"当前已是最新版本","docs":"""# + data + "}") == .latest)
         }
     }
 
     @Test func offer() {
-        guard case .offer(let offer) = answer(200, offerBody()) else {
+        guard case .offer(let offer) = response(200, offerBody()) else {
             Issue.record("no offer")
             return
         }
@@ -51,67 +52,68 @@ import UpgradeLinkAPI
     @Test(arguments: [
         400_001, 400_002, 400_003, 400_004, 400_005, 401_001, 401_002, 404_001, 404_002, 404_003, 404_004,
     ])
-    func whatTheOperatorMustMend(code: Int) {
-        let answer = answer(code / 1000, #"{"code":\#(code),"msg":"错误","docs":"","traceId":"abc"}"#)
+    func misconfigurationCodes(code: Int) {
+        let response = response(code / 1000, #"{"code":\#(code),"msg":"错误","docs":"","traceId":"abc"}"#)
         #expect(
-            answer == .misconfigured(Misconfiguration(status: code / 1000, code: code, message: "错误", traceID: "abc")))
-        #expect(line(answer).contains("traceId abc"))
+            response == .misconfigured(Misconfiguration(status: code / 1000, code: code, message: "错误", traceID: "abc"))
+        )
+        #expect(line(response).contains("traceId abc"))
     }
 
-    @Test func congestion() {
-        #expect(answer(429, #"{"code":429001,"msg":""}"#) == .trouble(.rateLimited(retryAfter: nil)))
-        guard case .trouble(.server(500, _, nil)) = answer(500, #"{"code":500002,"msg":""}"#) else {
-            Issue.record("500002 is the server's fault")
+    @Test func throttlingAndServerErrors() {
+        #expect(response(429, #"{"code":429001,"msg":""}"#) == .transientError(.rateLimited(retryAfter: nil)))
+        guard case .transientError(.server(500, _, nil)) = response(500, #"{"code":500002,"msg":""}"#) else {
+            Issue.record("500002 is a server error")
             return
         }
     }
 
-    @Test func anUnknownCodeCountsByItsFirstThreeDigits() {
-        #expect(answer(200, #"{"code":429123,"msg":""}"#) == .trouble(.rateLimited(retryAfter: nil)))
-        guard case .trouble(.server(599, _, _)) = answer(200, #"{"code":599999,"msg":""}"#) else {
-            Issue.record("599999 is the server's fault")
+    @Test func anUnknownCodeIsClassifiedByItsFirstThreeDigits() {
+        #expect(response(200, #"{"code":429123,"msg":""}"#) == .transientError(.rateLimited(retryAfter: nil)))
+        guard case .transientError(.server(599, _, _)) = response(200, #"{"code":599999,"msg":""}"#) else {
+            Issue.record("599999 is a server error")
             return
         }
-        guard case .misconfigured = answer(200, #"{"code":403001,"msg":""}"#) else {
-            Issue.record("403001 is the operator's to mend")
+        guard case .misconfigured = response(200, #"{"code":403001,"msg":""}"#) else {
+            Issue.record("403001 is a misconfiguration")
             return
         }
-        #expect(answer(200, #"{"code":7,"msg":""}"#) == .trouble(.unreadable("code 7 is not in the contract")))
+        #expect(response(200, #"{"code":7,"msg":""}"#) == .transientError(.unreadable("code 7 is not in the contract")))
     }
 
     @Test(arguments: [
         "<html><h1>Bad Gateway</h1></html>", "", "null", "[1]", "{}", #"{"code":"200"}"#, #"{"message":"x"}"#,
         "{\"code\":", "\u{0}",
     ])
-    func anUnreadableBodyCountsByTheStatus(body: String) {
+    func anUnreadableBodyIsClassifiedByTheStatus(body: String) {
         for status in [429, 502, 503, 504] {
-            guard case .trouble(let trouble) = answer(status, body) else {
-                Issue.record("\(status) is congestion")
+            guard case .transientError(let transientError) = response(status, body) else {
+                Issue.record("\(status) is a transient error")
                 return
             }
-            #expect(status != 429 || trouble == .rateLimited(retryAfter: nil))
+            #expect(status != 429 || transientError == .rateLimited(retryAfter: nil))
         }
-        guard case .trouble(.unreadable) = answer(200, body) else {
-            Issue.record("a good status does not make it good news")
+        guard case .transientError(.unreadable) = response(200, body) else {
+            Issue.record("an unreadable body with HTTP 200 is a transient error")
             return
         }
         for status in [400, 401, 403, 404] {
-            guard case .misconfigured = answer(status, body) else {
-                Issue.record("\(status) is the operator's to mend")
+            guard case .misconfigured = response(status, body) else {
+                Issue.record("\(status) is a misconfiguration")
                 return
             }
         }
     }
 
-    @Test func goodNewsNeedsAGoodStatus() {
-        guard case .trouble(.server(503, _, _)) = answer(503, offerBody()) else {
-            Issue.record("an offer with HTTP 503 is none")
+    @Test func anOfferNeedsTheStatus200() {
+        guard case .transientError(.server(503, _, _)) = response(503, offerBody()) else {
+            Issue.record("an offer with HTTP 503 is a server error")
             return
         }
     }
 
-    @Test func aRedirectIsNamed() {
-        #expect(line(answer(302, "", ["location": "https://elsewhere/"])).contains("set server.url"))
+    @Test func aRedirectIsReported() {
+        #expect(line(response(302, "", ["location": "https://elsewhere/"])).contains("set server.url"))
     }
 
     @Test(
@@ -121,7 +123,7 @@ import UpgradeLinkAPI
             ("versionCode", "1e300", "data.versionCode is the number 1e+300, not a whole number"),
             ("versionCode", "null", "data.versionCode is null, not a whole number"),
             ("urlKey", "7", "data.urlKey is the number 7.0, not a string"),
-            ("urlKey", "\"other\"", "the offer is for urlKey \"other\", this box asked for \"k\""),
+            ("urlKey", "\"other\"", "the offer is for urlKey \"other\", this device requested \"k\""),
             ("urlPath", "null", "data.urlPath is null, not a string"),
             ("urlPath", "\"ftp://h/f\"", "the offered urlPath \"ftp://h/f\" is not an http or https URL"),
             ("upgradeType", "true", "data.upgradeType is a truth value, not a whole number"),
@@ -129,44 +131,47 @@ import UpgradeLinkAPI
             ("promptUpgradeContent", "{}", "data.promptUpgradeContent is an object, not a string"),
             ("versionCode", "1", "the offered versionCode 1 is not above the installed 1"),
         ])
-    func aBadOfferIsRefusedWithALineThatSaysWhy(field: String, value: String, line wanted: String) {
-        #expect(line(answer(200, offerBody([field: value]))).contains(wanted))
+    func anInvalidOfferIsRefusedWithTheReason(field: String, value: String, line expected: String) {
+        #expect(line(response(200, offerBody([field: value]))).contains(expected))
     }
 
     @Test(arguments: ["urlKey", "versionCode", "urlPath"])
     func aMissingFieldIsNamed(field: String) {
-        #expect(line(answer(200, offerBody(drop: field))).contains("data.\(field) is missing"))
+        #expect(line(response(200, offerBody(drop: field))).contains("data.\(field) is missing"))
     }
 
     @Test(arguments: ["versionName", "upgradeType", "promptUpgradeContent"])
-    func whatCanBeDoneWithoutMayBeMissing(field: String) {
-        guard case .offer = answer(200, offerBody(drop: field)) else {
-            Issue.record("\(field) is not needed")
+    func optionalFieldsMayBeMissing(field: String) {
+        guard case .offer = response(200, offerBody(drop: field)) else {
+            Issue.record("\(field) is optional")
             return
         }
     }
 
     @Test(arguments: ["null", "[]", "7", "\"x\""])
-    func anOfferWithoutDataIsNone(data: String) {
-        #expect(answer(200, #"{"code":200,"data":\#(data)}"#) == .trouble(.unreadable("code 200 without data")))
+    func anOfferWithoutDataIsUnreadable(data: String) {
+        #expect(
+            response(200, #"{"code":200,"data":\#(data)}"#) == .transientError(.unreadable("code 200 without data")))
     }
 
-    @Test func deepNestingIsAnAnswerToo() {
+    @Test func deepNestingIsUnreadable() {
         let deep = String(repeating: "[", count: 100_000)
-        guard case .trouble(.unreadable) = answer(200, #"{"code":200,"data":"# + deep) else {
+        guard case .transientError(.unreadable) = response(200, #"{"code":200,"data":"# + deep) else {
             Issue.record("not unreadable")
             return
         }
     }
 
-    @Test func retryAfterComesInBothForms() {
-        #expect(answer(429, "", ["retry-after": "120"]) == .trouble(.rateLimited(retryAfter: 120)))
+    @Test func retryAfterIsReadInBothForms() {
+        #expect(response(429, "", ["retry-after": "120"]) == .transientError(.rateLimited(retryAfter: 120)))
         #expect(
-            answer(429, "", ["retry-after": "Sun, 06 Nov 1994 08:51:37 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"])
-                == .trouble(.rateLimited(retryAfter: 120)))
+            response(
+                429, "", ["retry-after": "Sun, 06 Nov 1994 08:51:37 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"])
+                == .transientError(.rateLimited(retryAfter: 120)))
         #expect(
-            answer(429, "", ["retry-after": "Sun, 06 Nov 1994 08:50:37 GMT"]) == .trouble(.rateLimited(retryAfter: 60)))
-        #expect(answer(429, "", ["retry-after": "soon"]) == .trouble(.rateLimited(retryAfter: nil)))
+            response(429, "", ["retry-after": "Sun, 06 Nov 1994 08:50:37 GMT"])
+                == .transientError(.rateLimited(retryAfter: 60)))
+        #expect(response(429, "", ["retry-after": "soon"]) == .transientError(.rateLimited(retryAfter: nil)))
     }
 
     @Test func onlyA401WithAnotherTimeCorrectsTheClock() {
@@ -187,8 +192,8 @@ import UpgradeLinkAPI
             decoder.delivery(HTTPReply(status: status, body: Array(body.utf8)))
         }
         #expect(delivery(200, #"{"code":0}"#) == .delivered)
-        guard case .trouble = delivery(500, #"{"code":500001}"#) else {
-            Issue.record("500 is trouble")
+        guard case .transientError = delivery(500, #"{"code":500001}"#) else {
+            Issue.record("500 is a transient error")
             return
         }
         guard case .refused = delivery(401, #"{"code":401002}"#) else {
@@ -200,11 +205,11 @@ import UpgradeLinkAPI
 
 @Suite struct HTTPDateTests {
     @Test(arguments: ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"])
-    func theThreeForms(text: String) {
+    func theThreeFormsAreRead(text: String) {
         #expect(HTTPDate.parse(text)?.unixSeconds == 784_111_777)
     }
 
-    @Test func leapYearsAndEnds() {
+    @Test func leapDaysLeapSecondsAndTheEpochAreRead() {
         #expect(HTTPDate.parse("Thu, 29 Feb 2024 23:59:60 GMT")?.unixSeconds == 1_709_251_200)
         #expect(HTTPDate.parse("Thu, 01 Jan 1970 00:00:00 GMT")?.unixSeconds == 0)
     }
@@ -215,11 +220,11 @@ import UpgradeLinkAPI
             "Sun, 06 Nov 1994 25:49:37 GMT", "Sun, 06 Nov -994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49 GMT",
             "Sun, +6 Nov 1994 08:49:37 GMT", String(repeating: "9", count: 10_000),
         ])
-    func nonsenseIsNoDate(text: String) {
+    func anInvalidDateIsRefused(text: String) {
         #expect(HTTPDate.parse(text) == nil)
     }
 
-    @Test func hugeRetryAfter() {
+    @Test func aHugeRetryAfterIsBounded() {
         for count in [50, 400] {
             #expect(
                 HTTPDate.parseRetryAfter(String(repeating: "9", count: count), now: WallTime(unixSeconds: 0)) == 1e9)

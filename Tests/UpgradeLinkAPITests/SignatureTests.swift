@@ -8,8 +8,7 @@ import Verification
         Digest.hex(.md5, of: $0)
     }
 
-    /// The contract's test vector.
-    @Test func theContractsVector() {
+    @Test func theContractsTestVector() {
         let signature = signer.signature(
             body: Array(#"{"urlKey":"k"}"#.utf8), nonce: "abcdef1234567890", timestamp: "2025-02-17T10:34:55+08:00",
             path: "/v1/url/upgrade")
@@ -21,7 +20,7 @@ import Verification
         #expect(signer.signature(body: [], nonce: "n", timestamp: "t", path: "/p") == expected)
     }
 
-    @Test func thePathIsSignedAsTheServerSeesIt() {
+    @Test func thePathIsSignedAsTheServerReceivesIt() {
         let plain = signer.signature(body: [], nonce: "n", timestamp: "t", path: "/a b/ü%")
         #expect(signer.signature(body: [], nonce: "n", timestamp: "t", path: "/a%20b/%C3%BC%") == plain)
         let overridden = signer.sign(
@@ -30,7 +29,7 @@ import Verification
         #expect(overridden.headers.last?.value == direct.headers.last?.value)
     }
 
-    @Test func noncesAreLongAndNew() {
+    @Test func noncesAreLongAndUnique() {
         let nonces = (0..<1000).map { _ in RequestSigner.makeNonce() }
         #expect(Set(nonces).count == 1000)
         #expect(nonces.allSatisfy { $0.count == 32 })
@@ -41,8 +40,8 @@ import Verification
         #expect(rfc3339(WallTime(unixSeconds: -5)) == "1970-01-01T00:00:00Z")
     }
 
-    @Test func theBodyLeavesAbsentFieldsOut() {
-        let body = upgradeBody(Question(urlKey: "k\"/", versionCode: 3))
+    @Test func theBodyOmitsAbsentFields() {
+        let body = upgradeBody(CheckRequest(urlKey: "k\"/", versionCode: 3))
         #expect(String(decoding: body, as: UTF8.self) == #"{"urlKey":"k\"/","versionCode":3}"#)
     }
 

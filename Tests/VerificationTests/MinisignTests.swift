@@ -14,16 +14,16 @@ import Verification
 
     init() async throws {
         scratch = try Scratch()
-        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+        publisher = try await Publisher(directory: "\(scratch.path)/publisher")
         offer = try Self.offer(4)
         try scratch.write("file", String(repeating: "content ", count: 100_000))
     }
 
     private static func offer(_ code: Int, url: String = "http://h/f") throws -> Offer {
         let fields = OfferFields(
-            urlKey: "box", versionName: "v\(code)", versionCode: code, urlPath: url, upgradeType: 2,
+            urlKey: "device", versionName: "v\(code)", versionCode: code, urlPath: url, upgradeType: 2,
             promptUpgradeContent: "")
-        return try Offer(fields, answering: Question(urlKey: "box", versionCode: 1))
+        return try Offer(fields, respondingTo: CheckRequest(urlKey: "device", versionCode: 1))
     }
 
     private func policy(
@@ -35,7 +35,7 @@ import Verification
             requireVersionCode: needsCode)
     }
 
-    /// Why the file is refused, or "genuine".
+    /// "verified", or why the file is refused.
     private func verdict(
         _ policy: VerificationPolicy? = nil, offer: Offer? = nil, model: String? = nil,
         sidecar: String? = "file.minisig", sizeLimit: Int = 1 << 30
@@ -47,53 +47,53 @@ import Verification
                 devModelKey: model, sizeLimit: sizeLimit, to: "\(scratch.path)/copy")
             #expect(try scratch.read("copy") == (try scratch.read("file")))
             #expect(verified.offer == offer ?? self.offer)
-            return "genuine"
+            return "verified"
         } catch {
-            #expect(!scratch.exists("copy"), "something was left of a file that is not genuine")
+            #expect(!scratch.exists("copy"), "a copy of an unverified file remains")
             return "\(error)"
         }
     }
 
-    private func sign(_ comment: String = "urlKey=box versionCode=4", legacy: Bool = false) async throws {
+    private func sign(_ comment: String = "urlKey=device versionCode=4", legacy: Bool = false) async throws {
         try await publisher.sign("\(scratch.path)/file", comment: comment, legacy: legacy)
     }
 
-    @Test func aSignedFileIsGenuine() async throws {
+    @Test func aSignedFileIsVerified() async throws {
         try await sign()
-        #expect(verdict() == "genuine")
+        #expect(verdict() == "verified")
         try await sign("timestamp:1 file:f devModelKey=m versionCode=4")
-        #expect(verdict(model: "m") == "genuine")
+        #expect(verdict(model: "m") == "verified")
     }
 
-    @Test func anyOfSeveralKeysWillDo() async throws {
-        let other = try await Publisher(folder: "\(scratch.path)/other")
+    @Test func anyTrustedKeyIsAccepted() async throws {
+        let other = try await Publisher(directory: "\(scratch.path)/other")
         try await sign()
-        #expect(verdict(policy(keys: [other.publicKey, publisher.publicKey])) == "genuine")
+        #expect(verdict(policy(keys: [other.publicKey, publisher.publicKey])) == "verified")
         #expect(verdict(policy(keys: [other.publicKey])).contains("which is not among the trusted keys"))
     }
 
     @Test(
         arguments: [
-            ("urlKey=box versionCode=3", "it was signed for versionCode 3, and 4 is wanted"),
-            ("urlKey=box versionCode=04", "it was signed for versionCode 04, and 4 is wanted"),
-            ("urlKey=other versionCode=4", "it was signed for urlKey other, and box is wanted"),
+            ("urlKey=device versionCode=3", "it was signed for versionCode 3, and 4 is wanted"),
+            ("urlKey=device versionCode=04", "it was signed for versionCode 04, and 4 is wanted"),
+            ("urlKey=other versionCode=4", "it was signed for urlKey other, and device is wanted"),
             ("devModelKey=m2 versionCode=4", "it was signed for devModelKey m2, and none is wanted"),
-            ("urlKey=box", "its trusted comment does not say which version it signs"),
+            ("urlKey=device", "its trusted comment does not say which version it signs"),
             ("versionCode=4 versionCode=5", "its trusted comment contradicts itself"),
         ])
-    func anOldOrForeignFileCannotPassAsThisVersion(comment: String, line: String) async throws {
+    func aFileSignedForAnotherVersionOrDeviceIsRefused(comment: String, line: String) async throws {
         try await sign(comment)
         #expect(verdict().hasPrefix(line))
     }
 
-    @Test func theVersionCodeMayBeDoneWithoutIfTheOperatorSaysSo() async throws {
-        try await sign("urlKey=box")
-        #expect(verdict(policy(needsCode: false)) == "genuine")
+    @Test func theSignedVersionCodeIsOptionalIfConfigured() async throws {
+        try await sign("urlKey=device")
+        #expect(verdict(policy(needsCode: false)) == "verified")
         try await sign("versionCode=9")
         #expect(verdict(policy(needsCode: false)).contains("signed for versionCode 9"))
     }
 
-    @Test func aFlippedBitIsSeen() async throws {
+    @Test func aFlippedBitIsDetected() async throws {
         try await sign()
         var bytes = try Files.read("\(scratch.path)/file", limit: 1 << 20)
         bytes[bytes.count / 2] ^= 1
@@ -101,7 +101,7 @@ import Verification
         #expect(verdict() == "its content is not what was signed")
     }
 
-    @Test func aCutOrGrownFileIsSeen() async throws {
+    @Test func aShortenedOrExtendedFileIsDetected() async throws {
         try await sign()
         let bytes = try Files.read("\(scratch.path)/file", limit: 1 << 20)
         try Files.replace("\(scratch.path)/file", with: Array(bytes.dropLast()))
@@ -110,30 +110,30 @@ import Verification
         #expect(verdict() == "its content is not what was signed")
     }
 
-    @Test func aChangedTrustedCommentIsSeen() async throws {
-        try await sign("urlKey=box versionCode=3")
+    @Test func aChangedTrustedCommentIsDetected() async throws {
+        try await sign("urlKey=device versionCode=3")
         let text = try scratch.read("file.minisig").replacing("versionCode=3", with: "versionCode=4")
         try scratch.write("file.minisig", text)
         #expect(verdict() == "the signature of its trusted comment is wrong")
     }
 
-    @Test func everyFlippedBitOfTheSignatureIsSeen() async throws {
+    @Test func aFlippedBitOfTheSignatureIsDetected() async throws {
         try await sign()
         let good = try Files.read("\(scratch.path)/file.minisig", limit: 4096)
         let untrusted = good.firstIndex(of: 0x0A) ?? 0
-        // The first line is not signed: any other byte must not be changed.
+        // The first line is not signed. A change of any other byte must be detected.
         for index in stride(from: untrusted + 1, to: good.count - 1, by: 5) {
             var bytes = good
             bytes[index] ^= 4
             try Files.replace("\(scratch.path)/file.minisig", with: bytes)
-            #expect(verdict() != "genuine", "byte \(index)")
+            #expect(verdict() != "verified", "byte \(index)")
         }
     }
 
     @Test(arguments: [
         "", "x", "untrusted comment:\n\n\n\n", "\n\n\n\n\n\n", "untrusted comment: a\nRUQ=\ntrusted comment: b\nAAAA\n",
     ])
-    func nonsenseIsNoSignature(text: String) throws {
+    func aMalformedSignatureIsRefused(text: String) throws {
         try scratch.write("file.minisig", text)
         #expect(verdict().hasPrefix("its signature file makes no sense"))
     }
@@ -143,31 +143,31 @@ import Verification
         #expect(verdict().contains("minisign -S -H"))
     }
 
-    @Test func withoutKeysNothingIsGenuine() async throws {
+    @Test func withoutKeysNothingIsVerified() async throws {
         try await sign()
         #expect(verdict(policy(keys: [])).contains("verification.keys"))
         #expect(verdict(policy(keys: ["nonsense"])) == "\"nonsense\" is not a minisign public key")
     }
 
-    @Test func aDigestIsBelievedOverHTTPSOnly() async throws {
+    @Test func aDigestIsAcceptedOverHTTPSOnly() async throws {
         let digest = Digest.hex(.sha256, of: Array(try scratch.read("file").utf8))
         try scratch.write("file.sha256", "\(digest)  file\n")
         let secure = try Self.offer(4, url: "https://h/f")
-        #expect(verdict(policy(.sha256), offer: secure, sidecar: "file.sha256") == "genuine")
-        #expect(verdict(policy(.sha256), sidecar: "file.sha256").contains("believes https only"))
+        #expect(verdict(policy(.sha256), offer: secure, sidecar: "file.sha256") == "verified")
+        #expect(verdict(policy(.sha256), sidecar: "file.sha256").contains("requires https, and"))
         try scratch.write("file.sha256", String(repeating: "0", count: 64))
         #expect(verdict(policy(.sha256), offer: secure, sidecar: "file.sha256").hasPrefix("its SHA-256 is "))
         try scratch.write("file.sha256", "\(digest)ab")
         #expect(verdict(policy(.sha256), offer: secure, sidecar: "file.sha256").contains("does not begin with"))
     }
 
-    @Test func noneBelievesHTTPSAndNothingElse() throws {
-        #expect(verdict(policy(.none), offer: try Self.offer(4, url: "https://h/f"), sidecar: nil) == "genuine")
-        #expect(verdict(policy(.none), sidecar: nil).contains("believes https only"))
+    @Test func modeNoneAcceptsHTTPSOnly() throws {
+        #expect(verdict(policy(.none), offer: try Self.offer(4, url: "https://h/f"), sidecar: nil) == "verified")
+        #expect(verdict(policy(.none), sidecar: nil).contains("requires https, and"))
     }
 
-    /// A caller may hand over what it likes: what never ends is not read to its end.
-    @Test func whatIsTooLongOrNoFileIsRefused() async throws {
+    /// The caller may pass any file. An endless one is not read to its end.
+    @Test func aFileThatIsTooLongOrNotRegularIsRefused() async throws {
         try await sign()
         #expect(verdict(sizeLimit: 3) == "it is longer than download.sizeLimit, 3 B")
         let device = try OpenFile("/dev/zero", O_RDONLY)

@@ -1,5 +1,5 @@
 #pragma once
 #include <openssl/evp.h>
 
-/* NULL where libcrypto can be used, else why not. */
+/* Loads libcrypto. Returns NULL, or the reason why it cannot be loaded. */
 const char *upgradelink_load_crypto(void);

@@ -1,9 +1,9 @@
 #pragma once
-/* Without its checks of types, which are macros around the functions. */
+/* Disables libcurl's type checks: they are macros around the functions. */
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 
-/* curl_easy_setopt() is variadic: one function for each kind of argument. */
+/* Swift cannot call curl_easy_setopt(), which is variadic: one function for each type of argument. */
 CURLcode upgradelink_set_long(CURL *handle, CURLoption option, long value);
 CURLcode upgradelink_set_offset(CURL *handle, CURLoption option, curl_off_t value);
 CURLcode upgradelink_set_string(CURL *handle, CURLoption option, const char *value);
@@ -11,9 +11,9 @@ CURLcode upgradelink_set_pointer(CURL *handle, CURLoption option, void *value);
 CURLcode upgradelink_set_data_callback(CURL *handle, CURLoption option, curl_write_callback callback);
 CURLcode upgradelink_set_progress_callback(CURL *handle, CURLoption option, curl_xferinfo_callback callback);
 
-/* What this process's transfers share, which are one after another: connections, names that were looked up, TLS sessions
-   (curl_share_setopt() is variadic too). NULL where that cannot be had. */
+/* The connections, DNS results and TLS sessions that the transfers of this process share (curl_share_setopt() is variadic too).
+   The transfers run one after another, so no lock is needed. NULL if libcurl cannot share them. */
 CURLSH *upgradelink_share(void);
 
-/* NULL where libcurl can be used, else why not. */
+/* Loads libcurl. Returns NULL, or the reason why it cannot be loaded. */
 const char *upgradelink_load_curl(void);

@@ -38,7 +38,7 @@ struct ctoml_node {
     bool flag;
     int64_t integer;
     double number;
-    // Of ctoml_kind_string, and of ctoml_kind_moment as TOML writes it.
+    // The value of ctoml_kind_string, or of ctoml_kind_moment in TOML's notation.
     struct ctoml_text text;
     // The elements of a list or a table. They follow this node, each with its own elements after it.
     size_t count;
@@ -54,7 +54,7 @@ struct ctoml_document;
 struct ctoml_document *ctoml_parse(const char *bytes, size_t length);
 void ctoml_free(struct ctoml_document *document);
 
-// True if the document is not TOML: why, and where. All texts live as long as the document.
+// True if the document is not TOML; then it sets the reason and its position. All texts live as long as the document.
 bool ctoml_error(const struct ctoml_document *document, struct ctoml_text *text, struct ctoml_position *position);
 
 // The first node is the table of the document itself. NULL if the document is not TOML.

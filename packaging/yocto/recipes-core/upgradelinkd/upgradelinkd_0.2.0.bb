@@ -1,30 +1,30 @@
 SUMMARY = "Update agent for set-top boxes on UpgradeLink"
-DESCRIPTION = "Asks the UpgradeLink API which version a box should run, downloads it, proves it genuine, installs it by \
-policy with an update module, and rolls back what does not work."
+DESCRIPTION = "Checks the UpgradeLink API for the version that a device should run, downloads and verifies this version, \
+installs it with an update module, and rolls back a version that does not work."
 HOMEPAGE = "https://api.upgrade.toolsetlink.com"
 SECTION = "admin"
 LICENSE = "Apache-2.0"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=3b83ef96387f14655fc854ddc3c6bd57"
 
-# The address and the revision are the integrator's: a mirror of this repository.
+# The integrator sets the address of a mirror of this repository, and the revision.
 UPGRADELINKD_GIT ?= "git://git.example.com/upgradelinkd.git;protocol=https;branch=main"
 SRC_URI = "${UPGRADELINKD_GIT}"
 SRCREV ?= "${AUTOREV}"
-PV = "0.1.0+git"
+PV = "0.2.0+git"
 S = "${WORKDIR}/git"
 
-# The Swift toolchain and its package manager's network access come from meta-swift.
+# meta-swift provides the Swift toolchain and the network access of its package manager.
 inherit swift systemd useradd pkgconfig
 
 DEPENDS = "curl openssl systemd tomlplusplus"
-# The libraries are loaded when they are needed, which no tool sees.
+# The programs load these libraries at run time, so the package manager cannot detect the dependencies.
 RDEPENDS:${PN} = "dbus libcurl libcrypto"
 RRECOMMENDS:${PN} = "ca-certificates"
 
 EXTRA_SWIFTFLAGS = "-Xswiftc -Osize"
 
 SYSTEMD_SERVICE:${PN} = "upgradelinkd.service upgradelink-installer.socket upgradelink-installer-resume.service"
-# Whoever has configured the agent enables it.
+# The operator enables the agent after configuring it.
 SYSTEMD_AUTO_ENABLE = "disable"
 
 USERADD_PACKAGES = "${PN}"

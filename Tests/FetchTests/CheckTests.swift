@@ -4,25 +4,25 @@ import TestSupport
 import Testing
 import UpdateCore
 
-@Suite struct AskTests {
+@Suite struct CheckTests {
     private let rig: Rig
     private let fetch = FetchProgram()
 
     init() async throws { rig = try await Rig() }
 
-    private func ask(
-        _ faults: [Fault] = [], clockOffset: Double = 0, change: @Sendable (inout AskJob) -> Void = { _ in }
-    ) async throws -> (report: AskReport?, server: [RequestRecord]) {
+    private func check(
+        _ faults: [Fault] = [], clockOffset: Double = 0, change: @Sendable (inout CheckJob) -> Void = { _ in }
+    ) async throws -> (report: CheckReport?, server: [RequestRecord]) {
         var configuration = rig.configuration(faults)
         configuration.clockOffset = clockOffset
         return try await SimulatedServer.run(configuration) { server async throws in
-            let report = try await fetch.ask(rig.askJob(server.url, change: change))
+            let report = try await fetch.check(rig.checkJob(server.url, change: change))
             return (report, await server.records)
         }
     }
 
-    @Test func aGrantedOfferIsOnDiskBeforeItIsSpokenOf() async throws {
-        let (report, _) = try await ask()
+    @Test func aGrantedOfferIsStoredBeforeItIsReported() async throws {
+        let (report, _) = try await check()
         guard case .offer(let offer)? = report?.answer else {
             Issue.record("\(String(describing: report))")
             return
@@ -31,87 +31,87 @@ import UpdateCore
         #expect(stored == offer)
     }
 
-    @Test func anOfferThatCannotBeStoredIsHandedOn() async throws {
-        let (report, _) = try await ask { $0.inbox = "/nonexistent/offer.json" }
+    @Test func anOfferThatCannotBeStoredIsReported() async throws {
+        let (report, _) = try await check { $0.inbox = "/nonexistent/offer.json" }
         guard case .offer? = report?.answer else {
             Issue.record("\(String(describing: report))")
             return
         }
     }
 
-    @Test func latestIsLatest() async throws {
-        let (report, _) = try await ask { $0.question.versionCode = 2 }
+    @Test func latestStoresNoOffer() async throws {
+        let (report, _) = try await check { $0.checkRequest.versionCode = 2 }
         #expect(report?.answer == .latest)
         #expect(!rig.scratch.exists("offer.json"))
     }
 
     @Test(arguments: [3600.0, -3600, 1.7e9])
-    func aWrongClockIsCorrectedByTheServersOnce(offset: Double) async throws {
-        let (report, asked) = try await ask(clockOffset: offset)
+    func aWrongClockIsCorrectedOnceWithTheServersTime(offset: Double) async throws {
+        let (report, requests) = try await check(clockOffset: offset)
         guard case .offer? = report?.answer else {
             Issue.record("\(String(describing: report))")
             return
         }
         let serverTime = report?.serverClock?.time(at: Clock.bootTime, bootID: try Clock.bootID())
         #expect(abs((serverTime ?? WallTime(unixSeconds: 0)) - (Clock.wallTime + offset)) < 60)
-        #expect(asked.map(\.code) == [401_001, 200])
-        let nonces = asked.compactMap { $0.headers["x-nonce"] }
+        #expect(requests.map(\.code) == [401_001, 200])
+        let nonces = requests.compactMap { $0.headers["x-nonce"] }
         #expect(Set(nonces).count == 2, "a nonce is used once")
-        // From then on it is used from the start.
-        let (again, askedAgain) = try await ask(clockOffset: offset) { $0.serverClock = report?.serverClock }
-        #expect(askedAgain.map(\.code) == [200])
-        #expect(again?.serverClock == nil)
+        // A later poll uses the server's time in its first request.
+        let (second, laterRequests) = try await check(clockOffset: offset) { $0.serverClock = report?.serverClock }
+        #expect(laterRequests.map(\.code) == [200])
+        #expect(second?.serverClock == nil)
     }
 
     @Test func wrongKeysAreNotTakenForAWrongClock() async throws {
-        let (report, asked) = try await ask { $0.credentials.secretKey = Secret("wrong") }
+        let (report, requests) = try await check { $0.credentials.secretKey = Secret("wrong") }
         guard case .misconfigured(let problem)? = report?.answer else {
             Issue.record("\(String(describing: report))")
             return
         }
         #expect(problem.code == 401_002 && problem.line.contains("[credentials]") && !problem.line.contains("wrong"))
-        #expect(asked.count == 1)
+        #expect(requests.count == 1)
     }
 
-    @Test func aServerThatKeepsRefusingIsAskedTwiceAtMost() async throws {
+    @Test func aServerThatKeepsRefusingReceivesTwoRequestsAtMost() async throws {
         let fault = Fault(path: "/v1", status: 401, headers: ["Date": "Sun, 06 Nov 1994 08:49:37 GMT"])
-        let (report, asked) = try await ask([fault])
+        let (report, requests) = try await check([fault])
         guard case .misconfigured? = report?.answer else {
             Issue.record("\(String(describing: report))")
             return
         }
-        #expect(asked.count == 2)
+        #expect(requests.count == 2)
     }
 
     @Test func aBodyAboveOneMebibyteIsNotReadToItsEnd() async throws {
-        let (report, _) = try await ask([Fault(path: "/v1", body: String(repeating: "x", count: 2_000_000))])
-        #expect(report?.answer == .trouble(.unreadable("the reply is longer than 1.0 MB")))
+        let (report, _) = try await check([Fault(path: "/v1", body: String(repeating: "x", count: 2_000_000))])
+        #expect(report?.answer == .transientError(.unreadable("the reply is longer than 1.0 MB")))
     }
 
     @Test func redirectsAreNotFollowed() async throws {
-        let (report, asked) = try await ask([Fault(path: "/v1", redirect: "/files/v2")])
-        guard case .trouble(.unreadable(let line))? = report?.answer else {
+        let (report, requests) = try await check([Fault(path: "/v1", redirect: "/files/v2")])
+        guard case .transientError(.unreadable(let line))? = report?.answer else {
             Issue.record("\(String(describing: report))")
             return
         }
         #expect(line.contains("set server.url"))
-        #expect(asked.count == 1)
+        #expect(requests.count == 1)
     }
 
-    @Test func aServerThatIsSilentIsGivenUpInTime() async throws {
-        // A worker that waited longer would have the answer.
-        let (report, _) = try await ask([Fault(path: "/v1", delay: 4)]) { $0.server.requestTimeout = 1 }
-        guard case .trouble(.network(let line))? = report?.answer else {
+    @Test func aServerThatDoesNotRespondTimesOut() async throws {
+        // The server responds after four seconds.
+        let (report, _) = try await check([Fault(path: "/v1", delay: 4)]) { $0.server.requestTimeout = 1 }
+        guard case .transientError(.network(let line))? = report?.answer else {
             Issue.record("\(String(describing: report))")
             return
         }
         #expect(line.contains("timed out"), "\(line)")
     }
 
-    @Test func nobodyThereIsAnAnswerToo() async throws {
+    @Test func aRefusedConnectionIsReported() async throws {
         let url = Loopback.nobody
-        let job = rig.askJob(url)
-        guard case .trouble(.network(let line))? = try await fetch.ask(job)?.answer else {
+        let job = rig.checkJob(url)
+        guard case .transientError(.network(let line))? = try await fetch.check(job)?.answer else {
             Issue.record("not named")
             return
         }
@@ -124,40 +124,40 @@ import UpdateCore
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             "HTTP/1.1 999999999999 X\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",
         ])
-    func brokenHTTPIsTrouble(bytes: String) async throws {
+    func brokenHTTPIsATransientError(bytes: String) async throws {
         let raw = try RawServer { _ in [(Array(bytes.utf8), 0)] }
-        guard case .trouble? = try await fetch.ask(rig.askJob(raw.url))?.answer else {
-            Issue.record("not trouble")
+        guard case .transientError? = try await fetch.check(rig.checkJob(raw.url))?.answer else {
+            Issue.record("not a transient error")
             return
         }
     }
 
-    @Test func theProxyIsAskedForTheServer() async throws {
+    @Test func requestsGoThroughTheProxy() async throws {
         let proxy = try RawServer { _ in
             [
                 (Array("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"code\":0}".utf8), 0)
             ]
         }
-        var job = rig.askJob("http://server.invalid")
+        var job = rig.checkJob("http://server.invalid")
         job.server.proxy = proxy.url
-        #expect(try await fetch.ask(job)?.answer == .latest)
+        #expect(try await fetch.check(job)?.answer == .latest)
         #expect(
             proxy.requests.first?.hasPrefix("POST http://server.invalid/v1/url/upgrade HTTP/1.1\r\n") == true,
             "\(proxy.requests)")
     }
 
-    @Test func aPrefixOfTheServerIsSignedUnlessOverridden() async throws {
+    @Test func thePathPrefixOfTheServerIsSignedUnlessOverridden() async throws {
         let raw = try RawServer { _ in [(Array("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"code\":0}".utf8), 0)] }
-        let report = try await fetch.ask(rig.askJob("\(raw.url)/gateway/"))
+        let report = try await fetch.check(rig.checkJob("\(raw.url)/gateway/"))
         #expect(report?.answer == .latest)
         #expect(raw.requests.first?.hasPrefix("POST /gateway/v1/url/upgrade HTTP/1.1\r\n") == true)
-        // Behind a gateway that strips the prefix the server sees another path: the simulator checks the signature.
-        let (stripped, _) = try await ask { $0.server.signingPath = "/v1/url/upgrade" }
+        // Behind a gateway that strips the prefix the server receives another path; the simulator checks its signature.
+        let (stripped, _) = try await check { $0.server.signingPath = "/v1/url/upgrade" }
         guard case .offer? = stripped?.answer else {
             Issue.record("\(String(describing: stripped))")
             return
         }
-        let (wrong, _) = try await ask { $0.server.signingPath = "/other/v1/url/upgrade" }
+        let (wrong, _) = try await check { $0.server.signingPath = "/other/v1/url/upgrade" }
         guard case .misconfigured(let problem)? = wrong?.answer else {
             Issue.record("\(String(describing: wrong))")
             return
@@ -170,38 +170,39 @@ import UpdateCore
     @Test func reportsAreDelivered() async throws {
         try await SimulatedServer.run(rig.configuration()) { server async throws in
             func report(_ urlKey: String) async throws -> FetchReport? {
-                let ask = rig.askJob(server.url)
+                let check = rig.checkJob(server.url)
                 let job = ReportJob(
-                    server: ask.server, credentials: ask.credentials, serverClock: nil, urlKey: urlKey,
+                    server: check.server, credentials: check.credentials, serverClock: nil, urlKey: urlKey,
                     devModelKey: nil, devKey: "d",
                     report: Report(kind: .appStart(versionCode: 1), time: Clock.wallTime))
                 return try await fetch.run(.report(job)).reports.last
             }
-            #expect(try await report("box") == .reported(.delivered))
-            guard case .reported(.trouble(.server(500, _, _)))? = try await report("unknown") else {
-                Issue.record("an unknown application is the server's 500")
+            #expect(try await report("device") == .reported(.delivered))
+            guard case .reported(.transientError(.server(500, _, _)))? = try await report("unknown") else {
+                Issue.record("a report of an unknown application causes HTTP 500")
                 return
             }
         }
     }
 
-    // MARK: a box that lacks something
+    // MARK: libraries
 
-    /// A library that is not one: said with its remedy, and neither the server's fault nor the version's.
+    /// A damaged library is reported with its remedy, as a transient error.
     @Test(arguments: [("libcurl.so.4", "libcurl4"), ("libcrypto.so.3", "libssl3")])
     func aLibraryThatCannotBeLoadedIsNamed(library: String, package: String) async throws {
         try rig.scratch.write("libraries/\(library)", "")
         let libraries = "\(rig.scratch.path)/libraries"
         try await SimulatedServer.run(rig.configuration()) { server async throws in
-            let jobs: [FetchJob] = [.ask(rig.askJob(server.url)), .download(try rig.job(server.url))]
+            let jobs: [FetchJob] = [.check(rig.checkJob(server.url)), .download(try rig.job(server.url))]
             for job in jobs {
-                let trouble: Trouble? =
+                let transientError: TransientError? =
                     switch try await fetch.run(job, libraries: libraries).reports.last {
-                    case .asked(let report)?: if case .trouble(let trouble) = report.answer { trouble } else { nil }
-                    case .downloaded(.trouble(let trouble))?: trouble
+                    case .checked(let report)?:
+                        if case .transientError(let transientError) = report.answer { transientError } else { nil }
+                    case .downloaded(.transientError(let transientError))?: transientError
                     default: nil
                     }
-                let line = try #require(trouble).line
+                let line = try #require(transientError).line
                 #expect(line.contains(library) && line.contains("install") && line.contains(package), "\(line)")
             }
             #expect(await server.records.isEmpty)
@@ -210,16 +211,16 @@ import UpdateCore
 
     // MARK: TLS
 
-    @Test func httpsWithTheOperatorsAuthority() async throws {
+    @Test func httpsUsesTheConfiguredAuthority() async throws {
         try await SimulatedServer.run(rig.configuration()) { server async throws in
             try await TLSFront.run(of: server.port) { front async throws in
-                let trusted = try await fetch.ask(rig.askJob(front.url) { $0.server.caBundle = front.caBundle })
+                let trusted = try await fetch.check(rig.checkJob(front.url) { $0.server.caBundle = front.caBundle })
                 guard case .offer? = trusted?.answer else {
                     Issue.record("\(String(describing: trusted))")
                     return
                 }
-                let untrusted = try await fetch.ask(rig.askJob(front.url))
-                guard case .trouble(.tls)? = untrusted?.answer else {
+                let untrusted = try await fetch.check(rig.checkJob(front.url))
+                guard case .transientError(.tls)? = untrusted?.answer else {
                     Issue.record("\(String(describing: untrusted))")
                     return
                 }
@@ -227,8 +228,8 @@ import UpdateCore
         }
     }
 
-    /// Over one connection, with one handshake: the signature and the file, or a question that is asked again.
-    @Test func aConnectionIsUsedAgain() async throws {
+    /// One connection, with one handshake, serves the signature and the file, or both requests of an update check.
+    @Test func aConnectionIsReused() async throws {
         var configuration = rig.configuration()
         configuration.clockOffset = 7200
         try await SimulatedServer.run(configuration) { server async throws in
@@ -243,22 +244,22 @@ import UpdateCore
                         ?? 0
                 }
                 let before = try await connections()
-                let report = try await fetch.ask(rig.askJob(front.url) { $0.server.caBundle = front.caBundle })
-                #expect(report?.serverClock != nil, "it asked twice")
-                // One of the two is the counting one.
+                let report = try await fetch.check(rig.checkJob(front.url) { $0.server.caBundle = front.caBundle })
+                #expect(report?.serverClock != nil, "it sent two requests")
+                // One of the two connections is that of `connections()`.
                 #expect(try await connections() == before + 2)
                 let result = try await fetch.download(rig.job(front.url) { $0.connection.caBundle = front.caBundle })
-                #expect(try rig.arrivedWhole(result))
+                #expect(try rig.isComplete(result))
                 #expect(try await connections() == before + 4)
             }
         }
     }
 
-    @Test func aClientCertificateIsShown() async throws {
+    @Test func aClientCertificateIsSent() async throws {
         try await SimulatedServer.run(rig.configuration()) { server async throws in
             try await TLSFront.run(of: server.port, needsClient: true) { front async throws in
-                let known = try await fetch.ask(
-                    rig.askJob(front.url) {
+                let known = try await fetch.check(
+                    rig.checkJob(front.url) {
                         $0.server.caBundle = front.caBundle
                         $0.server.clientCertificate = front.clientCertificate
                         $0.server.clientKey = front.clientKey
@@ -267,9 +268,9 @@ import UpdateCore
                     Issue.record("\(String(describing: known))")
                     return
                 }
-                let unknown = try await fetch.ask(rig.askJob(front.url) { $0.server.caBundle = front.caBundle })
+                let unknown = try await fetch.check(rig.checkJob(front.url) { $0.server.caBundle = front.caBundle })
                 guard case .misconfigured? = unknown?.answer else {
-                    Issue.record("nginx answers 400: \(String(describing: unknown))")
+                    Issue.record("nginx responds with 400: \(String(describing: unknown))")
                     return
                 }
             }
@@ -290,7 +291,7 @@ import UpdateCore
         }
     }
 
-    @Test func aDigestBesideTheFileWillDoOverHTTPS() async throws {
+    @Test func aDigestNextToTheFileIsAcceptedOverHTTPS() async throws {
         let digest = try await sha256(of: "\(rig.scratch.path)/files/v2")
         try rig.scratch.write("files/v2.sha256", "\(digest)  v2\n")
         try await SimulatedServer.run(rig.configuration()) { server async throws in

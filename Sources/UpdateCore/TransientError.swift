@@ -1,14 +1,16 @@
-/// What stood in the way of a request, none of it the update's fault.
-public enum Trouble: Error, Codable, Hashable, Sendable {
+/// An error of a request that is not counted against the version.
+public enum TransientError: Error, Codable, Hashable, Sendable {
+    /// The server throttles requests (HTTP 429).
     case rateLimited(retryAfter: Seconds?)
     case server(status: Int, detail: String, retryAfter: Seconds?)
     case network(String)
     case tls(String)
-    /// A reply that is not the contract's.
+    /// The reply does not follow the API.
     case unreadable(String)
     /// The worker itself failed.
     case worker(String)
 
+    /// The server's `Retry-After`, in seconds from the response.
     public var retryAfter: Seconds? {
         switch self {
         case .rateLimited(let seconds), .server(_, _, let seconds): seconds
@@ -17,9 +19,11 @@ public enum Trouble: Error, Codable, Hashable, Sendable {
     }
 }
 
-/// What only the operator can mend: wrong keys, wrong names, an application the server does not know.
+/// An error that only the operator can fix: wrong keys, wrong names, an application that the server does not know.
 public struct Misconfiguration: Codable, Hashable, Sendable {
+    /// The HTTP status, or the first three digits of ``code``.
     public var status: Int
+    /// The code in the reply's body, or the HTTP status if there is none.
     public var code: Int
     public var message: String
     public var traceID: String?

@@ -3,31 +3,31 @@ import Glibc
 import Host
 import Simulator
 
-/// Everything the demonstration writes, in one private folder.
-final class DemoFolder: Sendable {
+/// The private directory of everything that the demonstration writes.
+final class DemoDirectory: Sendable {
     let path: String
     private let modules: String
-    let urlKey = "demo-set-top-box"
+    let urlKey = "demo-device"
 
     init(modules: String) throws {
-        path = try Files.createTemporaryFolder("/tmp/upgradelinkd-demo")
-        self.modules = modules.hasPrefix("/") ? modules : "\(Self.currentFolder)/\(modules)"
-        for folder in ["files", "etc", "etc/upgradelinkd", "state", "staging", "box", "box/v1"] {
-            mkdir("\(path)/\(folder)", 0o700)
+        path = try Files.createTemporaryDirectory("/tmp/upgradelinkd-demo")
+        self.modules = modules.hasPrefix("/") ? modules : "\(Self.currentDirectory)/\(modules)"
+        for directory in ["files", "etc", "etc/upgradelinkd", "state", "staging", "device", "device/v1"] {
+            mkdir("\(path)/\(directory)", 0o700)
         }
-        try write("box/v1/version", "VERSION=v1\nVERSION_CODE=1\n")
-        symlink("\(path)/box/v1", "\(path)/box/current")
+        try write("device/v1/version", "VERSION=v1\nVERSION_CODE=1\n")
+        symlink("\(path)/device/v1", "\(path)/device/current")
     }
 
-    private static var currentFolder: String {
-        guard let folder = getcwd(nil, 0) else { return "." }
-        defer { free(folder) }
-        return String(cString: folder)
+    private static var currentDirectory: String {
+        guard let directory = getcwd(nil, 0) else { return "." }
+        defer { free(directory) }
+        return String(cString: directory)
     }
 
     func remove() { try? Files.removeTree(path) }
 
-    /// Interrupted at the keyboard: nothing is left behind then either. The agent gets the same signal.
+    /// Removes the directory if a signal ends the demonstration. The agent gets a signal from the keyboard too.
     func removeOnSignals() {
         for number in [SIGINT, SIGTERM] {
             signal(number, SIG_IGN)
@@ -45,26 +45,27 @@ final class DemoFolder: Sendable {
 
     var serverConfiguration: SimulatorConfiguration {
         SimulatorConfiguration(
-            folder: "\(path)/files", keys: [KeyPair(accessKey: "demo-access", secretKey: "demo-secret")],
+            directory: "\(path)/files", keys: [KeyPair(accessKey: "demo-access", secretKey: "demo-secret")],
             applications: [
                 Application(
                     urlKey: urlKey,
                     versions: [
-                        // Version 2 is granted once: an agent that lost the offer would not get it again.
+                        // Version 2 is granted once: if the agent lost the offer, it would not get it again.
                         Version(versionCode: 2, versionName: "v2", file: "v2.tar", upgradeType: 2, staged: 1)
                     ])
             ])
     }
 
-    /// What the publisher releases once the box runs version 2, and version 3.
+    /// The version that the publisher releases once the device runs version 2.
     var forcedVersion: Version { Version(versionCode: 3, versionName: "v3", file: "v3.tar", upgradeType: 3) }
+    /// The version that the publisher releases once the device runs version 3.
     var promptVersion: Version {
         Version(
             versionCode: 4, versionName: "v4", file: "v4.tar", upgradeType: 1,
             promptUpgradeContent: "New: a sleep timer, and subtitles in large print.")
     }
 
-    /// Lets whoever runs the demonstration, who need not be root, own the agent's name on its private bus.
+    /// A policy that lets every user own the agent's name on the private bus, because the demonstration does not need root.
     func writeBusPolicy() throws -> String {
         try write(
             "bus-policy.conf",
@@ -92,25 +93,25 @@ final class DemoFolder: Sendable {
             [device]
             urlKey = "\(urlKey)"
             devKey = "001122aabbcc"
-            versionFile = "\(path)/box/current/version"
+            versionFile = "\(path)/device/current/version"
             [poll]
             interval = "3s"
             splay = "1s"
             backOffBase = "1s"
             backOffCap = "2s"
             [download]
-            folder = "\(path)/staging"
+            directory = "\(path)/staging"
             speedLimit = "8M"
             [verification]
             keys = ["\(key)"]
             [install]
             gracePeriod = "2s"
             module = "directory"
-            moduleFolders = ["\(modules)"]
-            files.link = "\(path)/box/current"
-            files.versions = "\(path)/box"
+            moduleDirectories = ["\(modules)"]
+            files.link = "\(path)/device/current"
+            files.versions = "\(path)/device"
             [state]
-            folder = "\(path)/state"
+            directory = "\(path)/state"
 
             """)
     }

@@ -2,16 +2,16 @@ public import Host
 public import Simulator
 public import UpdateCore
 
-/// A box with a configuration, a version file and something to install, for the real `upgradelink-installer`.
-public struct InstallerBox: Sendable {
+/// A device with a configuration, a version file and something to install, for the real `upgradelink-installer`.
+public struct InstallerDevice: Sendable {
     public let scratch: Scratch
     public let publisher: Publisher
-    public static let urlKey = "box"
+    public static let urlKey = "device"
 
-    /// - Parameter install: the `[install]` table's lines; `@BOX@` stands for the box's folder.
+    /// - Parameter install: the `[install]` table's lines; `@BOX@` stands for the device's directory.
     public init(install: String, versionFile: String = "@BOX@/version") async throws {
         scratch = try Scratch()
-        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
+        publisher = try await Publisher(directory: "\(scratch.path)/publisher")
         try scratch.write("version", "VERSION_CODE=1\n")
         try configure(install: install, versionFile: versionFile)
     }
@@ -28,7 +28,7 @@ public struct InstallerBox: Sendable {
             [verification]
             keys = ["\(publisher.publicKey)"]
             [state]
-            folder = "@BOX@/state"
+            directory = "@BOX@/state"
             [install]
             \(install)
 
@@ -41,14 +41,14 @@ public struct InstallerBox: Sendable {
             urlKey: urlKey, versionName: "v\(versionCode)", versionCode: versionCode, urlPath: "http://h/f",
             upgradeType: 2,
             promptUpgradeContent: "")
-        return try Offer(fields, answering: Question(urlKey: urlKey, versionCode: 0))
+        return try Offer(fields, respondingTo: CheckRequest(urlKey: urlKey, versionCode: 0))
     }
 
-    /// Signs a file of the box for a version, and orders its installation.
-    public func order(_ id: InstallID, version: Int, artifact: String) async throws -> InstallOrder {
+    /// Signs a file of the device for a version, and orders its installation.
+    public func job(_ id: InstallID, version: Int, artifact: String) async throws -> StagedInstallJob {
         let path = "\(scratch.path)/\(artifact)"
         try await publisher.sign(path, comment: "urlKey=\(Self.urlKey) versionCode=\(version)")
-        return InstallOrder(
+        return StagedInstallJob(
             id: id, offer: try Self.offer(version),
             artifact: Artifact(path: path, sidecarPath: "\(path).minisig", size: 0))
     }
@@ -60,7 +60,7 @@ public struct InstallerBox: Sendable {
         var states: [String] = []
         var output: [String] = []
         let (reports, result) = await InstallerClient.Route.program(
-            "\(programsFolder)/upgradelink-installer", arguments: ["--root", scratch.path]
+            "\(programsDirectory)/upgradelink-installer", arguments: ["--root", scratch.path]
         ).send(request, timeLimit: 60)
         for report in reports {
             switch report {
@@ -73,12 +73,12 @@ public struct InstallerBox: Sendable {
     }
 
     /// Runs until there is a result, however often the installer dies in between.
-    public func runToTheEnd(_ order: InstallOrder) async throws -> InstallResult? {
-        var request = InstallRequest.install(order)
+    public func runToTheEnd(_ job: StagedInstallJob) async throws -> InstallResult? {
+        var request = InstallRequest.install(job)
         for _ in 0..<20 {
             switch await run(request).result {
-            case .lost: request = .resume(order.id)
-            case .unknown: request = .install(order)
+            case .lost: request = .resume(job.id)
+            case .unknown: request = .install(job)
             case let result: return result
             }
         }

@@ -4,9 +4,9 @@ import SystemPackage
 import Systemd
 import UpdateCore
 
-/// The simplest on-screen prompt there can be: hears on the bus that consent is wanted, shows the text, and says yes by
-/// upgradelinkctl after a moment, in place of a person with a remote control.
-struct ToyPrompt: Sendable {
+/// A minimal on-screen prompt. It receives the signal ConsentRequested, shows the text, and after a second accepts the version
+/// with upgradelinkctl, in place of a user with a remote control.
+struct DemoPrompt: Sendable {
     private let bus: PrivateBus
     private let story: Story
     private let control: String
@@ -21,7 +21,7 @@ struct ToyPrompt: Sendable {
         do {
             guard let (name, text) = try await nextRequest() else { return }
             story.onScreen([
-                "\(name) is ready to be installed.", text, "", "[ Now ]   [ Tonight ]   [ Later ]   [ No ]",
+                "\(name) is ready to be installed.", text, "", "[ Now ]   [ Next window ]   [ Later ]   [ No ]",
             ])
             try await Task.sleep(for: .seconds(1))
             story.onScreen(["You chose: Now"])
@@ -29,13 +29,13 @@ struct ToyPrompt: Sendable {
                 .path(FilePath(control)), arguments: ["accept"],
                 environment: .inherit.updating(["DBUS_SYSTEM_BUS_ADDRESS": bus.address]), output: .discarded,
                 error: .string(limit: 4096))
-            if !result.standardError.isEmpty { story.tell("upgradelinkctl accept: \(result.standardError)") }
+            if !result.standardError.isEmpty { story.narrate("upgradelinkctl accept: \(result.standardError)") }
         } catch {
-            // What it did not do is missing from the story, which says so.
+            // The missing consent makes the demonstration fail, which names the missing step.
         }
     }
 
-    /// The name and the text of the version that consent is wanted for; nil when there is nobody left to ask.
+    /// The name and the text of the version that needs consent; nil if no request comes within a minute.
     private func nextRequest() async throws -> (String, String)? {
         let bus = try Bus(address: bus.address)
         var request: (String, String)?

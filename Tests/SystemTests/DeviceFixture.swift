@@ -3,8 +3,8 @@ import Host
 import Simulator
 import TestSupport
 
-/// What stands in a container: a box that runs version 1 of `/opt/player`, and a server beside it.
-struct Furniture: Sendable {
+/// What stands in a container: a device that runs version 1 of `/opt/player`, and a server beside it.
+struct DeviceFixture: Sendable {
     let container: Container
     private let scratch: Scratch
     private let publisher: Publisher
@@ -12,11 +12,11 @@ struct Furniture: Sendable {
     init(_ container: Container, versions: [(code: Int, type: Int)] = [], ballast: Int = 500_000) async throws {
         self.container = container
         scratch = try Scratch()
-        publisher = try await Publisher(folder: "\(scratch.path)/publisher")
-        try Files.createFolder("\(container.root)/srv")
+        publisher = try await Publisher(directory: "\(scratch.path)/publisher")
+        try Files.createDirectory("\(container.root)/srv")
         for version in versions {
             try await publisher.release(
-                "\(container.root)/srv/v\(version.code)", urlKey: "box", versionCode: version.code, ballast: ballast)
+                "\(container.root)/srv/v\(version.code)", urlKey: "device", versionCode: version.code, ballast: ballast)
         }
         try offer(versions)
         try container.write(
@@ -51,19 +51,19 @@ struct Furniture: Sendable {
         try container.write(
             "srv/sim.toml",
             """
-            folder = "/srv"
+            directory = "/srv"
             [[keys]]
             accessKey = "ak"
             secretKey = "sk"
             [[applications]]
-            urlKey = "box"
+            urlKey = "device"
             \(entries.joined())
             """)
     }
 
     /// Signs a file of /srv as what the server offers for a version.
     func sign(version: Int) async throws {
-        try await publisher.sign("\(container.root)/srv/v\(version)", comment: "urlKey=box versionCode=\(version)")
+        try await publisher.sign("\(container.root)/srv/v\(version)", comment: "urlKey=device versionCode=\(version)")
     }
 
     func configure(
@@ -77,7 +77,7 @@ struct Furniture: Sendable {
             [server]
             url = "http://127.0.0.1:8480"
             [device]
-            urlKey = "box"
+            urlKey = "device"
             devKey = "d1"
             versionFile = "\(versionFile)"
             [poll]
@@ -99,7 +99,7 @@ struct Furniture: Sendable {
         try configure(more: "[credentials]\naccessKey = \"ak\"\nsecretKey = \"sk\"\n")
     }
 
-    /// A module that does as `directory` does and wants a restart of the box; it writes its states down, and stops for ever
+    /// A module that does as `directory` does and wants a restart of the device; it writes its states down, and stops for ever
     /// at the end of the one that `/etc/stop-at` names.
     func writeRestartingModule() throws {
         try container.write(

@@ -5,31 +5,34 @@ import Installation
 import UpdateCore
 import Verification
 
-/// Wires the installer to this box: its configuration, its keys and its version come from the operator's files, not from
-/// the request.
-@MainActor struct BoxInstaller {
+/// Connects the installer to this device. The configuration, the keys and the installed version come from the operator's
+/// files, not from the request.
+@MainActor struct DeviceInstaller {
     private let installer: Installer
-    private let lock: FolderLock
+    private let lock: DirectoryLock
 
-    /// - Parameter report: hears how it goes.
+    /// Waits until no other installer uses the directory.
+    ///
+    /// - Parameter report: called with each report of the installer.
     init(root: String, report: @escaping @MainActor (InstallReport) -> Void) throws {
         if let problem = CryptoLibrary.problem { throw MissingLibrary(description: problem) }
         let settings = { @MainActor () throws(ConfigurationError) in
             try Settings.load(root: root, environment: Environment.current)
         }
-        let folder = try settings().installerFolder
-        // What is found there is believed: a root that shares it with the agent would give its rights away.
-        if geteuid() == 0, let place = Files.firstUnsafeFolder(onTheWayTo: folder) {
+        let directory = try settings().installerDirectory
+        // Root trusts the files in this directory: if another user could write them, that user would get the rights of root.
+        if geteuid() == 0, let place = Files.firstUnsafeDirectory(onTheWayTo: directory) {
             throw ConfigurationError(
-                file: "the configuration", key: "state.installerFolder",
+                file: "the configuration", key: "state.installerDirectory",
                 problem:
-                    "found \"\(folder)\", and others than root can write to \(place); set it to a folder of root's own")
+                    "found \"\(directory)\", and others than root can write to \(place); set it to a directory of root's own"
+            )
         }
-        try Files.createFolder(folder)
-        // Another installer may still be at work: its result is this one's too.
-        lock = try FolderLock(folder, waits: true)
+        try Files.createDirectory(directory)
+        // Another installer may still be running. This one waits for it and then reads its result.
+        lock = try DirectoryLock(directory, waits: true)
         installer = try Installer(
-            folder: folder, bootID: try Clock.bootID(),
+            directory: directory, bootID: try Clock.bootID(),
             .init(
                 settings: { InstallSettings(try settings()) },
                 installedVersion: {
@@ -53,7 +56,7 @@ import Verification
 
     func handle(_ message: InstallMessage, _ artifact: OpenFile?, then done: @escaping Installer.Completion) {
         installer.handle(message, artifact: artifact) { outcome in
-            // Held until then.
+            // The directory stays locked until the result is known.
             withExtendedLifetime(lock) { done(outcome) }
         }
     }
@@ -67,7 +70,8 @@ extension InstallSettings {
     init(_ settings: Settings) {
         let install = settings.install
         self.init(
-            module: install.module, moduleFolders: install.folders, fileName: install.fileName, files: install.files,
+            module: install.module, moduleDirectories: install.directories, fileName: install.fileName,
+            files: install.files,
             metaData: install.metaData, timeout: install.timeout, timeouts: install.timeouts,
             rebootCommand: install.rebootCommand, urlKey: settings.device.urlKey,
             appointVersionCode: settings.device.appointVersionCode, devModelKey: settings.device.devModelKey,

@@ -1,0 +1,23 @@
+/// The priority of a download, compared with the other processes of the device.
+public struct DownloadPriority: Codable, Hashable, Sendable {
+    public enum IOClass: String, Codable, CaseIterable, Sendable {
+        /// Use the disk only while no other process does (ioprio_set(2)). It needs an I/O scheduler with classes, such as BFQ.
+        case idle
+        case bestEffort = "best-effort"
+    }
+
+    public var ioClass: IOClass
+    /// The nice value, 0 to 19 (nice(1)).
+    public var nice: Int
+    /// The number of received bytes after which they are written to the disk; 0 leaves it to the kernel.
+    public var flushEvery: Int
+    /// Keep the received bytes in the page cache, where they may displace the data of other processes.
+    public var keepCache: Bool
+
+    public init(ioClass: IOClass, nice: Int, flushEvery: Int, keepCache: Bool) {
+        self.ioClass = ioClass
+        self.nice = nice
+        self.flushEvery = flushEvery
+        self.keepCache = keepCache
+    }
+}
