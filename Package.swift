@@ -9,8 +9,8 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-/// The agent runs on one queue: whatever its targets declare belongs to the main actor.
-let oneQueue: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
+/// The agent runs on the main queue: the declarations of its target belong to the main actor.
+let mainQueue: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -26,9 +26,9 @@ let package = Package(
         .executable(name: "upgradelink-installer", targets: ["upgradelink-installer"]),
         .executable(name: "upgradelink", targets: ["upgradelink"]),
         .executable(name: "upgradelink-sim", targets: ["upgradelink-sim"]),
-        // Preloaded by tests that turn a process's clock.
+        // Preloaded by tests that set a process's clock.
         .library(name: "fakeclock", type: .dynamic, targets: ["FakeClock"]),
-        // Preloaded by tests whose disk fails.
+        // Preloaded by tests that simulate a failing disk.
         .library(name: "faultydisk", type: .dynamic, targets: ["FaultyDisk"]),
     ],
     dependencies: [
@@ -39,22 +39,22 @@ let package = Package(
         .package(url: "https://github.com/swhitty/FlyingFox", exact: "0.27.1"),
     ],
     targets: [
-        // The core: decisions only.
+        // The core makes decisions only.
         .target(name: "UpdateCore", swiftSettings: strict + [.strictMemorySafety()]),
 
         // C: module maps, and shims for what Swift cannot call (variadic functions, macros).
         .target(name: "CHost"),
-        // Libraries that are loaded when they are needed: the agent itself needs neither.
+        // Loads libcurl and libcrypto when they are first needed: the agent itself needs neither.
         .target(name: "CLibrary"),
         .target(name: "CCurl", dependencies: ["CLibrary"]),
         .target(name: "CCrypto", dependencies: ["CLibrary"]),
         .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
-        // toml++ (libtomlplusplus-dev) behind a C interface, and its Swift face.
+        // toml++ (libtomlplusplus-dev) with a C interface, and its Swift interface.
         .target(name: "CTOML"),
         .target(name: "TOML", dependencies: ["CTOML"], swiftSettings: strict),
 
-        // Adapters: each knows the core and Host, and no sibling. Installation also knows Verification,
-        // whose proof type is the only thing it installs.
+        // Adapters: each imports the core and Host, and no other adapter. Installation also imports Verification, because it
+        // installs nothing but a `VerifiedArtifact`.
         .target(name: "UpgradeLinkAPI", dependencies: ["UpdateCore"], swiftSettings: strict),
         .target(
             name: "Host",
@@ -71,9 +71,9 @@ let package = Package(
         .target(
             name: "Agent",
             dependencies: ["UpdateCore", "Host", "Configuration", "Systemd", logging],
-            swiftSettings: oneQueue),
+            swiftSettings: mainQueue),
 
-        // The programs, each with one entrance.
+        // The programs, each with one entry point.
         .target(
             name: "DaemonProgram",
             dependencies: ["Agent", "Configuration", "Host", "Systemd", "UpdateCore", logging, arguments],
@@ -89,7 +89,7 @@ let package = Package(
             name: "InstallerProgram",
             dependencies: ["Installation", "Verification", "Configuration", "Host", "UpdateCore"],
             swiftSettings: strict),
-        // As they are built for tests and demonstrations, and all in one, as they are installed.
+        // The executables for tests and demonstrations, and the one file with all programs, which is installed.
         .executableTarget(name: "upgradelinkd", dependencies: ["DaemonProgram"], swiftSettings: strict),
         .executableTarget(name: "upgradelinkctl", dependencies: ["ControlProgram"], swiftSettings: strict),
         .executableTarget(name: "upgradelink-fetch", dependencies: ["FetchProgram"], swiftSettings: strict),
@@ -107,7 +107,7 @@ let package = Package(
                 subprocess,
                 system,
             ], swiftSettings: strict),
-        // A million devices at virtual time, by the core alone.
+        // Simulates a million devices in virtual time, with the core only.
         .target(name: "Fleet", dependencies: ["UpdateCore"], swiftSettings: strict),
         .executableTarget(
             name: "upgradelink-sim",
@@ -117,7 +117,7 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests: one directory for each target.
-        // Preloaded into programs that have no sanitizer, too.
+        // These two are also preloaded into programs that are built without a sanitizer.
         .target(
             name: "FakeClock", path: "Tests/FakeClock", cSettings: [.unsafeFlags(["-fno-sanitize=all"])]),
         .target(
@@ -145,9 +145,8 @@ let package = Package(
         .testTarget(
             name: "InstallationTests",
             dependencies: [
-                "upgradelink-installer", "InstallerProgram", "Installation", "Verification", "Host", "UpdateCore",
-                "Simulator",
-                "TestSupport", subprocess, system,
+                "upgradelink-installer", "InstallerProgram", "Installation", "Configuration", "Verification", "Host",
+                "UpdateCore", "Simulator", "TestSupport", subprocess, system,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -160,12 +159,12 @@ let package = Package(
                 "upgradelinkctl", "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Host", "Simulator",
                 "TestSupport", "UpdateCore", subprocess, system,
             ], swiftSettings: strict),
-        // What earlier releases stored: Tests/Formats.
+        // The files that earlier releases stored are in Tests/Formats.
         .testTarget(
             name: "FormatTests",
             dependencies: ["Agent", "Fetch", "Installation", "Host", "UpdateCore", "TestSupport"],
             swiftSettings: strict),
-        // What the fuzzer drives, the program for it, and its seeds as a test.
+        // The functions that the fuzzer calls, its program, and a test with its seeds.
         .target(
             name: "FuzzTargets",
             dependencies: [

@@ -27,7 +27,7 @@ extension Agent {
     private func check(_ checkRequest: CheckRequest) {
         // A worker of an earlier agent may have stored an offer after that agent had ended.
         if let offer = store.inbox.read() {
-            handle(.checked(CheckReport(answer: .offer(offer))))
+            handle(.checked(CheckReport(response: .offer(offer))))
             return
         }
         let job = settings.checkJob(checkRequest, credentials, state.serverClock, inbox: store.inbox.path)
@@ -40,8 +40,8 @@ extension Agent {
             }
         } onEnd: { [self] end in
             // A worker may have ended after it had stored an offer and before it reported the offer.
-            let stored = store.inbox.read().map { CheckReport(answer: .offer($0)) }
-            handle(.checked(result ?? stored ?? CheckReport(answer: .transientError(.worker("\(end)")))))
+            let stored = store.inbox.read().map { CheckReport(response: .offer($0)) }
+            handle(.checked(result ?? stored ?? CheckReport(response: .transientError(.worker("\(end)")))))
         }
     }
 

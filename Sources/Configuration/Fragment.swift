@@ -8,7 +8,7 @@ struct Fragment: Sendable {
     let values: [String: Value]
     let isReadableByOthers: Bool
 
-    private static let maximumBytes = 1 << 20
+    static let maximumBytes = 1 << 20
 
     /// Nil if the file does not exist.
     init?(file: String) throws(ConfigurationError) {
@@ -58,8 +58,11 @@ struct Fragment: Sendable {
         let known =
             key.contains(".")
             ? Schema.options.map(\.key).filter { $0.hasPrefix("\(section).") } : Schema.sections.sorted()
-        // A key that differs only in upper and lower case is suggested.
-        let similar = known.first { $0.lowercased() == key.lowercased() }
+        // A key that differs only in upper and lower case is suggested, and the new name of one of 0.1.0.
+        let name = key.lowercased().replacing("folder", with: "directory")
+        let similar = known.first {
+            [name, name.replacing("directorys", with: "directories")].contains($0.lowercased())
+        }
         let allowed = similar.map { "did you mean \($0)?" } ?? "allowed are \(known.joined(separator: ", "))"
         return ConfigurationError(file: file, key: key, problem: "found a key that is not known; \(allowed)")
     }

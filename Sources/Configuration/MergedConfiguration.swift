@@ -15,10 +15,18 @@ struct MergedConfiguration: Sendable {
 
     /// - Parameter root: the directory to use as `/`, so that a configuration can be tested elsewhere.
     init(root: String) throws(ConfigurationError) {
+        let files: [String]
+        (files, mainFile) = try Self.files(root)
+        for file in files {
+            if let fragment = try Fragment(file: file) { merge(fragment) }
+        }
+    }
+
+    /// - Returns: every file that may exist, in the order in which they are merged, and the administrator's.
+    static func files(_ root: String) throws(ConfigurationError) -> (all: [String], main: String) {
         let base = root == "/" ? "" : root
         let vendor = "\(base)/usr/lib/upgradelinkd/upgradelinkd.toml"
         let administrator = "\(base)/etc/upgradelinkd/upgradelinkd.toml"
-        mainFile = administrator
         var files = [vendor, administrator]
         // The drop-ins of both directories are sorted by name. One in /etc replaces the vendor's of the same name, as in systemd.
         var dropIns: [String: String] = [:]
@@ -35,9 +43,7 @@ struct MergedConfiguration: Sendable {
             }
         }
         files += dropIns.sorted { $0.key < $1.key }.map(\.value)
-        for file in files {
-            if let fragment = try Fragment(file: file) { merge(fragment) }
-        }
+        return (files, administrator)
     }
 
     init(_ fragments: [Fragment], mainFile: String) {

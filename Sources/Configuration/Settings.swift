@@ -112,6 +112,8 @@ public struct Settings: Hashable, Sendable {
         return (try Settings(merged, environment), keys)
     }
 
+    static let defaultInstallerDirectory = "/var/lib/upgradelink-installer"
+
     init(_ merged: MergedConfiguration, _ environment: [String: String]) throws(ConfigurationError) {
         server = try Self.server(merged)
         device = try Self.device(merged)
@@ -123,7 +125,7 @@ public struct Settings: Hashable, Sendable {
             merged.text("state.directory") ?? environment["STATE_DIRECTORY"]?.firstPath ?? "/var/lib/upgradelinkd"
         installerDirectory =
             merged.text("state.installerDirectory") ?? merged.text("state.directory").map { "\($0)/installer" }
-            ?? "/var/lib/upgradelink-installer"
+            ?? Self.defaultInstallerDirectory
         warnings = merged.warnings
     }
 

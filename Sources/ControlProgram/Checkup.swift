@@ -72,13 +72,13 @@ struct Checkup {
 
     private func findings(_ report: CheckReport?, _ end: String) -> [Finding] {
         let isSecure = WebURL(settings.server.url)?.isSecure == true
-        if case .transientError(.tls(let text))? = report?.answer {
+        if case .transientError(.tls(let text))? = report?.response {
             return [
                 .ill("TLS", text, "check the clock and server.caBundle"),
                 .ill("server", "not checked without TLS", "fix TLS first"),
             ]
         }
-        if case .transientError(.network)? = report?.answer {
+        if case .transientError(.network)? = report?.response {
             return [.well("TLS", "not checked without a connection"), reply(report, end)]
         }
         return [
@@ -112,7 +112,7 @@ struct Checkup {
     }
 
     private func reply(_ report: CheckReport?, _ end: String) -> Finding {
-        switch report?.answer {
+        switch report?.response {
         case .latest?, .offer?, .refusedOffer?:
             report?.serverClock == nil
                 ? .well("server", "it knows this device and responds")

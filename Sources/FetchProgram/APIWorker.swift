@@ -27,11 +27,11 @@ struct APIWorker {
                 clock = ServerClock(bootID: bootID, atBoot: serverTime.unixSeconds - Clock.bootTime.seconds)
                 (reply, _) = try exchange()
             }
-            var answer = ReplyDecoder(now: Clock.wallTime).answer(reply, to: job.checkRequest)
-            if case .offer(let offer) = answer { answer = .offer(keep(offer, in: Inbox(job.inbox))) }
-            return CheckReport(answer: answer, serverClock: clock == job.serverClock ? nil : clock)
+            var response = ReplyDecoder(now: Clock.wallTime).response(reply, to: job.checkRequest)
+            if case .offer(let offer) = response { response = .offer(keep(offer, in: Inbox(job.inbox))) }
+            return CheckReport(response: response, serverClock: clock == job.serverClock ? nil : clock)
         } catch {
-            return CheckReport(answer: .transientError(error))
+            return CheckReport(response: .transientError(error))
         }
     }
 

@@ -82,7 +82,7 @@ public enum FetchProgram {
     private static func fail(_ job: FetchJob, _ problem: String) -> Never {
         let transientError = TransientError.worker(problem)
         switch job {
-        case .check: JSONLine.send(FetchReport.checked(CheckReport(answer: .transientError(transientError))))
+        case .check: JSONLine.send(FetchReport.checked(CheckReport(response: .transientError(transientError))))
         case .report: JSONLine.send(FetchReport.reported(.transientError(transientError)))
         case .download: JSONLine.send(FetchReport.downloaded(.transientError(transientError)))
         case .adopt: JSONLine.send(FetchReport.adopted(.refused(problem)))

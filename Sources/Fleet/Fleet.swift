@@ -193,15 +193,15 @@ public struct Fleet {
         // The server selects devices by their identity.
         let isChosen = Double(index % 10_000) < share * 10_000
         guard isChosen, devices[index].installed < Self.newVersion else {
-            return CheckReport(answer: .latest, serverClock: clock)
+            return CheckReport(response: .latest, serverClock: clock)
         }
-        return CheckReport(answer: .offer(Self.offer), serverClock: clock)
+        return CheckReport(response: .offer(Self.offer), serverClock: clock)
     }
 
     private mutating func failed(_ index: Int, _ second: Int, _ transientError: TransientError) -> CheckReport {
         wasted += 1
         if devices[index].failedSince < 0 { devices[index].failedSince = Int32(second) }
-        return CheckReport(answer: .transientError(transientError))
+        return CheckReport(response: .transientError(transientError))
     }
 
     private mutating func deliver(_ second: Int) -> Delivery {

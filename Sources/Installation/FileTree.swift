@@ -33,7 +33,8 @@ struct FileTree {
         for (name, text) in texts { try write(name, text) }
         for (name, text) in settings.files { try write("files/\(name)", text) }
         try StoredFile.write(
-            Note(id: job.id, offer: offer, module: settings.module), to: notePath, limit: maximumMessageBytes)
+            Note(id: job.id, offer: offer, module: settings.module, rollback: RollbackSettings(settings)),
+            to: notePath, limit: maximumMessageBytes)
     }
 
     // MARK: recovery of an installation
@@ -43,7 +44,10 @@ struct FileTree {
         var id: InstallID
         var offer: Offer
         var module: String
+        var rollback: RollbackSettings?
     }
+
+    private var note: Note? { try? StoredFile.read(Note.self, from: notePath, limit: maximumMessageBytes)?.value }
 
     private var notePath: String { "\(path)/installation.json" }
     private var commitPath: String { "\(path)/committed" }
@@ -55,7 +59,7 @@ struct FileTree {
     /// version and the module, and the id is ``InstallJob/unknownID``.
     func installation() -> (job: InstallJob, module: String)? {
         guard Files.exists(path), !Files.exists(commitPath) else { return nil }
-        if let note = try? StoredFile.read(Note.self, from: notePath, limit: maximumMessageBytes)?.value {
+        if let note {
             return (InstallJob(id: note.id, offer: note.offer, sidecar: nil), note.module)
         }
         let name = text("header/artifact_name")
@@ -71,6 +75,9 @@ struct FileTree {
         let name = text("header/payload_type")
         return name.isEmpty ? nil : name
     }
+
+    /// Of the configuration with which the installation began; nil in a tree of 0.1.0.
+    var rollbackSettings: RollbackSettings? { note?.rollback }
 
     private func text(_ name: String) -> String {
         (try? Files.read("\(path)/\(name)", limit: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? ""

@@ -20,6 +20,12 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
 
     init() {}
 
+    private enum CodingKeys: String, CodingKey { case versions }
+
+    public init(from decoder: any Decoder) throws {
+        versions = try StoredFields(decoder, CodingKeys.self).list(.versions, limit: Self.remembered)
+    }
+
     /// Why the installer refuses another attempt at a version, or nil.
     ///
     /// - Parameter limit: `install.attempts`.

@@ -55,5 +55,38 @@ public struct InstallSettings: Hashable, Sendable {
         self.needsNetwork = needsNetwork
     }
 
+    /// Of an installation that began with an earlier configuration: enough to roll back.
+    init(_ rollback: RollbackSettings, module: String) {
+        self.init(
+            module: module, moduleDirectories: rollback.moduleDirectories, fileName: "artifact", files: [:],
+            metaData: "{}", timeout: rollback.timeout, timeouts: rollback.timeouts,
+            rebootCommand: rollback.rebootCommand, urlKey: "", devModelKey: nil, needsNetwork: rollback.needsNetwork)
+    }
+
     func timeLimit(of state: String) -> Seconds { timeouts[state] ?? timeout }
+}
+
+/// The part of the configuration that a rollback needs, stored when the installation begins: the configuration that the new
+/// version finds, or brings, may be wrong for it.
+struct RollbackSettings: Codable, Hashable, Sendable {
+    var moduleDirectories: [String]
+    var timeout: Seconds
+    var timeouts: [String: Seconds]
+    var rebootCommand: [String]
+    var needsNetwork: Bool
+
+    /// The defaults of the options, for an installation that 0.1.0 began: it stored no such settings.
+    static let standard = RollbackSettings(
+        InstallSettings(
+            module: "", moduleDirectories: ["/usr/lib/upgradelinkd/modules", "/usr/share/mender/modules/v3"],
+            fileName: "", files: [:], metaData: "", timeout: 1800, timeouts: [:],
+            rebootCommand: ["/usr/bin/systemctl", "reboot", "--check-inhibitors=yes"], urlKey: "", devModelKey: nil))
+
+    init(_ settings: InstallSettings) {
+        moduleDirectories = settings.moduleDirectories
+        timeout = settings.timeout
+        timeouts = settings.timeouts
+        rebootCommand = settings.rebootCommand
+        needsNetwork = settings.needsNetwork
+    }
 }

@@ -66,7 +66,7 @@ public import Verification
             case .reboot(let id):
                 guard let found, found.job.hasID(id) else { return done(.success(.unknown)) }
                 guard found.awaitsReboot, found.bootID == bootID else { return resume(found, nil, done) }
-                reboot(try surroundings.settings()) { done(.success($0)) }
+                reboot(try settings(for: found)) { done(.success($0)) }
             case .install(let job):
                 guard let found else { return try begin(job, artifact, nil, done) }
                 // The same request again resumes the installation: nothing is installed twice.
@@ -93,7 +93,8 @@ public import Verification
             resume(found, nil) { outcome in
                 attempt(end) {
                     guard case .needsReboot(isRollback: true) = try outcome.get() else { return end(outcome) }
-                    reboot(try surroundings.settings()) { end(.success($0)) }
+                    let record = try load()
+                    reboot(try settings(for: record ?? found)) { end(.success($0)) }
                 }
             }
         }
@@ -170,7 +171,7 @@ public import Verification
         _ record: InstallRecord, _ artifact: OpenFile?, then done: @escaping @MainActor (StepOutcome) -> Void
     ) {
         do {
-            let settings = try surroundings.settings()
+            let settings = try settings(for: record)
             switch record.step {
             case .prepare:
                 _ = try module(settings, record)
@@ -202,6 +203,17 @@ public import Verification
             }
         } catch {
             done(.failed("\(error)"))
+        }
+    }
+
+    /// The current settings. A rollback does not need them: the new version may not be able to read its configuration.
+    private func settings(for record: InstallRecord) throws -> InstallSettings {
+        do {
+            return try surroundings.settings()
+        } catch {
+            guard record.failure != nil, let module = record.module ?? tree.module else { throw error }
+            surroundings.report(.output("rolling back without the configuration: \("\(error)".sanitized(limit: 300))"))
+            return InstallSettings(tree.rollbackSettings ?? .standard, module: module)
         }
     }
 

@@ -19,7 +19,10 @@ import Verification
         let settings = { @MainActor () throws(ConfigurationError) in
             try Settings.load(root: root, environment: Environment.current)
         }
-        let directory = try settings().installerDirectory
+        // A configuration that this version cannot read must not prevent a rollback.
+        let directory =
+            (try? settings().installerDirectory)
+            ?? Settings.installerDirectory(ofUnreadableConfiguration: root)
         // Root trusts the files in this directory: if another user could write them, that user would get the rights of root.
         if geteuid() == 0, let place = Files.firstUnsafeDirectory(onTheWayTo: directory) {
             throw ConfigurationError(

@@ -89,9 +89,8 @@ extension Work {
             if let id = fields?.id {
                 step = .installing(id)
             } else {
-                step = fields?.at.map {
-                    .later(at: $0, why: .transientError(.worker("the reason was stored by another version of upgradelinkd")))
-                }
+                let reason = "the reason was stored by another version of upgradelinkd"
+                step = fields?.at.map { .later(at: $0, why: .transientError(.worker(reason))) }
             }
         }
     }

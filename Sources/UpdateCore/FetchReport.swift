@@ -11,12 +11,12 @@ public enum FetchReport: Codable, Hashable, Sendable {
 }
 
 public struct CheckReport: Codable, Hashable, Sendable {
-    public var answer: CheckResponse
+    public var response: CheckResponse
     /// Set if the device's own clock is wrong.
     public var serverClock: ServerClock?
 
-    public init(answer: CheckResponse, serverClock: ServerClock? = nil) {
-        self.answer = answer
+    public init(response: CheckResponse, serverClock: ServerClock? = nil) {
+        self.response = response
         self.serverClock = serverClock
     }
 }

@@ -105,8 +105,8 @@ extension Context {
         }
     }
 
-    /// - Parameter since: the moment from which ``Policy/inhibitLimit`` counts; nil if the limit does not apply. For a download it
-    ///   applies only to a forced version.
+    /// - Parameter since: the moment from which ``Policy/inhibitLimit`` counts; nil if the limit does not apply. For a download
+    ///   it applies only to a forced version.
     private func inhibited(_ what: Inhibitor.What, _ work: Work, since: BootInstant?) -> Delay? {
         guard let inhibitor = inhibitors.first(where: { $0.what.contains(what) }) else { return nil }
         guard let since, what != .download || work.isForced else { return .inhibited(inhibitor, until: nil) }

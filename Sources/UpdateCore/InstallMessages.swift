@@ -53,6 +53,12 @@ public enum InstallMessage: Codable, Hashable, Sendable {
     case resume(InstallID)
     case reboot(InstallID)
     case forgetAttempts(versionCode: Int)
+
+    private enum CodingKeys: String, CodingKey {
+        case install, resume, forgetAttempts
+        // As 0.1.0 named it: agent and installer may be of different versions while a package is installed.
+        case reboot = "restart"
+    }
 }
 
 public enum InstallResult: Codable, Hashable, Sendable {
@@ -75,6 +81,14 @@ public enum InstallResult: Codable, Hashable, Sendable {
     case unknown
     /// The installer itself ended without a result.
     case lost(String)
+
+    private enum CodingKeys: String, CodingKey {
+        case committed, rolledBack, failed, refused, noSpace, unknown, lost
+        // As 0.1.0 named them.
+        case needsReboot = "needsRestart"
+        case rebooting = "restarting"
+        case rebootRefused = "restartRefused"
+    }
 }
 
 public enum InstallReport: Codable, Hashable, Sendable {

@@ -36,7 +36,7 @@ extension Machine {
             if state.serverClock == nil { log(.clockWrong(server: clock.time(at: now, bootID: context.bootID))) }
             state.serverClock = clock
         }
-        switch report.answer.bounded {
+        switch report.response.bounded {
         case .offer(let offer):
             pollSucceeded()
             takeUp(offer)
@@ -97,7 +97,7 @@ extension Machine {
         }
     }
 
-    /// An offer arrived, from a poll or from the inbox of an earlier run.
+    /// An offer arrived, from a check or from the inbox of an earlier run.
     mutating func takeUp(_ offer: Offer) {
         if let refusal = offerRefusal(of: offer) {
             log(.offerRefused(refusal))

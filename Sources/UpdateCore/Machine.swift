@@ -159,7 +159,8 @@ struct Machine {
         if let work = state.work, work.isWaiting, let before = work.installedBefore,
             before != work.offer.versionCode, context.installed.versionCode == work.offer.versionCode
         {
-            // The installation was interrupted late and counted as failed, and its module has no rollback: the version is installed.
+            // The installation was interrupted late and counted as failed, but its module has no rollback, so the version is
+            // installed.
             committed(work)
         } else if let work = state.work, work.isWaiting, let refusal = offerRefusal(of: work.offer) {
             // The installed version or the configuration changed while the offer waited.

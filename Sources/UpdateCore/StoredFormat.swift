@@ -7,7 +7,7 @@ public enum StoredFormat {
     public static let current = 2
 }
 
-/// Collects the fields that could not be read, for one line in the log. A decoder's user info holds it under
+/// Collects the fields that could not be read, for one line in the log. A decoder's user info has it under
 /// ``CodingUserInfoKey/unreadable``.
 ///
 /// It is `@unchecked Sendable` because a decoder's user info must be. Only one call of a decoder uses it, on one thread.

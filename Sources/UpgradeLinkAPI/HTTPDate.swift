@@ -23,8 +23,8 @@ public enum HTTPDate {
 
     private static let longestWait: Seconds = 1e9
 
-    /// `Retry-After` in seconds from now, at most 1e9: a number of seconds, or a date (RFC 9110, section 10.2.3). Nil for any other
-    /// text.
+    /// `Retry-After` in seconds from now, at most 1e9: a number of seconds, or a date (RFC 9110, section 10.2.3). Nil for any
+    /// other text.
     public static func parseRetryAfter(_ text: String, now: WallTime) -> Seconds? {
         let text = text.filter { $0 != "\t" }
         let digits = text.filter { $0 != " " }

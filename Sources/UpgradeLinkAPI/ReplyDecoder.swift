@@ -12,7 +12,7 @@ public struct ReplyDecoder: Sendable {
     public init(now: WallTime) { self.now = now }
 
     /// The result of `POST /v1/url/upgrade`.
-    public func answer(_ reply: HTTPReply, to checkRequest: CheckRequest) -> CheckResponse {
+    public func response(_ reply: HTTPReply, to checkRequest: CheckRequest) -> CheckResponse {
         switch read(reply) {
         case .failure(let response):
             return response

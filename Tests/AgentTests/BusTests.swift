@@ -142,7 +142,8 @@ struct BusTests {
             try Files.createDirectory("\(directory)/\(name)")
             chmod("\(directory)/\(name)", 0o755)
         }
-        try await execute("cp", ["\(repositoryDirectory)/packaging/polkit/org.upgradelink.policy", "\(directory)/actions/"])
+        try await execute(
+            "cp", ["\(repositoryDirectory)/packaging/polkit/org.upgradelink.policy", "\(directory)/actions/"])
         let policies = try await execute(
             "sh",
             [

@@ -39,7 +39,8 @@ struct CrashScene: Sendable {
         try writeModule(device)
         let configuration = device.server([version])
         return try await PrivateBus.run(
-            directory: device.scratch.path, policies: ["\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf"]
+            directory: device.scratch.path,
+            policies: ["\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf"]
         ) { bus async throws in
             try await SimulatedServer.run(configuration) { server async throws in
                 try device.configure(server: server.url, changes: changes)

@@ -51,7 +51,7 @@ import UpdateCore
                         await server.forgetRecords()
                     } while Clock.bootTime - start < Self.seconds ?? 0
                     try await update(device, server, bus, to: 4)
-                    // A worker ends shortly after its last message, and the agent releases memory two seconds after the last event.
+                    // A worker ends after its last message; the agent releases memory two seconds after the last event.
                     var after = try Resources(agent, device)
                     _ = try await eventually {
                         after = try Resources(agent, device)

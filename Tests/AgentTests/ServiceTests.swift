@@ -73,7 +73,7 @@ import UpdateCore
 
     @Test func theAgentSendsKeepAliveMessages() async throws {
         try device.configure(
-            server: Loopback.nobody,
+            server: Loopback.unusedPort,
             changes: "[poll]\nbackOffBase = \"1h\"\nbackOffCap = \"1h\"")
         try await AgentProcess.run(device, environment: ["WATCHDOG_USEC": "400000"]) { agent async throws in
             #expect(await eventually { agent.messages.count { $0 == "WATCHDOG=1" } >= 5 })

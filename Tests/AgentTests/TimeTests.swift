@@ -67,8 +67,8 @@ import UpdateCore
         }
     }
 
-    /// In standby CLOCK_BOOTTIME advances, and the timer of the next poll does not. The kernel reports the resume, and a poll that
-    /// is due starts at once.
+    /// In standby CLOCK_BOOTTIME advances, and the timer of the next poll does not. The kernel reports the resume, and a poll
+    /// that is due starts at once.
     @Test func aPollThatIsDueInStandbyStartsAtTheResume() async throws {
         let clock = try FakeClock(device.scratch, shows: time(nil))
         try await SimulatedServer.run(device.server([])) { server async throws in

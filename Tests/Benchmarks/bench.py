@@ -1,7 +1,7 @@
-"""Measures the installed agent against what people use today, in one run, and prints a table.
+"""Compares the installed agent with other update agents in one run, and prints a table.
 
-Usage: bench.py PROGRAMS-FOLDER [--quick]
-Each number is the median of five, taken in turns with its peer's. Nothing of it is a test.
+Usage: bench.py PROGRAMS-DIRECTORY [--quick]
+Each number is the median of five measurements (three with --quick), which alternate with the peer's.
 """
 
 import json
@@ -33,7 +33,7 @@ def say(text):
 
 
 def row(what, ours, peer, theirs, unit, target="", met=None):
-    # A difference of two measurements that is lost in their noise has no ratio.
+    # A negative difference of two measurements is noise, and has no ratio.
     if theirs is not None and theirs < 0:
         theirs = 0
     ratio = f"{ours / theirs:.2f}" if theirs else "–"
@@ -52,7 +52,7 @@ def median(values):
 
 
 def run(command, **options):
-    """Wall time, processor time, and the most memory of one process, in seconds and kB."""
+    """Wall time and processor time in seconds, and the peak memory of one process in kB."""
     before = time.monotonic()
     process = subprocess.Popen(command, **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options})
     _, status, usage = os.wait4(process.pid, 0)
@@ -65,7 +65,7 @@ def run(command, **options):
 # MARK: the agents
 
 def in_turns(agents, measure):
-    """The medians of what is measured of each agent, by its name; in turns, so that what else the machine does meets all."""
+    """The medians of each agent's measurements, by name. The agents alternate: other load affects all of them."""
     found = {agent.name: [] for agent in agents}
     for _ in range(ROUNDS):
         for agent in agents:
@@ -87,14 +87,14 @@ def idle(agent, stub):
     memory = daemon.memory()
     before = daemon.wake_ups()
     time.sleep(6)
-    # Threads that have ended were not idle ones.
+    # Threads that have ended were not idle, and are not counted.
     wakes = sum(count - before.get(task, 0) for task, count in daemon.wake_ups().items()) * 600
     daemon.stop()
     return *memory, wakes
 
 
 def poll_cost(agent, stub):
-    """Processor time of one poll in ms: of a time with polls, less the same time without."""
+    """Processor time of one poll in ms: that of a run with polls minus that of an equally long run without."""
     cost = {}
     for interval in (1, 3600):
         before = stub.polls
@@ -279,7 +279,7 @@ def main():
             download = Download(files, directory, "big", SIZE)
             name = "curl, minisign"
             label = f"download and verify {SIZE >> 20} MiB"
-            careless = {"ioClass": "best-effort", "nice": 0, "flushEvery": 0, "keepCache": True}
+            normal = {"ioClass": "best-effort", "nice": 0, "flushEvery": 0, "keepCache": True}
             ours, theirs = compare(download)
             row(f"{label}: time", ours[0], name, theirs[0], "s", "≤ 1.0 ×", ours[0] <= theirs[0])
             row(f"{label}: processor", ours[1], name, theirs[1], "s", "≤ 1.0 ×", ours[1] <= theirs[1])
@@ -289,7 +289,7 @@ def main():
             ours, theirs = compare(download, resumed=True, sync=True)
             row(f"the same from the half: time", ours[0], f"{name}, sync", theirs[0], "s", "≤ 1.0 ×", ours[0] <= theirs[0])
             row(f"the same from the half: processor", ours[1], f"{name}, sync", theirs[1], "s", "≤ 1.0 ×", ours[1] <= theirs[1])
-            ours, theirs = compare(download, priority=careless, sync=True)
+            ours, theirs = compare(download, priority=normal, sync=True)
             row(f"{label}, without low priority: time", ours[0], f"{name}, sync", theirs[0], "s")
             small = Download(files, directory, "small", 1 << 20)
             huge = Download(files, directory, "huge", HUGE)
@@ -315,7 +315,7 @@ def main():
 
 
 def control(agent, bus):
-    """How long an operator waits for an answer, against busctl asking for one property."""
+    """The time of upgradelinkctl status, compared with busctl reading one property."""
     environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address}
     daemon = agent.start(3600)
     get = ["busctl", f"--address={bus.address}", "get-property", "org.upgradelink.Agent1", "/org/upgradelink/Agent1",

@@ -1,4 +1,4 @@
-"""A server that all three agents believe, and the agents, each polling it."""
+"""A server that all three agents accept, and the agents, which poll it."""
 
 import http.server
 import json
@@ -12,7 +12,7 @@ import time
 
 
 class Stub:
-    """Says "nothing new" in the words of UpgradeLink, hawkBit and Mender, and counts how often it was asked."""
+    """Reports no update, in the protocols of UpgradeLink, hawkBit and Mender, and counts the polls."""
 
     def __init__(self):
         self.polls = 0
@@ -22,7 +22,7 @@ class Stub:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def answer(self):
+            def respond(self):
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 status, body = 200, b'{"code":0,"data":null}'
                 if self.path.startswith("/v1/url/upgrade"):
@@ -42,7 +42,7 @@ class Stub:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST = do_PUT = do_PATCH = answer
+            do_GET = do_POST = do_PUT = do_PATCH = respond
 
             def log_message(self, *_):
                 pass
@@ -113,7 +113,7 @@ class Daemon:
         return found
 
     def stop(self):
-        """Ends it, and returns the processor time in seconds of it and of what it waited for."""
+        """Ends the process, and returns the processor time in seconds of it and of the children that it waited for."""
         self.process.send_signal(signal.SIGTERM)
         end = time.monotonic() + 5
         while time.monotonic() < end:
@@ -129,7 +129,7 @@ class Daemon:
 
 
 class Bus:
-    """A system bus as a device has one; the agent would look for it again and again."""
+    """A system bus, as on a device: without one the agent would wake up to look for it."""
 
     def __init__(self, directory):
         policy = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../packaging/dbus/org.upgradelink.Agent1.conf")
@@ -195,7 +195,7 @@ class SWUpdate:
     def __init__(self, directory, stub):
         self.directory, self.stub = f"{directory}/swupdate", stub
         os.makedirs(self.directory, exist_ok=True)
-        # It is built to want a publisher's certificate.
+        # Debian's SWUpdate requires a certificate of the publisher.
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", "-subj", "/CN=bench", "-out",
              f"{self.directory}/cert.pem"], check=True, stderr=subprocess.DEVNULL)
@@ -216,13 +216,13 @@ class Mender:
         os.makedirs(self.directory, exist_ok=True)
         with open(f"{self.directory}/device_type", "w") as file:
             file.write("device_type=device\n")
-        # It needs to be told who the device is; Debian's package has that as an example.
+        # Mender needs a script that prints the device's identity; Debian's package has one as an example only.
         identity = "/usr/share/mender/identity/mender-device-identity"
         if not os.path.exists(identity):
             with open(identity, "w") as file:
                 file.write("#!/bin/sh\necho mac=00:11:22:33:44:55\n")
             os.chmod(identity, 0o755)
-        # It looks nowhere else for what is installed.
+        # Mender reads the installed version from this file only.
         if not os.path.exists("/etc/mender/artifact_info"):
             os.makedirs("/etc/mender", exist_ok=True)
             with open("/etc/mender/artifact_info", "w") as file:

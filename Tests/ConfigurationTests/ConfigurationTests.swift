@@ -66,6 +66,14 @@ import UpdateCore
                 "[poll]\nintervall = \"6h\"",
                 "poll.intervall: found a key that is not known; allowed are poll.interval, poll.splay, poll.backOffBase, poll.backOffCap"
             ),
+            (
+                "[state]\nfolder = \"/x\"",
+                "state.folder: found a key that is not known; did you mean state.directory?"
+            ),
+            (
+                "[install]\nmoduleFolders = [\"/x\"]",
+                "install.moduleFolders: found a key that is not known; did you mean install.moduleDirectories?"
+            ),
             ("[poll]\nInterval = \"6h\"", "poll.Interval: found a key that is not known; did you mean poll.interval?"),
             (
                 "[pole]\ninterval = 1",

@@ -164,7 +164,10 @@ struct ControlTests {
             }
             #expect(await agent.says("Up to date (v2, code 2)", within: 60), "\(agent.log)")
             #expect(agent.statuses.contains { $0.hasPrefix("Ready to download v2 (code 2) delayed by sleep") })
-            #expect(!agent.log.contains { $0.contains("is not what was signed; it starts over") || $0.contains("Attempt 1") })
+            #expect(
+                !agent.log.contains {
+                    $0.contains("is not what was signed; it starts over") || $0.contains("Attempt 1")
+                })
             let ranges = await server.records.filter { $0.path == "/files/v2" }.map { $0.headers["range"] }
             #expect(ranges.first == .some(nil) && ranges.dropFirst().allSatisfy { $0 != nil }, "\(ranges)")
         }
@@ -244,7 +247,7 @@ struct ControlTests {
             ] {
                 #expect(unhealthy.output.contains(words), "\(words) in \(unhealthy.output)")
             }
-            try device.configure(server: Loopback.nobody)
+            try device.configure(server: Loopback.unusedPort)
             #expect(
                 try await ctl(bus, ["doctor", "--root", device.scratch.path]).output.contains(
                     "BAD  server: the server cannot be reached"))

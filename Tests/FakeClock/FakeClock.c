@@ -1,7 +1,7 @@
 /*
- * Clocks that tests can set: preloaded into a process (LD_PRELOAD), CLOCK_REALTIME shows the time of day plus the number of
- * seconds in the file that WALL_CLOCK_OFFSET names, and CLOCK_BOOTTIME likewise by BOOT_CLOCK_OFFSET. If CLOCK_WATCH names a
- * FIFO, that takes the place of a timer on CLOCK_REALTIME, which the kernel cancels when the clock is set and at a resume.
+ * Clocks that tests can set. The library is preloaded into a process (LD_PRELOAD). It adds the number of seconds in the file
+ * WALL_CLOCK_OFFSET to CLOCK_REALTIME, and the number in the file BOOT_CLOCK_OFFSET to CLOCK_BOOTTIME. If CLOCK_WATCH names a
+ * FIFO, it replaces the timer on CLOCK_REALTIME, which the kernel cancels when the clock is set and at a resume.
  */
 #define _GNU_SOURCE
 #include "FakeClock.h"

@@ -1,11 +1,11 @@
 /*
- * The end of a process, before one of its calls, and the record that a power cut is made from.
- *   CRASH_FOLDER  where the following are; on the file system that is recorded
- *     count       one byte for each call so far, of all programs
- *     hit         made by the process that ends itself, with its name
- *     journal     a line for each change: what, path, and where it came from or what it replaced
- *   CRASH_AT      the number of the call before which the process ends as by kill -9; 0 or absent: none does
- *   CRASH_DISK    what is recorded: paths that begin so; absent: nothing
+ * Kills a process before one of its calls, and writes the journal that a power cut is simulated from.
+ *   CRASH_DIRECTORY  the directory of the following files, on the file system that the journal describes
+ *     count          one byte for each call so far, of all programs
+ *     hit            the name of the process that was killed, which writes it
+ *     journal        a line for each change: its kind, the path, the old path, the kept file, the synced length
+ *   CRASH_AT         the number of the call before which the process is killed; 0 or absent: none
+ *   CRASH_DISK       the prefix of the paths that the journal describes; absent: it is not written
  */
 #define _GNU_SOURCE
 #include "FaultyDisk.h"
@@ -26,7 +26,7 @@ static int is_ours(void) {
     return 0;
 }
 
-/* Appends to a file of CRASH_FOLDER. Returns the length it has then, or -1. */
+/* Appends to a file of CRASH_DIRECTORY. Returns the new length, or -1. */
 static long append(const char *directory, const char *name, const char *text) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", directory, name);
@@ -39,7 +39,7 @@ static long append(const char *directory, const char *name, const char *text) {
 }
 
 void crash_point(void) {
-    const char *directory = getenv("CRASH_FOLDER");
+    const char *directory = getenv("CRASH_DIRECTORY");
     const char *at = getenv("CRASH_AT");
     if (!directory || !at || !is_ours()) return;
     int saved = errno;
@@ -51,13 +51,13 @@ void crash_point(void) {
 }
 
 void crash_note(const char *what, const char *path, const char *from) {
-    const char *directory = getenv("CRASH_FOLDER");
+    const char *directory = getenv("CRASH_DIRECTORY");
     const char *disk = getenv("CRASH_DISK");
     if (!directory || !disk || !is_ours() || strncmp(path, disk, strlen(disk)) != 0) return;
     int saved = errno;
     char kept[4096] = "";
     if (strcmp(what, "rename") == 0 || strcmp(what, "remove") == 0) {
-        /* What is replaced or removed stays at hand. */
+        /* A link keeps the file that is replaced or removed. */
         snprintf(kept, sizeof kept, "%s/kept-%ld", directory, append(directory, "keeping", "."));
         if (syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, kept, 0) != 0) kept[0] = 0;
     }

@@ -1,10 +1,10 @@
 /*
- * One call fails of those that touch files below a directory.
- *   FAULT_PROGRAM  the name of the program that is meant; others go on as ever
- *   FAULT_FOLDER   the directory
- *   FAULT_AT       the number of the call, from 1
- *   FAULT_ERRNO    with which error it fails
- *   FAULT_TRACE    a file that is made when it does
+ * Makes one of the calls fail that use paths with a prefix.
+ *   FAULT_PROGRAM    the name of the program; other programs are not affected
+ *   FAULT_DIRECTORY  the prefix: a directory, or a file
+ *   FAULT_AT         the number of the call, from 1
+ *   FAULT_ERRNO      the error of the call
+ *   FAULT_TRACE      a file that is created when the call fails
  */
 #define _GNU_SOURCE
 #include "FaultyDisk.h"
@@ -20,7 +20,7 @@
 int fault_at(const char *path) {
     static atomic_int calls;
     const char *program = getenv("FAULT_PROGRAM");
-    const char *directory = getenv("FAULT_FOLDER");
+    const char *directory = getenv("FAULT_DIRECTORY");
     const char *at = getenv("FAULT_AT");
     if (!program || !directory || !at || strcmp(program, program_invocation_short_name) != 0) return 0;
     if (strncmp(path, directory, strlen(directory)) != 0 || atomic_fetch_add(&calls, 1) + 1 != atoi(at)) return 0;

@@ -1,7 +1,6 @@
 /*
- * The disk of a process that is tested: preloaded into it (LD_PRELOAD), it stands between the C library and the kernel.
- * What fails, where the process dies, and what is not yet on the disk are said in the environment:
- * see Faults.c and CrashPoints.c.
+ * The disk of a process under test. The library is preloaded (LD_PRELOAD) and replaces functions of the C library. Environment
+ * variables select the call that fails and the call before which the process is killed: see Faults.c and CrashPoints.c.
  */
 #define _GNU_SOURCE
 #include "FaultyDisk.h"
@@ -19,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The path of an open file; empty for what has none. */
+/* The path of an open file; empty if it has none. */
 static const char *path_of(int descriptor, char path[4096]) {
     char link[64];
     snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
@@ -98,7 +97,7 @@ int mkdir(const char *path, mode_t mode) {
     return (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
 }
 
-/* Not of the disk: around what is said to other processes, and before one is started. */
+/* No disk operations: messages to other processes, and what comes before the start of a process. */
 
 ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags) {
     crash_point();

@@ -23,7 +23,7 @@ import UpdateCore
 
     @Test func aGrantedOfferIsStoredBeforeItIsReported() async throws {
         let (report, _) = try await check()
-        guard case .offer(let offer)? = report?.answer else {
+        guard case .offer(let offer)? = report?.response else {
             Issue.record("\(String(describing: report))")
             return
         }
@@ -33,7 +33,7 @@ import UpdateCore
 
     @Test func anOfferThatCannotBeStoredIsReported() async throws {
         let (report, _) = try await check { $0.inbox = "/nonexistent/offer.json" }
-        guard case .offer? = report?.answer else {
+        guard case .offer? = report?.response else {
             Issue.record("\(String(describing: report))")
             return
         }
@@ -41,14 +41,14 @@ import UpdateCore
 
     @Test func latestStoresNoOffer() async throws {
         let (report, _) = try await check { $0.checkRequest.versionCode = 2 }
-        #expect(report?.answer == .latest)
+        #expect(report?.response == .latest)
         #expect(!rig.scratch.exists("offer.json"))
     }
 
     @Test(arguments: [3600.0, -3600, 1.7e9])
     func aWrongClockIsCorrectedOnceWithTheServersTime(offset: Double) async throws {
         let (report, requests) = try await check(clockOffset: offset)
-        guard case .offer? = report?.answer else {
+        guard case .offer? = report?.response else {
             Issue.record("\(String(describing: report))")
             return
         }
@@ -65,7 +65,7 @@ import UpdateCore
 
     @Test func wrongKeysAreNotTakenForAWrongClock() async throws {
         let (report, requests) = try await check { $0.credentials.secretKey = Secret("wrong") }
-        guard case .misconfigured(let problem)? = report?.answer else {
+        guard case .misconfigured(let problem)? = report?.response else {
             Issue.record("\(String(describing: report))")
             return
         }
@@ -76,7 +76,7 @@ import UpdateCore
     @Test func aServerThatKeepsRefusingReceivesTwoRequestsAtMost() async throws {
         let fault = Fault(path: "/v1", status: 401, headers: ["Date": "Sun, 06 Nov 1994 08:49:37 GMT"])
         let (report, requests) = try await check([fault])
-        guard case .misconfigured? = report?.answer else {
+        guard case .misconfigured? = report?.response else {
             Issue.record("\(String(describing: report))")
             return
         }
@@ -85,12 +85,12 @@ import UpdateCore
 
     @Test func aBodyAboveOneMebibyteIsNotReadToItsEnd() async throws {
         let (report, _) = try await check([Fault(path: "/v1", body: String(repeating: "x", count: 2_000_000))])
-        #expect(report?.answer == .transientError(.unreadable("the reply is longer than 1.0 MB")))
+        #expect(report?.response == .transientError(.unreadable("the reply is longer than 1.0 MB")))
     }
 
     @Test func redirectsAreNotFollowed() async throws {
         let (report, requests) = try await check([Fault(path: "/v1", redirect: "/files/v2")])
-        guard case .transientError(.unreadable(let line))? = report?.answer else {
+        guard case .transientError(.unreadable(let line))? = report?.response else {
             Issue.record("\(String(describing: report))")
             return
         }
@@ -101,7 +101,7 @@ import UpdateCore
     @Test func aServerThatDoesNotRespondTimesOut() async throws {
         // The server responds after four seconds.
         let (report, _) = try await check([Fault(path: "/v1", delay: 4)]) { $0.server.requestTimeout = 1 }
-        guard case .transientError(.network(let line))? = report?.answer else {
+        guard case .transientError(.network(let line))? = report?.response else {
             Issue.record("\(String(describing: report))")
             return
         }
@@ -109,9 +109,9 @@ import UpdateCore
     }
 
     @Test func aRefusedConnectionIsReported() async throws {
-        let url = Loopback.nobody
+        let url = Loopback.unusedPort
         let job = rig.checkJob(url)
-        guard case .transientError(.network(let line))? = try await fetch.check(job)?.answer else {
+        guard case .transientError(.network(let line))? = try await fetch.check(job)?.response else {
             Issue.record("not named")
             return
         }
@@ -126,7 +126,7 @@ import UpdateCore
         ])
     func brokenHTTPIsATransientError(bytes: String) async throws {
         let raw = try RawServer { _ in [(Array(bytes.utf8), 0)] }
-        guard case .transientError? = try await fetch.check(rig.checkJob(raw.url))?.answer else {
+        guard case .transientError? = try await fetch.check(rig.checkJob(raw.url))?.response else {
             Issue.record("not a transient error")
             return
         }
@@ -140,7 +140,7 @@ import UpdateCore
         }
         var job = rig.checkJob("http://server.invalid")
         job.server.proxy = proxy.url
-        #expect(try await fetch.check(job)?.answer == .latest)
+        #expect(try await fetch.check(job)?.response == .latest)
         #expect(
             proxy.requests.first?.hasPrefix("POST http://server.invalid/v1/url/upgrade HTTP/1.1\r\n") == true,
             "\(proxy.requests)")
@@ -149,16 +149,16 @@ import UpdateCore
     @Test func thePathPrefixOfTheServerIsSignedUnlessOverridden() async throws {
         let raw = try RawServer { _ in [(Array("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"code\":0}".utf8), 0)] }
         let report = try await fetch.check(rig.checkJob("\(raw.url)/gateway/"))
-        #expect(report?.answer == .latest)
+        #expect(report?.response == .latest)
         #expect(raw.requests.first?.hasPrefix("POST /gateway/v1/url/upgrade HTTP/1.1\r\n") == true)
         // Behind a gateway that strips the prefix the server receives another path; the simulator checks its signature.
         let (stripped, _) = try await check { $0.server.signingPath = "/v1/url/upgrade" }
-        guard case .offer? = stripped?.answer else {
+        guard case .offer? = stripped?.response else {
             Issue.record("\(String(describing: stripped))")
             return
         }
         let (wrong, _) = try await check { $0.server.signingPath = "/other/v1/url/upgrade" }
-        guard case .misconfigured(let problem)? = wrong?.answer else {
+        guard case .misconfigured(let problem)? = wrong?.response else {
             Issue.record("\(String(describing: wrong))")
             return
         }
@@ -198,7 +198,7 @@ import UpdateCore
                 let transientError: TransientError? =
                     switch try await fetch.run(job, libraries: libraries).reports.last {
                     case .checked(let report)?:
-                        if case .transientError(let transientError) = report.answer { transientError } else { nil }
+                        if case .transientError(let transientError) = report.response { transientError } else { nil }
                     case .downloaded(.transientError(let transientError))?: transientError
                     default: nil
                     }
@@ -215,12 +215,12 @@ import UpdateCore
         try await SimulatedServer.run(rig.configuration()) { server async throws in
             try await TLSFront.run(of: server.port) { front async throws in
                 let trusted = try await fetch.check(rig.checkJob(front.url) { $0.server.caBundle = front.caBundle })
-                guard case .offer? = trusted?.answer else {
+                guard case .offer? = trusted?.response else {
                     Issue.record("\(String(describing: trusted))")
                     return
                 }
                 let untrusted = try await fetch.check(rig.checkJob(front.url))
-                guard case .transientError(.tls)? = untrusted?.answer else {
+                guard case .transientError(.tls)? = untrusted?.response else {
                     Issue.record("\(String(describing: untrusted))")
                     return
                 }
@@ -264,12 +264,12 @@ import UpdateCore
                         $0.server.clientCertificate = front.clientCertificate
                         $0.server.clientKey = front.clientKey
                     })
-                guard case .offer? = known?.answer else {
+                guard case .offer? = known?.response else {
                     Issue.record("\(String(describing: known))")
                     return
                 }
                 let unknown = try await fetch.check(rig.checkJob(front.url) { $0.server.caBundle = front.caBundle })
-                guard case .misconfigured? = unknown?.answer else {
+                guard case .misconfigured? = unknown?.response else {
                     Issue.record("nginx responds with 400: \(String(describing: unknown))")
                     return
                 }

@@ -87,7 +87,7 @@ import UpdateCore
             #expect(end == .exited(0), "\(place)")
             switch reports.last {
             case .checked(let report)?:
-                guard case .transientError(let transientError) = report.answer else {
+                guard case .transientError(let transientError) = report.response else {
                     Issue.record("\(place)")
                     continue
                 }
@@ -131,7 +131,7 @@ import UpdateCore
     }
 
     @Test(arguments: Job.allCases) func aClosedPortIsReported(job: Job) async throws {
-        let url = Loopback.nobody
+        let url = Loopback.unusedPort
         let transientError = try await transientError(job, url)
         #expect(transientError?.contains("8000") == true, "\(transientError ?? "none")")
     }
@@ -147,7 +147,7 @@ import UpdateCore
         #expect(end == .exited(0))
         return switch reports.last {
         case .checked(let report)?:
-            if case .transientError(let transientError) = report.answer { transientError.line } else { nil }
+            if case .transientError(let transientError) = report.response { transientError.line } else { nil }
         case .downloaded(.transientError(let transientError))?: transientError.line
         default: nil
         }
@@ -233,7 +233,7 @@ import UpdateCore
             let raw = try RawServer { _ in [(Array("HTTP/1.1 \(status)\r\n\(header)\r\n{\"code\":".utf8), 0)] }
             let (reports, end) = try await fetch.run(.check(rig.checkJob(raw.url)), memory: Self.memory)
             #expect(end == .exited(0))
-            guard case .checked(let report)? = reports.last, case .transientError(let transientError) = report.answer
+            guard case .checked(let report)? = reports.last, case .transientError(let transientError) = report.response
             else {
                 Issue.record("\(status): \(String(describing: reports.last))")
                 continue
@@ -252,7 +252,7 @@ extension FetchReport {
     /// Whether it reports a transient error or a refusal.
     fileprivate var isFailure: Bool {
         switch self {
-        case .checked(let report): if case .transientError = report.answer { true } else { false }
+        case .checked(let report): if case .transientError = report.response { true } else { false }
         case .downloaded(.transientError), .downloaded(.refused): true
         default: false
         }

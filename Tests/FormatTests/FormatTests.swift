@@ -7,7 +7,7 @@ import UpdateCore
 @testable import Fetch
 @testable import Installation
 
-/// What earlier releases stored, in Tests/Formats: this version reads all of it, and they can read what this version writes.
+/// This version reads all files that earlier releases stored (Tests/Formats), and they can read the files of this version.
 @Suite struct FormatTests {
     static let directory = "\(repositoryDirectory)/Tests/Formats"
 
@@ -17,7 +17,7 @@ import UpdateCore
         let kind: String
         let name: String
         let bytes: [UInt8]
-        /// What must be there once it is read.
+        /// The values that must be read.
         let expected: JSONValue
 
         var testDescription: String { "\(release)/\(kind)/\(name)" }
@@ -37,7 +37,7 @@ import UpdateCore
     }
 
     @Test(arguments: [("state", 60), ("inbox", 6), ("identity", 2), ("installation", 60), ("staging", 9)])
-    func thereAreSamplesOfEveryStep(kind: String, count: Int) {
+    func thereAreSamplesOfEveryKind(kind: String, count: Int) {
         let samples = Self.samples(kind)
         #expect(samples.count >= count)
         for sample in samples { #expect(sample.expected != .null, "\(sample.testDescription) has an expectation") }
@@ -88,7 +88,7 @@ import UpdateCore
         try expectOlderVersionsCanRead(found.value, sample)
     }
 
-    /// They ignore what they do not know, and want everything that they wrote themselves.
+    /// Older versions ignore unknown fields, and require every field that they wrote themselves.
     private func expectOlderVersionsCanRead(_ value: some Encodable, _ sample: Sample) throws {
         let written = try JSONValue(StoredFile.encode(value))
         let before = try JSONValue(sample.bytes)
@@ -98,7 +98,7 @@ import UpdateCore
 
     // MARK: an older version reads what a newer one wrote
 
-    /// What must be there however much of the rest is not known.
+    /// The values that must be read even if other fields are unknown.
     struct Survivors: Hashable {
         var json: JSONValue
         private(set) var byName: [String: JSONValue] = [:]
@@ -113,17 +113,16 @@ import UpdateCore
                 "urlPath": state.work.map { .text($0.offer.urlPath) } ?? .null,
                 "deferrals": state.work.map { .integer($0.deferrals) } ?? .null,
                 "step": state.work.map { .text($0.step.word) } ?? .text("idle"),
-                "trouble": state.work?.step.trouble.map { .text($0.word) } ?? .null,
+                "trouble": state.work?.step.transientError.map { .text($0.word) } ?? .null,
                 "mood": .text(state.poll.outcome.word),
             ]
             json = .object(byName)
         }
     }
 
-    /// One field after the other is gone, of another type, or a case that is not known: the file is read all the same, and only
-    /// what the field itself says is lost.
+    /// Each field in turn is missing, has another type, or has an unknown case: only this field is lost.
     @Test(arguments: samples("state"))
-    func anUnknownFieldOfTheStateCostsOnlyItself(sample: Sample) throws {
+    func anUnreadableFieldOfTheStateLosesOnlyItself(sample: Sample) throws {
         let original = try JSONValue(sample.bytes)
         let before = Survivors(try StoredFile.decode(AgentState.self, from: sample.bytes).value)
         for path in original.paths {
@@ -139,7 +138,7 @@ import UpdateCore
         }
     }
 
-    /// Whether a change at this path may cost this.
+    /// Whether a change at this path may change this value.
     private static func mayChange(_ name: String, _ path: [String]) -> Bool {
         let isPartOf = { (fields: [String]) in fields.starts(with: path) || path.starts(with: fields) }
         return switch name {
@@ -152,27 +151,27 @@ import UpdateCore
         }
     }
 
-    /// An offer without one of these is none.
+    /// An offer without one of these fields is invalid.
     private static func isEssential(_ path: [String]) -> Bool {
         [["work"], ["work", "offer"]].contains(path)
             || ["urlKey", "versionCode", "urlPath"].contains { path.starts(with: ["work", "offer", $0]) }
     }
 
     @Test(arguments: samples("state"))
-    func fieldsThatAreNotKnownAreIgnored(sample: Sample) throws {
+    func unknownFieldsAreIgnored(sample: Sample) throws {
         var text = String(decoding: sample.bytes, as: UTF8.self)
         text.replace("{", with: "{\"laterField\":{\"laterCase\":[1,null,\"x\"]},", maxReplacements: .max)
         text.replace(",}", with: "}")
         let later = try StoredFile.decode(AgentState.self, from: Array(text.utf8)).value
-        // A field next to an enum's case makes that case unreadable; whatever is a structure is not affected.
+        // A field next to an enum's case makes that case unreadable; structures are not affected.
         let before = Survivors(try StoredFile.decode(AgentState.self, from: sample.bytes).value)
         for (name, value) in before.byName where !["step", "trouble", "mood", "reports"].contains(name) {
             #expect(Survivors(later).byName[name] == value, "\(name)")
         }
     }
 
-    /// A step that a newer version stored: the offer continues, and an installation that has begun is asked for, not begun anew.
-    @Test func anUnknownStepContinuesTheOffer() throws {
+    /// A newer version stored an unknown step: the offer is kept, and an installation that has begun is resumed.
+    @Test func anUnknownStepKeepsTheOffer() throws {
         let sample = try #require(Self.samples("state").first { $0.name == "installing.json" })
         let original = try JSONValue(sample.bytes)
         func step(_ value: JSONValue) throws -> Work.Step? {
@@ -191,9 +190,9 @@ import UpdateCore
         #expect(at == BootInstant(5))
     }
 
-    /// From a step of an installation that is not known the way leads back, and a result that is not known is no success.
+    /// An unknown step of an installation leads to a rollback, and an unknown result is not a success.
     @Test(arguments: samples("installation"))
-    func anUnknownFieldOfTheRecordLeadsBack(sample: Sample) throws {
+    func anUnknownStepOfTheRecordLeadsToARollback(sample: Sample) throws {
         let original = try JSONValue(sample.bytes)
         let before = try StoredFile.decode(InstallRecord.self, from: sample.bytes).value
         for path in original.paths where path[0] != "job" {
@@ -214,9 +213,9 @@ import UpdateCore
 
     // MARK: limits
 
-    /// A hostile server's longest texts, in every place there is: what is stored is not longer than what is read.
-    @MainActor @Test func nothingIsWrittenThatIsTooLongToBeRead() throws {
-        // Four bytes in UTF-8, and eight code points for what counts as one character.
+    /// Even with the longest texts of a hostile server in every field, a stored file is not longer than its reader accepts.
+    @MainActor @Test func noStoredFileIsTooLongForItsReader() throws {
+        // Each character has eight code points, seven of them of four bytes in UTF-8.
         let long = String(repeating: "e" + String(repeating: "\u{1D165}", count: 7), count: 5000)
         let quotes = String(repeating: "\"\\/", count: 50_000)
         for text in [long, quotes] {
@@ -232,7 +231,7 @@ import UpdateCore
             try store.save(state)
             let loaded = try store.load()
             #expect(loaded.damage == nil)
-            // Whether a worker has something in hand is not stored.
+            // Whether a worker is running is not stored.
             #expect(try StoredFile.encode(loaded.state) == StoredFile.encode(state))
             let job = InstallJob(
                 id: .max, offer: offer, sidecar: String(quotes.prefix(maximumSidecarBytes)))
@@ -246,7 +245,7 @@ import UpdateCore
         }
     }
 
-    /// By the events that come from other processes.
+    /// A state after events from other processes, with this text in all of them.
     nonisolated private static func fullState(_ offer: Offer, _ text: String) -> AgentState {
         let policy = Policy(
             schedule: PollSchedule(interval: 1, splay: 0, backOffBase: 0.1, backOffCap: 1), urlKey: "k",
@@ -261,16 +260,17 @@ import UpdateCore
         for round in 0..<60 {
             let second = round * 100_000
             for event: Event in [
-                .started(found: nil), .checked(CheckReport(answer: .offer(offer))),
-                .downloaded(versionCode: 2, .refused(text)), .checked(CheckReport(answer: .transientError(.network(text)))),
+                .started(found: nil), .checked(CheckReport(response: .offer(offer))),
+                .downloaded(versionCode: 2, .refused(text)),
+                .checked(CheckReport(response: .transientError(.network(text)))),
                 .downloaded(versionCode: 2, .transientError(.server(status: 500, detail: text, retryAfter: nil))),
             ] { (state, _) = reduce(state, event, context(second)) }
         }
         return state
     }
 
-    /// Longer than its reader takes: refused before anything is written.
-    @Test func whatWouldBeTooLongIsRefused() throws {
+    /// A value that is longer than its reader accepts is refused, and nothing is written.
+    @Test func aValueThatIsTooLongIsRefused() throws {
         let scratch = try Scratch()
         let path = "\(scratch.path)/file"
         try StoredFile.write(["text": "short"], to: path, limit: 100)
@@ -306,7 +306,7 @@ extension TransientError {
 }
 
 extension Work.Step {
-    fileprivate var trouble: TransientError? {
+    fileprivate var transientError: TransientError? {
         if case .later(_, .transientError(let error)) = self { error } else { nil }
     }
 

@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// A JSON value of any shape, for looking at stored files without the types that read them.
+/// A JSON value of any type, to inspect stored files without the types that read them.
 indirect enum JSONValue: Codable, Hashable, Sendable {
     case null
     case bool(Bool)
@@ -50,7 +50,7 @@ indirect enum JSONValue: Codable, Hashable, Sendable {
         if case .object(let fields) = self { fields[key] } else { nil }
     }
 
-    /// Where every value in here is: names of fields, and indices of elements.
+    /// The path of every contained value: names of fields and indices of elements.
     var paths: [[String]] {
         switch self {
         case .object(let fields):
@@ -65,7 +65,7 @@ indirect enum JSONValue: Codable, Hashable, Sendable {
         }
     }
 
-    /// The same with another value at a path, or with none.
+    /// A copy with another value at a path, or without that value.
     func replacing(_ path: ArraySlice<String>, with value: JSONValue?) -> JSONValue {
         guard let first = path.first else { return value ?? .null }
         let rest = path.dropFirst()
@@ -85,7 +85,7 @@ indirect enum JSONValue: Codable, Hashable, Sendable {
         }
     }
 
-    /// Everything that `other` has is in here too, in the same form; there may be more fields.
+    /// Whether this value has everything that `other` has; it may have more fields.
     func contains(_ other: JSONValue) -> Bool {
         switch (self, other) {
         case (.object(let own), .object(let fields)):

@@ -74,7 +74,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             status: statuses[Int(first) % statuses.count], headers: ["retry-after": header, "date": header], body: body)
         let checkRequest = CheckRequest(urlKey: "k", versionCode: 1)
         let decoder = ReplyDecoder(now: WallTime(unixSeconds: 1_800_000_000))
-        if case .offer(let offer) = decoder.answer(reply, to: checkRequest) {
+        if case .offer(let offer) = decoder.response(reply, to: checkRequest) {
             precondition(offer.versionCode > 1 && offer.urlKey == "k" && WebURL(offer.urlPath) != nil)
         }
         keep("\(decoder.delivery(reply))".count)

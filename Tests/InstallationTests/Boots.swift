@@ -7,11 +7,13 @@ import Verification
 
 @testable import Installation
 
-/// An installer within the test, whose boots the test counts itself.
+/// An installer in the test's own process; the test names each boot.
 struct Boots: Sendable {
     let scratch: Scratch
     let publisher: Publisher
     var settings: InstallSettings
+    /// False: the configuration cannot be read.
+    var hasConfiguration = true
     /// The device's version file.
     var versionFile: String
 
@@ -24,13 +26,14 @@ struct Boots: Sendable {
         self.publisher = publisher
         self.versionFile = versionFile
         settings = InstallSettings(
-            module: module, moduleDirectories: [directory ?? "\(repositoryDirectory)/packaging/modules"], fileName: fileName,
+            module: module, moduleDirectories: [directory ?? "\(repositoryDirectory)/packaging/modules"],
+            fileName: fileName,
             files: files, metaData: "{}", timeout: 60, timeouts: [:], rebootCommand: ["/bin/true"],
             urlKey: InstallerDevice.urlKey, devModelKey: nil, sizeLimit: .max,
             health: HealthCheck())
     }
 
-    /// One request in a boot of the given name.
+    /// Handles one request in the boot with this id.
     @MainActor func boot(
         _ id: String, _ request: InstallRequest, reboot: [String]? = nil, health: HealthCheck = HealthCheck(),
         report: @escaping @Sendable (InstallReport) -> Void = { _ in }
@@ -42,7 +45,7 @@ struct Boots: Sendable {
         }
     }
 
-    /// What the device does by itself when it starts.
+    /// Does what the device does by itself after a boot.
     @MainActor func start(
         _ id: String, reboot: [String]? = nil, health: HealthCheck = HealthCheck()
     ) async throws -> InstallResult? {
@@ -52,7 +55,7 @@ struct Boots: Sendable {
         }
     }
 
-    /// Signs a file for a version, and orders its installation.
+    /// Signs a file for a version, and returns the job that installs it.
     func job(_ id: InstallID, version: Int, file: String) async throws -> StagedInstallJob {
         try await publisher.sign(file, comment: "urlKey=\(InstallerDevice.urlKey) versionCode=\(version)")
         return StagedInstallJob(
@@ -76,6 +79,8 @@ struct Boots: Sendable {
         }
     }
 
+    private struct Failure: Error, CustomStringConvertible { let description = "there is no configuration" }
+
     @MainActor private func installer(
         _ id: String, _ reboot: [String]?, _ health: HealthCheck, _ report: @escaping @Sendable (InstallReport) -> Void
     ) throws -> Installer {
@@ -86,7 +91,10 @@ struct Boots: Sendable {
         return try Installer(
             directory: "\(scratch.path)/state/installer", bootID: id,
             .init(
-                settings: { chosen },
+                settings: {
+                    if !hasConfiguration { throw Failure() }
+                    return chosen
+                },
                 installedVersion: {
                     let bytes = (try? Files.read(path, limit: 4 << 20)) ?? []
                     let code = String(decoding: bytes, as: UTF8.self).firstMatch(of: /VERSION_CODE=(\d+)/)

@@ -7,7 +7,7 @@ import UpdateCore
 
 @testable import Installation
 
-/// The module "deb" with dpkg, on a system of the test's own.
+/// The module "deb" with dpkg, in a root directory of the test.
 @Suite struct DebTests {
     private let scratch: Scratch
     private let publisher: Publisher
@@ -17,7 +17,7 @@ import UpdateCore
         publisher = try await Publisher(directory: "\(scratch.path)/publisher")
     }
 
-    /// A package whose one file tells the version, below a root of its own.
+    /// A package with one file, which holds the version.
     private func package(_ version: Int, says: Int? = nil) async throws -> String {
         let directory = "package-\(version)"
         try scratch.write(
@@ -42,7 +42,7 @@ import UpdateCore
         for name in ["info", "updates", "triggers"] {
             try Files.createDirectory("\(scratch.path)/root/var/lib/dpkg/\(name)")
         }
-        // dpkg(1): the root of a system of the test's own.
+        // These variables give dpkg(1) the root directory of the test.
         try scratch.write(
             "modules/deb",
             """
@@ -56,7 +56,7 @@ import UpdateCore
     }
 
     @Test(.enabled(if: getuid() == 0, "dpkg unpacks as root only"))
-    func aPackageIsInstalledAndGoesBackToTheOneBefore() async throws {
+    func aPackageIsInstalledAndRolledBackToThePreviousOne() async throws {
         let boots = try debBoots()
         func install(_ id: Int, _ file: String) async throws -> InstallResult {
             try await boots.boot("a", .install(try await boots.job(id, version: id, file: file)))
@@ -71,7 +71,7 @@ import UpdateCore
         #expect(reason == "it was installed, but the device still reports versionCode 9")
         #expect(try scratch.read("root/opt/player/version") == "VERSION_CODE=3\n")
         #expect(try await installedVersion() == "install ok installed 3.0")
-        // What is no package is not installed, and leaves the device as it was.
+        // A file that is not a package changes nothing.
         let nonsense = try scratch.write("nonsense", "this is no package\n")
         guard case .rolledBack = try await install(5, nonsense) else {
             Issue.record("not rolled back")
@@ -83,7 +83,7 @@ import UpdateCore
     }
 
     @Test(.enabled(if: getuid() == 0, "dpkg unpacks as root only"))
-    func withoutThePackageBeforeThereIsNoWayBack() async throws {
+    func withoutThePreviousPackageTheRollbackFails() async throws {
         let boots = try debBoots()
         #expect(
             try await boots.boot("a", .install(try await boots.job(2, version: 2, file: package(2)))) == .committed)
@@ -98,7 +98,7 @@ import UpdateCore
     }
 
     @Test(.enabled(if: getuid() == 0, "dpkg unpacks as root only"))
-    func aPackageThatWasNotThereBeforeIsGoneAgain() async throws {
+    func aRollbackRemovesAPackageThatWasNotInstalledBefore() async throws {
         let boots = try debBoots()
         let job = try await boots.job(2, version: 2, file: package(2, says: 9))
         guard case .rolledBack = try await boots.boot("a", .install(job)) else {

@@ -4,17 +4,17 @@ import UpdateCore
 
 @testable import Installation
 
-/// Every state that an installation can come to, breadth first, with the real record: each end of each step, and an
-/// interruption, with or without a restart of the device, in each of them.
+/// Explores every state of an installation, breadth first, with the real record: each outcome of each step, and an interruption
+/// with or without a reboot in each state.
 @Suite struct InstallExplorationTests {
-    private struct Place: Hashable {
+    private struct Node: Hashable {
         var record: InstallRecord
         var isVerified = false
         var reportsVersion = false
         var isHealthy = false
-        /// The module began to change the device.
-        var isTouched = false
-        /// What was there before is there again.
+        /// The module has begun to modify the device.
+        var isModified = false
+        /// The previous version is installed again.
         var isRolledBack = false
     }
 
@@ -23,9 +23,9 @@ import UpdateCore
         case interruption(newBoot: Bool)
     }
 
-    private func moves(_ place: Place) -> [Move] {
+    private func moves(_ node: Node) -> [Move] {
         let ends: [StepOutcome] =
-            switch place.record.step {
+            switch node.record.step {
             case .prepare: [.succeeded, .failed("no"), .noSpace("full")]
             case .module, .checkVersion, .checkHealth: [.succeeded, .failed("no")]
             case .askNeedsReboot, .askNeedsRebootForRollback:
@@ -37,66 +37,66 @@ import UpdateCore
         return ends.map { .end($0) } + [.interruption(newBoot: false), .interruption(newBoot: true)]
     }
 
-    private func take(_ move: Move, _ place: Place) -> Place {
-        var place = place
+    private func apply(_ move: Move, _ node: Node) -> Node {
+        var node = node
         switch move {
         case .end(let outcome):
-            switch (place.record.step, outcome) {
-            case (.prepare, .succeeded): place.isVerified = true
-            case (.checkVersion, .succeeded): place.reportsVersion = true
-            case (.checkHealth, .succeeded): place.isHealthy = true
-            case (.module(.rollback), .succeeded): place.isRolledBack = true
+            switch (node.record.step, outcome) {
+            case (.prepare, .succeeded): node.isVerified = true
+            case (.checkVersion, .succeeded): node.reportsVersion = true
+            case (.checkHealth, .succeeded): node.isHealthy = true
+            case (.module(.rollback), .succeeded): node.isRolledBack = true
             default: break
             }
-            place.record.advance(outcome)
+            node.record.advance(outcome)
         case .interruption(let newBoot):
-            place.record.resume(bootID: newBoot ? "next" : "this")
-            place.record.bootID = "this"
+            node.record.resume(bootID: newBoot ? "next" : "this")
+            node.record.bootID = "this"
         }
-        if place.record.step == .module(.install) { place.isTouched = true }
-        // Of reasons only that there is one counts, of interruptions only what they are compared to.
-        place.record.interruptions = min(place.record.interruptions, InstallRecord.maximumInterruptions + 1)
-        place.record.failure = place.record.failure.map { _ in "no" }
-        return place
+        if node.record.step == .module(.install) { node.isModified = true }
+        // The text of a reason and the number of interruptions above the limit do not matter: fewer states remain.
+        node.record.interruptions = min(node.record.interruptions, InstallRecord.maximumInterruptions + 1)
+        node.record.failure = node.record.failure.map { _ in "no" }
+        return node
     }
 
-    private func complaint(_ place: Place) -> String? {
-        let record = place.record
-        if record.step == .module(.install), !place.isVerified { return "installs what was not verified" }
-        if record.step == .module(.commit), !place.reportsVersion || !place.isHealthy {
+    private func complaint(_ node: Node) -> String? {
+        let record = node.record
+        if record.step == .module(.install), !node.isVerified { return "installs what was not verified" }
+        if record.step == .module(.commit), !node.reportsVersion || !node.isHealthy {
             return "commits what the device does not report, or what is not healthy"
         }
-        if place.isRolledBack, record.step == .module(.commit) { return "commits after the way back" }
+        if node.isRolledBack, record.step == .module(.commit) { return "commits after a rollback" }
         switch record.result {
-        case .committed?: return record.failure == nil && !place.isRolledBack ? nil : "committed what had failed"
-        case .rolledBack?: return place.isTouched && !place.isRolledBack ? "says it is rolled back, and is not" : nil
-        case .refused?, .noSpace?: return place.isTouched ? "refuses what was begun" : nil
+        case .committed?: return record.failure == nil && !node.isRolledBack ? nil : "committed what had failed"
+        case .rolledBack?: return node.isModified && !node.isRolledBack ? "says it is rolled back, and is not" : nil
+        case .refused?, .noSpace?: return node.isModified ? "refuses an installation that has begun" : nil
         default: return nil
         }
     }
 
-    @Test func everyInstallationComesToAnEndThatIsTrue() throws {
+    @Test func everyInstallationEndsWithATrueResult() throws {
         let job = InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil)
-        let first = Place(record: InstallRecord(job: job, bootID: "this"))
+        let first = Node(record: InstallRecord(job: job, bootID: "this"))
         var seen = [first: 0]
         var queue = [first]
-        var ways: [[Int]] = [[]]
+        var predecessors: [[Int]] = [[]]
         var transitions = 0
         var next = 0
         while next < queue.count {
-            let place = queue[next]
-            if let complaint = complaint(place) { Issue.record("it \(complaint): \(place)") }
-            for move in moves(place) {
-                let after = take(move, place)
+            let node = queue[next]
+            if let complaint = complaint(node) { Issue.record("it \(complaint): \(node)") }
+            for move in moves(node) {
+                let after = apply(move, node)
                 transitions += 1
                 let index = seen[after] ?? queue.count
                 if index == queue.count {
                     seen[after] = index
                     queue.append(after)
-                    ways.append([])
+                    predecessors.append([])
                     try #require(index < 500_000)
                 }
-                ways[index].append(next)
+                predecessors[index].append(next)
             }
             next += 1
         }
@@ -104,9 +104,9 @@ import UpdateCore
         #expect(!ends.isEmpty)
         var front = Array(ends)
         while let index = front.popLast() {
-            for before in ways[index] where ends.insert(before).inserted { front.append(before) }
+            for before in predecessors[index] where ends.insert(before).inserted { front.append(before) }
         }
-        #expect(ends.count == queue.count, "there are states without a way to an end")
+        #expect(ends.count == queue.count, "some states never reach an end")
         print("explored the installer: \(queue.count) states, \(transitions) transitions")
     }
 }

@@ -1,3 +1,4 @@
+import Configuration
 import Glibc
 import Host
 import TestSupport
@@ -5,11 +6,12 @@ import Testing
 import UpdateCore
 
 @testable import Installation
+@testable import InstallerProgram
 
-/// Whatever is lost of what the installer and the agent have stored, the device returns to the version that worked, and a
-/// version that fails does not reboot it for ever.
+/// If stored files of the installer or the agent are lost, the device rolls back to the version that worked. A version that
+/// fails reboots the device three times at most.
 @Suite struct LostRecordTests {
-    private typealias Recorded = RestartTests.Recorded
+    private typealias Recorded = RebootTests.Recorded
 
     private func record(_ boots: Recorded) -> String { "\(boots.scratch.path)/state/installer/installation.json" }
 
@@ -18,9 +20,9 @@ import UpdateCore
         #"{"format":2,"x":""# + String(repeating: "x", count: 300_000) + #""}"#,
     ]
 
-    /// Each kind of damage, in the boot after the reboot into the new version.
+    /// The record is damaged before the first boot of the new version.
     @Test(arguments: damages)
-    func aRecordThatCannotBeReadLeadsBack(content: String) async throws {
+    func anUnreadableRecordLeadsToARollback(content: String) async throws {
         let boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
@@ -31,18 +33,18 @@ import UpdateCore
         #expect(try await boots.start("c") == reason)
         #expect(try boots.chain == "Download Install Rollback SystemReboot VerifyRollbackReboot Failure Cleanup")
         #expect(try boots.scratch.read("version") == "VERSION_CODE=1\n")
-        // The agent hears of it, and a newer version is installed as ever.
+        // The agent receives the result, and a newer version is installed.
         #expect(try await boots.boot("c", .resume(1)) == reason)
         let next = try await boots.recorder.device.job(2, version: 3, artifact: "artifact-file")
         #expect(try await boots.boot("c", .install(next)) == .needsReboot(isRollback: false))
     }
 
-    /// The real installer is killed in a state, and finds its record damaged when it starts next.
+    /// The real installer is killed in a state, and finds a damaged record at its next start.
     @Test(arguments: [
         ("Download", nil), ("ArtifactInstall", nil), ("ArtifactCommit", nil), ("ArtifactRollback", "ArtifactCommit"),
         ("ArtifactFailure", "ArtifactCommit"),
     ])
-    func aRecordLostInTheMiddleOfAStateLeadsBack(state: String, fails: String?) async throws {
+    func aRecordLostDuringAStateLeadsToARollback(state: String, fails: String?) async throws {
         let device = try await RecorderDevice(
             .init(name: "", reboot: "No", fails: fails, killed: state, chain: "", result: .rolledBack)
         ).device
@@ -60,8 +62,8 @@ import UpdateCore
         #expect(try device.scratch.read("control/log").contains("ArtifactRollback\n"))
     }
 
-    /// The same after the commit.
-    @Test func aRecordLostInCleanupLeavesTheNewVersion() async throws {
+    /// After the commit a lost record does not lead to a rollback.
+    @Test func aRecordLostInCleanupKeepsTheNewVersion() async throws {
         let device = try await RecorderDevice(
             .init(name: "", reboot: "No", killed: "Cleanup", chain: "", result: .committed)
         ).device
@@ -76,8 +78,8 @@ import UpdateCore
         #expect(try !device.scratch.read("control/log").contains("Rollback"))
     }
 
-    /// 0.1.0 left no note in the tree: its header says which version and which module it is of.
-    @Test func aTreeOfAnOlderVersionLeadsBackToo() async throws {
+    /// 0.1.0 stored no note in the file tree: the tree's header names the version and the module.
+    @Test func aLostRecordOfAnOlderVersionLeadsToARollback() async throws {
         let boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
@@ -88,21 +90,22 @@ import UpdateCore
             Issue.record("not rolled back")
             return
         }
-        // The agent knows an id, and the installer none.
+        // The agent sends an id that the installer does not know.
         guard case .rolledBack = try await boots.boot("c", .resume(4711)) else {
-            Issue.record("not told")
+            Issue.record("not reported")
             return
         }
     }
 
     // MARK: the module
 
-    /// The new version's configuration names another module: the one that began the installation ends it.
-    @Test func theModuleThatBeganGetsEveryState() async throws {
+    /// The new version's configuration names another module: the module that began the installation completes it.
+    @Test func theModuleThatBeganTheInstallationGetsEveryState() async throws {
         var boots = try await Recorded(fails: "ArtifactCommit")
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
-        try boots.scratch.write("modules/other", "#!/bin/sh\necho other $1 >>\(boots.scratch.path)/other\n", mode: 0o755)
+        try boots.scratch.write(
+            "modules/other", "#!/bin/sh\necho other $1 >>\(boots.scratch.path)/other\n", mode: 0o755)
         boots.boots.settings.module = "other"
         #expect(try await boots.start("b") == .rebooting)
         guard case .rolledBack? = try await boots.start("c") else {
@@ -113,14 +116,14 @@ import UpdateCore
             try boots.chain
                 == "Download Install VerifyReboot Commit Rollback SystemReboot VerifyRollbackReboot Failure Cleanup")
         #expect(!boots.scratch.exists("other"))
-        // The next installation is the other's.
+        // The next installation uses the other module.
         let next = try await boots.recorder.device.job(2, version: 3, artifact: "artifact-file")
         _ = try await boots.boot("c", .install(next))
         #expect(try boots.scratch.read("other").hasPrefix("other Download\n"))
     }
 
-    /// Nor does the module's name depend on a record of 0.1.0, which has none.
-    @Test func aRecordWithoutAModuleGoesByItsTree() async throws {
+    /// A record of 0.1.0 does not name the module; the file tree does.
+    @Test func theModuleOfARecordWithoutOneIsReadFromTheTree() async throws {
         var boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
@@ -132,8 +135,8 @@ import UpdateCore
         #expect(try boots.chain == "Download Install VerifyReboot Commit Cleanup")
     }
 
-    /// The update removed its own module: that is seen, and is no success.
-    @Test func aModuleThatIsGoneIsAFailure() async throws {
+    /// The update removed its own module: the installation fails.
+    @Test func aRemovedModuleIsAFailure() async throws {
         let boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
@@ -148,9 +151,73 @@ import UpdateCore
         #expect(reason.contains("there is no update module \"recorder\""), "\(reason)")
     }
 
+    // MARK: the configuration
+
+    /// An option of 0.1.0, a syntax error, a file that a power cut filled with zeros, an empty file, and a wrong value.
+    static let configurations = [
+        "[download]\nfolder = \"/var/cache/x\"\n", "[?", String(repeating: "\0", count: 100), "",
+        "[install]\ntimeout = \"never\"\n",
+    ]
+
+    /// The new version does not accept the configuration: the real installer rolls back without it, at the next boot.
+    @Test(arguments: configurations)
+    func aConfigurationThatIsNotAcceptedDoesNotPreventARollback(text: String) async throws {
+        let device = try await RecorderDevice(
+            .init(name: "", reboot: "No", killed: "ArtifactCommit", chain: "", result: .rolledBack)
+        ).device
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        guard case .lost = await device.run(.install(job)).result else {
+            Issue.record("the installer was not killed")
+            return
+        }
+        // A drop-in names the state directory, with the option of this version or that of 0.1.0.
+        let name = text.isEmpty ? "folder" : "directory"
+        let file = "etc/upgradelinkd/upgradelinkd.toml"
+        try device.scratch.write(file, text)
+        try device.scratch.write(
+            "etc/upgradelinkd/upgradelinkd.toml.d/state.toml", "[state]\n\(name) = \"\(device.scratch.path)/state\"\n")
+        let (_, errors, end) = await Program(
+            "\(programsDirectory)/upgradelink-installer", ["--root", device.scratch.path, "--resume"],
+            streams: .captured,
+            timeLimit: 60
+        ).run()
+        #expect(end == .exited(0), "\(errors)")
+        #expect(errors.contains { $0.contains("rolled back") }, "\(errors)")
+        #expect(try device.scratch.read("version") == "VERSION_CODE=1\n")
+        guard case .rolledBack = await device.run(.resume(1)).result else {
+            Issue.record("the result is not reported")
+            return
+        }
+    }
+
+    /// The settings that stand in for those of an installation that 0.1.0 began are the defaults of the options.
+    @Test func theStandardSettingsAreTheDefaults() throws {
+        let scratch = try Scratch()
+        try scratch.write(
+            "etc/upgradelinkd/upgradelinkd.toml",
+            "[device]\nurlKey = \"k\"\nversionCode = 1\n[verification]\nkeysDirectory = \"/\"\n")
+        let settings = try Settings.load(root: scratch.path, environment: [:])
+        #expect(RollbackSettings(InstallSettings(settings)) == .standard)
+    }
+
+    /// Without a readable configuration the installer also reboots the device to complete the rollback.
+    @Test func aRollbackRebootsWithoutTheConfiguration() async throws {
+        var boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        boots.boots.hasConfiguration = false
+        #expect(try await boots.start("b") == .rebooting)
+        guard case .rolledBack(let reason)? = try await boots.start("c") else {
+            Issue.record("not rolled back")
+            return
+        }
+        #expect(reason.contains("no configuration"))
+        #expect(try boots.chain == "Download Install Rollback SystemReboot VerifyRollbackReboot Failure Cleanup")
+    }
+
     // MARK: attempts
 
-    /// One whole installation of a version that fails after its reboot, ordered by an agent that remembers nothing.
+    /// One whole installation of a version that fails after its reboot, requested by an agent that has lost its state.
     private func failingInstallation(_ boots: Recorded, _ id: InstallID) async throws -> InstallResult? {
         let job = try await boots.recorder.device.job(id, version: 2, artifact: "artifact-file")
         var result: InstallResult? = try await boots.boot("\(id)a", .install(job))
@@ -166,8 +233,10 @@ import UpdateCore
         try boots.chain.split(separator: " ").count { $0 == "VerifyReboot" }
     }
 
-    /// - Parameter lost: what is gone before each new try.
-    @Test(arguments: [[], ["attempts.json"], ["installation.json"], ["attempts.json garbled"], ["installation.json garbled"]])
+    /// - Parameter lost: the files that are removed or damaged before each new attempt.
+    @Test(arguments: [
+        [], ["attempts.json"], ["installation.json"], ["attempts.json garbled"], ["installation.json garbled"],
+    ])
     func aVersionThatFailsRebootsTheDeviceThreeTimesAtMost(lost: [String]) async throws {
         for attempts in [3, 100] {
             var boots = try await Recorded(fails: "ArtifactVerifyReboot")
@@ -206,7 +275,7 @@ import UpdateCore
         #expect(try reboots(boots) == 4)
     }
 
-    /// A version that was committed at last does not leave a count behind.
+    /// The commit of a version resets its count.
     @Test func aCommitResetsTheCount() async throws {
         let boots = try await Recorded(fails: "ArtifactVerifyReboot")
         for id in 1...2 { _ = try await failingInstallation(boots, id) }
@@ -219,8 +288,8 @@ import UpdateCore
         #expect(stored?.value.versions == [])
     }
 
-    /// What never began is no attempt: a forged file, or a full disk, blocks no version.
-    @Test func whatNeverBeganIsNotCounted() async throws {
+    /// A request that is refused before the installation begins is not counted.
+    @Test func aRefusedRequestIsNotCounted() async throws {
         let boots = try await Recorded()
         for id in 1...5 {
             var job = try await boots.recorder.device.job(id, version: 2, artifact: "artifact-file")

@@ -4,16 +4,16 @@ import TestSupport
 import Testing
 import UpdateCore
 
-/// What every update module must do, whoever wrote it.
+/// What every update module must do, ours and Mender's.
 @Suite struct ModuleTests {
     struct Module: Sendable, CustomTestStringConvertible {
         var name: String
         var directory: String
         /// The `[install]` table.
         var install: String
-        /// The file that tells the version once it is installed.
+        /// The file that holds the installed version.
         var versionFile: String
-        /// What the artifact is: the version file itself, or a tar archive with it.
+        /// The artifact is a tar archive with the version file, not the file itself.
         var isArchive: Bool
 
         var testDescription: String { "\(name) of \(directory.contains("mender") ? "Mender" : "this project")" }
@@ -22,20 +22,20 @@ import UpdateCore
     static let modules: [Module] = [
         Module(
             name: "file", directory: "packaging/modules",
-            install: "files = { destination = \"@BOX@/live/version\", permissions = \"640\" }",
-            versionFile: "@BOX@/live/version", isArchive: false),
+            install: "files = { destination = \"@ROOT@/live/version\", permissions = \"640\" }",
+            versionFile: "@ROOT@/live/version", isArchive: false),
         Module(
-            name: "directory", directory: "packaging/modules", install: "files = { link = \"@BOX@/live\" }",
-            versionFile: "@BOX@/live/version", isArchive: true),
+            name: "directory", directory: "packaging/modules", install: "files = { link = \"@ROOT@/live\" }",
+            versionFile: "@ROOT@/live/version", isArchive: true),
         Module(
             name: "single-file", directory: ".cache/mender/usr/share/mender/modules/v3",
             install:
-                "fileName = \"version\"\nfiles = { dest_dir = \"@BOX@/live\", filename = \"version\", permissions = \"640\" }",
-            versionFile: "@BOX@/live/version", isArchive: false),
+                "fileName = \"version\"\nfiles = { dest_dir = \"@ROOT@/live\", filename = \"version\", permissions = \"640\" }",
+            versionFile: "@ROOT@/live/version", isArchive: false),
         Module(
             name: "directory", directory: ".cache/mender/usr/share/mender/modules/v3",
-            install: "fileName = \"update.tar\"\nfiles = { dest_dir = \"@BOX@/live\" }",
-            versionFile: "@BOX@/live/version",
+            install: "fileName = \"update.tar\"\nfiles = { dest_dir = \"@ROOT@/live\" }",
+            versionFile: "@ROOT@/live/version",
             isArchive: true),
     ]
 
@@ -65,7 +65,7 @@ import UpdateCore
     private func live(_ device: InstallerDevice) -> String? { try? device.scratch.read("live/version") }
 
     @Test(arguments: modules)
-    func itInstallsAndInstallsAgain(module: Module) async throws {
+    func aModuleInstallsSeveralVersions(module: Module) async throws {
         let device = try await device(module)
         for version in 2...4 {
             let job = try await job(device, module, version, version: version)
@@ -78,10 +78,10 @@ import UpdateCore
     }
 
     @Test(arguments: modules)
-    func itRollsBackToWhatWasThere(module: Module) async throws {
+    func aModuleRollsBackToThePreviousVersion(module: Module) async throws {
         let device = try await device(module)
         _ = await device.run(.install(try await job(device, module, 2, version: 2)))
-        // The next version does not do what it should: the device does not report it.
+        // The device does not report the next version.
         let bad = try await job(device, module, 3, version: 3, says: 7)
         guard case .rolledBack(let reason) = await device.run(.install(bad)).result else {
             Issue.record("not rolled back")
@@ -95,7 +95,7 @@ import UpdateCore
     }
 
     @Test(arguments: modules)
-    func aFailureBeforeAnythingWasThereLeavesTheDeviceUsable(module: Module) async throws {
+    func aFailedFirstInstallationLeavesTheDeviceUsable(module: Module) async throws {
         let device = try await device(module)
         guard
             case .rolledBack = await device.run(.install(try await job(device, module, 2, version: 2, says: 9))).result
@@ -103,17 +103,19 @@ import UpdateCore
             Issue.record("not rolled back")
             return
         }
-        // Mender's module leaves what it installed where nothing was before: the next version is above that too.
+        // Mender's module cannot roll back a first installation: the next version must be above what it left.
         #expect(await device.run(.install(try await job(device, module, 3, version: 10))).result == .committed)
     }
 
-    /// Killed at any moment of its installation, a module of ours leaves the old or the new version, never neither.
+    /// One of our modules that is killed at any moment leaves the old or the new version.
     @Test(arguments: modules.prefix(2), [0.02, 0.05, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3])
-    func killedAtAnyMomentTheDeviceHasAVersion(module: Module, delay: Double) async throws {
+    func aModuleThatIsKilledAtAnyMomentLeavesAVersion(module: Module, delay: Double) async throws {
         let device = try await device(module)
         _ = await device.run(.install(try await job(device, module, 2, version: 2)))
         let job = try await job(device, module, 3, version: 3)
-        let kill = ["-s", "KILL", "\(delay)", "\(programsDirectory)/upgradelink-installer", "--root", device.scratch.path]
+        let kill = [
+            "-s", "KILL", "\(delay)", "\(programsDirectory)/upgradelink-installer", "--root", device.scratch.path,
+        ]
         _ = await InstallerClient.Route.program("/usr/bin/timeout", arguments: kill).send(
             .install(job), timeLimit: 30)
         #expect(["VERSION_CODE=2\n", "VERSION_CODE=3\n"].contains(live(device)))
@@ -142,11 +144,12 @@ import UpdateCore
     }
 
     @Test(arguments: [(0, "set install.files.destination"), (1, "set install.files.link")])
-    func aModuleWithoutItsSettingsSaysWhatIsMissing(index: Int, remedy: String) async throws {
+    func aModuleNamesItsMissingSettings(index: Int, remedy: String) async throws {
         let module = Self.modules[index]
         let device = try await device(module)
         try device.configure(
-            install: "module = \"\(module.name)\"\nmoduleDirectories = [\"\(repositoryDirectory)/\(module.directory)\"]",
+            install:
+                "module = \"\(module.name)\"\nmoduleDirectories = [\"\(repositoryDirectory)/\(module.directory)\"]",
             versionFile: module.versionFile)
         let run = await device.run(.install(try await job(device, module, 2, version: 2)))
         #expect(run.output.contains { $0.contains(remedy) }, "\(run.output)")

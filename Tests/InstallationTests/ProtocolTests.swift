@@ -7,8 +7,8 @@ import UpdateCore
 
 @testable import InstallerProgram
 
-/// The states a module goes through, read off a module that writes them down: each row is one of Mender's own state
-/// machine tests, with the chain of states that their protocol has for it.
+/// The sequence of a module's states, which the module records: each row is one of Mender's state machine tests, with the
+/// sequence that the protocol prescribes.
 @Suite struct ProtocolTests {
     struct Row: Sendable, CustomTestStringConvertible {
         var name: String
@@ -37,7 +37,7 @@ import UpdateCore
             result: .committed),
         Row(name: "normal", chain: "Download Install Reboot VerifyReboot Commit Cleanup", result: .committed),
         Row(
-            name: "no answers mean no", reboot: "", rollback: "", fails: "ArtifactCommit",
+            name: "empty output means no", reboot: "", rollback: "", fails: "ArtifactCommit",
             chain: "Download Install Commit Failure Cleanup", result: .failed),
         Row(name: "error in Download", fails: "Download", chain: "Download Cleanup", result: .rolledBack),
         Row(name: "killed in Download", killed: "Download", chain: "Download Cleanup", result: .rolledBack),
@@ -131,7 +131,7 @@ import UpdateCore
             name: "the device reports another version", reboot: "No", version: 1,
             chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
         Row(
-            name: "a nonsense answer to NeedsArtifactReboot", reboot: "Maybe",
+            name: "invalid output of NeedsArtifactReboot", reboot: "Maybe",
             chain: "Download Install Rollback Failure Cleanup", result: .rolledBack),
     ]
 
@@ -150,7 +150,7 @@ import UpdateCore
         default: Issue.record("\(String(describing: result))")
         }
         #expect(!device.device.scratch.exists("state/installer/tree"), "the file tree is cleaned up")
-        // Asked again, the installer tells the same end and does nothing.
+        // For a second request the installer reports the same result and does nothing.
         let again = await device.device.run(.install(job))
         #expect(again.result == result)
         #expect(again.states.isEmpty)
@@ -170,14 +170,15 @@ import UpdateCore
         #expect(reason.contains("ArtifactCommit") && reason.contains("took too long"))
     }
 
-    @Test func outputGoesToWhoeverAsked() async throws {
+    @Test func theCallerReceivesTheOutputOfTheModule() async throws {
         let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed))
-        let run = await device.device.run(.install(try await device.device.job(1, version: 2, artifact: "artifact-file")))
+        let run = await device.device.run(
+            .install(try await device.device.job(1, version: 2, artifact: "artifact-file")))
         #expect(run.output.contains("saying ArtifactInstall") && run.output.contains("shouting ArtifactInstall"))
         #expect(run.states.first == "verification")
     }
 
-    @Test func theFileTreeIsTheProtocols() async throws {
+    @Test func theFileTreeFollowsTheProtocol() async throws {
         let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed))
         _ = await device.device.run(.install(try await device.device.job(1, version: 2, artifact: "artifact-file")))
         let seen = try device.device.scratch.read("control/tree")
@@ -186,7 +187,7 @@ import UpdateCore
             "./current_device_type unknown",
             "./header/artifact_name device-2", "./header/payload_type recorder",
             "./header/type-info {\"type\":\"recorder\"}",
-            "./header/meta-data {\"answer\":42}", "./files/payload new content", "./files/extra small",
+            "./header/meta-data {\"value\":42}", "./files/payload new content", "./files/extra small",
         ] {
             #expect(seen.contains(line + "\n"), "\(line)")
         }
@@ -197,9 +198,9 @@ import UpdateCore
             ))
     }
 
-    // MARK: the door
+    // MARK: the installer socket
 
-    @Test func theInstallerBelievesNobody() async throws {
+    @Test func theInstallerVerifiesTheFileItself() async throws {
         let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed))
         let job = try await device.device.job(1, version: 2, artifact: "artifact-file")
         try device.device.scratch.write("artifact-file", "forged content\n")
@@ -215,7 +216,7 @@ import UpdateCore
         #expect(reason == "its file is lost: cannot open /nonexistent: No such file or directory")
     }
 
-    /// A hostile agent gets nothing but a properly signed, newer artifact of this application installed.
+    /// A hostile agent can only have a signed, newer artifact of this application installed.
     @Test func whatTheAgentAsksForIsCheckedAgain() async throws {
         let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed)).device
         try device.scratch.write("version", "VERSION_CODE=5\n")
@@ -259,8 +260,8 @@ import UpdateCore
         #expect(!device.scratch.exists("control/log"), "no module ran")
     }
 
-    /// Nothing comes of a connection without a request, of one from a pipe, or of one by somebody else.
-    @Test func onlyTheAgentAndRootAreHeard() async throws {
+    /// The installer refuses a request from a pipe, and one from another user.
+    @Test func onlyTheAgentAndRootMayRequestInstallations() async throws {
         let device = try await InstallerDevice(install: "")
         let installer = "\(programsDirectory)/upgradelink-installer"
         let piped = await Program(
@@ -271,9 +272,9 @@ import UpdateCore
         #expect(!PeerCredentials.mayRequest(65_534))
     }
 
-    /// A root that believed what the agent can replace would give its rights away.
-    @Test(.enabled(if: getuid() == 0, "only root has something to give away"))
-    func theInstallersDirectoryIsRootsOwn() async throws {
+    /// Root must not trust files that another user can replace.
+    @Test(.enabled(if: getuid() == 0, "only root has rights to protect"))
+    func aDirectoryThatOthersCanWriteToIsRefused() async throws {
         let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed)).device
         let job = try await device.job(1, version: 2, artifact: "artifact-file")
         try Files.createDirectory("\(device.scratch.path)/state")
@@ -291,19 +292,19 @@ import UpdateCore
         #expect(!device.scratch.exists("control/log"), "no module ran")
     }
 
-    /// A module whose installer was killed goes on by itself; the next installer ends it before it does anything.
-    @Test func whatIsLeftOfAnInterruptedModuleIsEnded() async throws {
-        let device = try await InstallerDevice(install: "module = \"slow\"\nmoduleDirectories = [\"@BOX@/modules\"]")
+    /// If the installer is killed, its module keeps running; the next installer ends the module first.
+    @Test func theProcessesOfAnInterruptedModuleAreEnded() async throws {
+        let device = try await InstallerDevice(install: "module = \"slow\"\nmoduleDirectories = [\"@ROOT@/modules\"]")
         try device.scratch.write("artifact-file", "x")
         let script = """
             #!/bin/sh
             [ "$1" = ArtifactInstall ] || exit 0
             sleep 1000 &
-            echo "$$ $! $PPID" >@BOX@/pids.new
-            mv @BOX@/pids.new @BOX@/pids
+            echo "$$ $! $PPID" >@ROOT@/pids.new
+            mv @ROOT@/pids.new @ROOT@/pids
             wait
             """
-        try device.scratch.write("modules/slow", script.replacing("@BOX@", with: device.scratch.path), mode: 0o755)
+        try device.scratch.write("modules/slow", script.replacing("@ROOT@", with: device.scratch.path), mode: 0o755)
         let job = try await device.job(1, version: 2, artifact: "artifact-file")
         async let first = device.run(.install(job))
         #expect(await eventually { device.scratch.exists("pids") })
@@ -314,7 +315,7 @@ import UpdateCore
             Issue.record("its installer was not killed")
             return
         }
-        #expect(!AgentProcess.hasEnded(module) && !AgentProcess.hasEnded(child), "it goes on")
+        #expect(!AgentProcess.hasEnded(module) && !AgentProcess.hasEnded(child), "it still runs")
         let (result, _, output) = await device.run(.resume(1))
         #expect(AgentProcess.hasEnded(module) && AgentProcess.hasEnded(child), "\(output)")
         #expect(output.contains("what was left of an interrupted ArtifactInstall is ended"))
@@ -322,7 +323,7 @@ import UpdateCore
     }
 
     @Test func aMissingModuleIsNamed() async throws {
-        let device = try await InstallerDevice(install: "module = \"absent\"\nmoduleDirectories = [\"@BOX@/modules\"]")
+        let device = try await InstallerDevice(install: "module = \"absent\"\nmoduleDirectories = [\"@ROOT@/modules\"]")
         try device.scratch.write("artifact-file", "x")
         let result = await device.run(.install(try await device.job(1, version: 2, artifact: "artifact-file"))).result
         guard case .refused(let line) = result else {
@@ -335,7 +336,7 @@ import UpdateCore
     @Test(arguments: [
         "", "{}", "not json", "{\"install\":{}}", "{\"resume\":{\"_0\":\"x\"}}", String(repeating: "x", count: 300_000),
     ])
-    func nonsenseAtTheDoorIsTurnedAway(text: String) async throws {
+    func anInvalidRequestIsRefused(text: String) async throws {
         let device = try await InstallerDevice(install: "")
         let end = await Program(
             "\(programsDirectory)/upgradelink-installer", ["--root", device.scratch.path],
@@ -344,21 +345,21 @@ import UpdateCore
         #expect(end == .exited(64))
     }
 
-    /// Without libcrypto no signature is right: that is not the version's fault.
-    @Test func anInstallerWithoutLibcryptoSaysSo() async throws {
+    /// Without libcrypto no signature can be verified: that does not count against the version.
+    @Test func aMissingLibcryptoIsReported() async throws {
         let device = try await InstallerDevice(install: "")
         try device.scratch.write("libraries/libcrypto.so.3", "")
         let script =
             "LD_LIBRARY_PATH=\(device.scratch.path)/libraries exec \(programsDirectory)/upgradelink-installer --root \(device.scratch.path)"
         let route = InstallerClient.Route.program("/bin/sh", arguments: ["-c", script])
         guard case .lost(let reason) = await route.send(.resume(1), timeLimit: 20).result else {
-            Issue.record("not said")
+            Issue.record("not reported")
             return
         }
         #expect(reason.contains("libcrypto.so.3") && reason.contains("libssl3"), "\(reason)")
     }
 
-    @Test func aDamagedRecordIsSetAside() async throws {
+    @Test func aDamagedRecordIsRenamed() async throws {
         let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed))
         try device.device.scratch.write("state/installer/installation.json", "{\"job\":")
         #expect(await device.device.run(.resume(1)).result == .unknown)
@@ -366,7 +367,7 @@ import UpdateCore
     }
 }
 
-/// A device whose module writes down what it is called with.
+/// A device whose module records how it is called.
 struct RecorderDevice {
     let device: InstallerDevice
 
@@ -374,12 +375,12 @@ struct RecorderDevice {
         device = try await InstallerDevice(
             install: """
                 module = "recorder"
-                moduleDirectories = ["@BOX@/modules"]
+                moduleDirectories = ["@ROOT@/modules"]
                 fileName = "payload"
                 files = { extra = "small" }
-                metaData = { answer = 42 }
+                metaData = { value = 42 }
                 timeouts = \(timeouts)
-                rebootCommand = ["/bin/sh", "-c", "echo SystemReboot >>@BOX@/control/log"]
+                rebootCommand = ["/bin/sh", "-c", "echo SystemReboot >>@ROOT@/control/log"]
                 """)
         let scratch = device.scratch
         try scratch.write("artifact-file", "new content\n")
@@ -388,12 +389,12 @@ struct RecorderDevice {
         try scratch.write("control/new-version", "VERSION_CODE=\(row.version)\n")
         for state in (row.fails ?? "").split(separator: " ") { try scratch.write("control/fail-\(state)", "") }
         for state in (row.killed ?? "").split(separator: " ") { try scratch.write("control/kill-\(state)", "") }
-        try scratch.write("modules/recorder", Self.script.replacing("@BOX@", with: scratch.path), mode: 0o755)
+        try scratch.write("modules/recorder", Self.script.replacing("@ROOT@", with: scratch.path), mode: 0o755)
     }
 
     private static let script = """
         #!/bin/sh
-        control=@BOX@/control
+        control=@ROOT@/control
         case "$1" in
             NeedsArtifactReboot | SupportsRollback) cat "$control/$1"; exit ;;
             *Artifact* | Download | Cleanup) ;;
@@ -407,14 +408,14 @@ struct RecorderDevice {
         [ ! -e "$control/fail-$1" ] || exit 1
         case "$1" in
             ArtifactInstall)
-                cp "$control/new-version" @BOX@/version
+                cp "$control/new-version" @ROOT@/version
                 {
                     find . -type f | while read -r file; do printf '%s ' "$file"; cat "$file"; echo; done
                     [ -d tmp ] && [ -z "$(ls tmp)" ] && echo "tmp is empty"
                     echo "called with $1 $2 in $PWD"
                 } >"$control/tree"
                 ;;
-            ArtifactRollback) echo VERSION_CODE=1 >@BOX@/version ;;
+            ArtifactRollback) echo VERSION_CODE=1 >@ROOT@/version ;;
         esac
         """
 }

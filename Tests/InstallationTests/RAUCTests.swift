@@ -17,8 +17,8 @@ import UpdateCore
         publisher = try await Publisher(directory: "\(scratch.path)/publisher")
     }
 
-    /// Two slots that are files, and a bootloader that is a directory.
-    private func furnishRAUC() async throws {
+    /// Two files are the slots; a script simulates the bootloader.
+    private func prepareRAUC() async throws {
         let certificate = [
             "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj",
             "/CN=test", "-days", "2",
@@ -77,7 +77,7 @@ import UpdateCore
         return file
     }
 
-    /// What the bootloader chooses.
+    /// The slot that the bootloader chooses.
     private var primary: String { ((try? scratch.read("primary")) ?? "").filter { $0 != "\n" } }
 
     /// A boot from a slot: RAUC's service runs, and the device reports the slot's version.
@@ -117,7 +117,7 @@ import UpdateCore
 
     @Test(.enabled(if: getuid() == 0, "RAUC mounts its bundles as root only"))
     func aBundleIsWrittenToTheOtherSlotAndCommittedFromThere() async throws {
-        try await furnishRAUC()
+        try await prepareRAUC()
         let file = try await bundle(2)
         let first = try await boot(from: "A") { boots in
             let job = try await boots.job(1, version: 2, file: file)
@@ -135,14 +135,14 @@ import UpdateCore
     }
 
     @Test(.enabled(if: getuid() == 0, "RAUC mounts its bundles as root only"))
-    func aBundleThatDoesNotWorkGoesBackToTheSlotBefore() async throws {
-        try await furnishRAUC()
+    func anUnhealthyBundleIsRolledBackToThePreviousSlot() async throws {
+        try await prepareRAUC()
         let file = try await bundle(2)
-        let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
+        let unhealthy = HealthCheck(program: ["/bin/false"], timeLimit: 1)
         _ = try await boot(from: "A") { boots in
             try await boots.boot("a", .install(try await boots.job(1, version: 2, file: file)))
         }
-        #expect(try await boot(from: "B") { boots in try await boots.start("b", health: sick) } == .rebooting)
+        #expect(try await boot(from: "B") { boots in try await boots.start("b", health: unhealthy) } == .rebooting)
         #expect(primary == "A")
         #expect(try scratch.read("state-B") == "bad\n")
         let third = try await boot(from: "A") { boots in try await boots.start("c") }
@@ -150,7 +150,7 @@ import UpdateCore
             Issue.record("\(String(describing: third))")
             return
         }
-        // A bootloader that fell back by itself is seen too.
+        // The module also detects that the bootloader chose the previous slot by itself.
         _ = try await boot(from: "A") { boots in
             try await boots.boot("c", .install(try await boots.job(2, version: 2, file: file)))
         }
@@ -160,10 +160,10 @@ import UpdateCore
     }
 
     @Test(.enabled(if: getuid() == 0, "RAUC mounts its bundles as root only"))
-    func whatRAUCDoesNotBelieveIsNotInstalled() async throws {
-        try await furnishRAUC()
+    func aBundleThatRAUCRejectsIsNotInstalled() async throws {
+        try await prepareRAUC()
         let file = try await bundle(2)
-        // Signed by somebody whom RAUC does not know, though we know the publisher.
+        // The keyring no longer has the certificate of the bundle; the minisign signature is valid.
         try await execute(
             "openssl",
             ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "k2", "-out", "cert.pem", "-subj", "/CN=x"],

@@ -7,7 +7,7 @@ import UpdateCore
 
 @testable import Installation
 
-/// The module "swupdate" with SWUpdate, and images that it believes, or does not.
+/// The module "swupdate" with SWUpdate, and images that SWUpdate accepts or rejects.
 @Suite struct SWUpdateTests {
     private let scratch: Scratch
     private let publisher: Publisher
@@ -58,17 +58,17 @@ import UpdateCore
         #expect(output.lines.contains { $0.contains("SWUpdate was successful") }, "\(output.lines)")
         #expect(try await boots.start("b") == .committed)
         #expect(try scratch.read("hooks") == "verify\ncommit\n")
-        // A version that is not healthy: the operator's own way back.
+        // An unhealthy version: the operator's rollback command runs.
         let next = try await boots.job(2, version: 3, file: try await image(3))
         #expect(try await boots.boot("b", .install(next)) == .needsReboot(isRollback: false))
-        let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
-        #expect(try await boots.start("c", health: sick) == .rebooting)
+        let unhealthy = HealthCheck(program: ["/bin/false"], timeLimit: 1)
+        #expect(try await boots.start("c", health: unhealthy) == .rebooting)
         #expect(try scratch.read("live-version") == "VERSION_CODE=1\n")
         guard case .rolledBack? = try await boots.start("d") else {
             Issue.record("not rolled back")
             return
         }
-        // SWUpdate does not believe everything that we do.
+        // SWUpdate verifies the image too, and rejects one whose minisign signature is valid.
         try await execute(
             "sh", ["-c", "cp v3.swu v4.swu; printf x | dd of=v4.swu bs=1 seek=200 conv=notrunc"], in: scratch.path)
         let forged = try await boots.job(3, version: 4, file: "\(scratch.path)/v4.swu")

@@ -1,17 +1,17 @@
 import FoundationEssentials
 import Simulator
 
-/// A device that speaks to the server with curl and md5sum: nothing of this package signs its requests.
+/// A device that sends its requests with curl and signs them with md5sum: it shares no code with this package.
 struct Client {
     let url: String
     var accessKey = "ak"
     var secretKey = "sk"
 
-    struct CheckResponse: Sendable {
+    struct Response: Sendable {
         var status: Int
         var headers: String
         var body: String
-        /// The API's code; -1 where the body has none.
+        /// The API's code; -1 if the body has none.
         var code: Int { Int(field("code") ?? "") ?? -1 }
 
         /// The first field of this name, as it is written.
@@ -25,13 +25,11 @@ struct Client {
 
     /// Sends a signed request.
     ///
-    /// - Parameters:
-    ///   - change: headers to send otherwise than right; an empty value leaves one out.
-    ///   - options: more of curl's options.
+    /// - Parameter change: headers with a wrong value; an empty value omits the header.
     func post(
         _ path: String, _ body: String, signedBody: String? = nil, signedPath: String? = nil,
         change: [String: String] = [:], at time: Date = Date()
-    ) async throws -> CheckResponse {
+    ) async throws -> Response {
         let timestamp = change["X-Timestamp"] ?? time.formatted(.iso8601)
         let nonce = change["X-Nonce"] ?? UUID().uuidString
         let signed = signedBody ?? body
@@ -50,13 +48,13 @@ struct Client {
                 + ["--data-binary", body])
     }
 
-    func get(_ path: String, _ options: [String] = []) async throws -> CheckResponse { try await curl(path, options) }
+    func get(_ path: String, _ options: [String] = []) async throws -> Response { try await curl(path, options) }
 
-    private func curl(_ path: String, _ options: [String]) async throws -> CheckResponse {
+    private func curl(_ path: String, _ options: [String]) async throws -> Response {
         let text = try await execute("curl", ["-sS", "-i", "--max-time", "20"] + options + [url + path])
         let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
         let head = String(parts[0])
-        return CheckResponse(
+        return Response(
             status: Int(head.split(separator: " ").dropFirst().first ?? "") ?? -1, headers: head.lowercased(),
             body: parts.count > 1 ? String(parts[1]) : "")
     }

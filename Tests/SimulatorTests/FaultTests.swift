@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    @Test func aFaultIsUsedUp() async throws {
+    @Test func aFaultOccursTheConfiguredNumberOfTimes() async throws {
         try await serve([Fault(path: "/files", times: 2, status: 503, headers: ["Retry-After": "7"])]) {
             client async throws in
             let first = try await client.get("/files/f")
@@ -48,14 +48,14 @@ import Testing
         }
     }
 
-    @Test func bodiesRedirectsAndRangesAreSpoilt() async throws {
+    @Test func faultsChangeBodiesRedirectsAndRanges() async throws {
         try await serve([Fault(path: "/files/f", body: "{\"code\":1}")]) { client async throws in
-            let answer = try await client.get("/files/f")
-            #expect(answer.status == 200 && answer.code == 1 && answer.headers.contains("application/json"))
+            let response = try await client.get("/files/f")
+            #expect(response.status == 200 && response.code == 1 && response.headers.contains("application/json"))
         }
         try await serve([Fault(path: "/files/f", redirect: "/files/g")]) { client async throws in
-            let answer = try await client.get("/files/f")
-            #expect(answer.status == 302 && answer.headers.contains("location: /files/g"))
+            let response = try await client.get("/files/f")
+            #expect(response.status == 302 && response.headers.contains("location: /files/g"))
         }
         try await serve([Fault(path: "/files/f", noRanges: true)]) { client async throws in
             #expect(try await client.get("/files/f", ["-H", "Range: bytes=4-"]).status == 200)
@@ -70,17 +70,17 @@ import Testing
         }
     }
 
-    /// curl's own words for what it saw (curl(1), EXIT CODES).
+    /// With curl's error messages (curl(1), EXIT CODES).
     @Test(arguments: [
         (Fault(path: "/files/f", dropAfter: 4), "transfer closed with 6 bytes remaining", "20"),
         (Fault(path: "/files/f", contentLength: 12), "transfer closed with 2 bytes remaining", "20"),
         (Fault(path: "/files/f", bytesPerSecond: 2), "Operation timed out", "1"),
         (Fault(path: "/files/f", delay: 3), "Operation timed out", "1"),
     ])
-    func aConnectionIsSpoilt(fault: Fault, complaint: String, patience: String) async throws {
+    func faultsDisturbAConnection(fault: Fault, complaint: String, timeLimit: String) async throws {
         try await serve([fault]) { client async throws in
             let failure = await #expect(throws: Publisher.Failure.self) {
-                try await client.get("/files/f", ["--max-time", patience])
+                try await client.get("/files/f", ["--max-time", timeLimit])
             }
             #expect(failure?.description.contains(complaint) == true, "\(failure?.description ?? "")")
         }
@@ -88,14 +88,15 @@ import Testing
 
     // MARK: its configuration, and the program
 
-    @Test func theExampleHasEveryKeyAndIsRight() throws {
+    @Test func theExampleIsValidAndHasEveryKey() throws {
         let text = String(
-            decoding: try Files.read("\(repositoryDirectory)/config/upgradelink-sim.toml", limit: 65_536), as: UTF8.self)
+            decoding: try Files.read("\(repositoryDirectory)/config/upgradelink-sim.toml", limit: 65_536), as: UTF8.self
+        )
         let configuration = try SimulatorConfiguration(toml: text)
         #expect(configuration.port == 8480 && configuration.applications[0].versions[0].staged == 100)
         #expect(configuration.applications[0].groups == ["beta": ["001122aabbcc"]])
         #expect(configuration.faults[0].dropAfter == 1_000_000)
-        // What is commented out there is right too.
+        // The lines that are commented out are valid too.
         let faults = text.split(separator: "\n").filter { $0.hasPrefix("# ") && $0.contains(" = ") }
         #expect(faults.count == 10)
         let all = try SimulatorConfiguration(
@@ -122,18 +123,18 @@ import Testing
             "line 5, column 17: faults[0].headers.A is not a string"
         ),
     ])
-    func aWrongConfigurationIsNamed(text: String, word: String) async throws {
+    func anInvalidConfigurationIsReported(text: String, message: String) async throws {
         try scratch.write("sim.toml", "keys = []\napplications = []\n\(text)\n")
         let result = try await Subprocess.run(
             .path(FilePath("\(programsDirectory)/upgradelink-sim")), arguments: ["\(scratch.path)/sim.toml"],
             output: .string(limit: 65_536), error: .string(limit: 65_536))
         #expect(result.terminationStatus == .exited(78))
         #expect(result.standardError.hasPrefix("\(scratch.path)/sim.toml: "), "\(result.standardError)")
-        #expect(result.standardError.contains(word), "\(result.standardError)")
+        #expect(result.standardError.contains(message), "\(result.standardError)")
         #expect(result.standardError.split(separator: "\n").count == 1)
     }
 
-    @Test func theProgramSaysWhatEachDeviceAsked() async throws {
+    @Test func theProgramPrintsEachRequest() async throws {
         try scratch.write(
             "sim.toml",
             """

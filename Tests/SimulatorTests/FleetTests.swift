@@ -3,23 +3,23 @@ import TestSupport
 import Testing
 import UpdateCore
 
-/// Ten thousand devices by the agent's own code, for what must not be lost when it is changed; `make fleet` has a million.
+/// Simulates ten thousand devices with the agent's own code; `make fleet` simulates a million.
 @Suite struct FleetTests {
     private static let schedule = PollSchedule.standard
     private static let devices = 10_000
 
-    @Test(arguments: FleetScenario.all.map(\.name)) func noDeviceIsForgotten(name: String) async throws {
+    @Test(arguments: FleetScenario.all.map(\.name)) func everyDeviceIsUpdatedInTime(name: String) async throws {
         let scenario = try #require(FleetScenario.all.first { $0.name == name })
         let result = try await OwnThread.compute {
             Fleet.run(scenario, devices: Self.devices, schedule: Self.schedule, seed: 1)
         }
         if !scenario.releases.isEmpty { #expect(result.updated.count == Self.devices) }
-        // No device waits longer than twice the cap, once there is an answer to be had. A server with little room takes its time
-        // for the five requests of each of a million devices, or of that share of both.
+        // Once the server responds, no device waits longer than twice the cap. A server with a limited capacity also needs time
+        // for five requests of each device; capacity and devices are scaled down from a million devices alike.
         let serving = scenario.admitted.map { 5e6 / Double($0) } ?? 0
         #expect(Double(result.longestWait) <= 2 * Self.schedule.backOffCap + serving)
         let all = result.requests.reduce(0) { $0 + Int($1) }
-        #expect(all >= Self.devices * scenario.duration / 21_600 * 9 / 10, "each asks as often as it should")
+        #expect(all >= Self.devices * scenario.duration / 21_600 * 9 / 10, "each device polls as often as it should")
         #expect(result.wasted <= all)
     }
 

@@ -5,30 +5,30 @@ import Subprocess
 import SystemPackage
 import TestSupport
 
-/// A machine of its own with a real systemd: a container over this machine's root, in which the package is installed.
-/// What it writes is gone with it.
+/// A machine with a real systemd: a container over this machine's root file system, in which the package is installed. What the
+/// container writes is removed at the end.
 struct Container: Sendable {
-    /// Where it keeps what it writes.
+    /// Where the container stores what it writes.
     enum Disk: Sendable {
         case memory
-        /// An ext4 file system whose power can be cut: nothing reaches it by itself for five minutes.
+        /// An ext4 file system whose power can be cut: unsynced data reaches the disk after five minutes only.
         case ext4
-        /// Memory, and nothing below: a clean Debian, without the package.
+        /// Memory that holds a clean Debian, without the package.
         case cleanDebian
     }
 
     private let scratch: Scratch
     private let disk: Disk
-    /// Directories of this machine that are seen inside too.
+    /// Directories of this machine that are visible in the container too.
     private let binds: [String]
     private var directory: String { "\(scratch.path)/machine" }
-    /// Its root, as seen from here.
+    /// The container's root directory, as a path of this machine.
     var root: String { "\(scratch.path)/root" }
 
-    /// A directory of this machine, /srv/outside within: it keeps its content when the power goes, as a server elsewhere does.
+    /// A directory of this machine, /srv/outside in the container. A power cut does not change it.
     private var outside: String { "\(scratch.path)/outside" }
 
-    /// Root, and a systemd-nspawn to boot with.
+    /// Whether a container can be booted here.
     static var isPossible: Bool { getuid() == 0 && Files.exists("/usr/bin/systemd-nspawn") }
     /// Made by packaging/dependencies.sh.
     static var cleanDebian: String { "\(repositoryDirectory)/.cache/debian/bookworm.tar" }
@@ -54,9 +54,9 @@ struct Container: Sendable {
         defer { unmount(CInt(MNT_DETACH)) }
         try write("etc/fstab", "")
         try write("etc/machine-id", "")
-        // systemd-shutdown waits so long for processes that are no children of its own, as those of a test are.
+        // systemd-shutdown waits this long for processes that are not its children, such as those that a test started.
         try write("etc/systemd/system.conf.d/test.conf", "[Manager]\nDefaultTimeoutStopSec=3s\n")
-        // What else this machine would start is not what is looked at here.
+        // Other services of this machine must not start.
         let wants = "\(root)/etc/systemd/system/multi-user.target.wants"
         for name in (try? Files.list(wants)) ?? [] { unlink("\(wants)/\(name)") }
         return try await body(self)
@@ -75,7 +75,8 @@ struct Container: Sendable {
         }
         for name in ["upper", "work"] { mkdir("\(directory)/\(name)", 0o755) }
         try await Overlay.mount(
-            lower: [try await PackageLayer.upper, "/"], upper: "\(directory)/upper", work: "\(directory)/work", at: root)
+            lower: [try await PackageLayer.upper, "/"], upper: "\(directory)/upper", work: "\(directory)/work", at: root
+        )
     }
 
     private func unmount(_ flags: CInt) {
@@ -85,8 +86,7 @@ struct Container: Sendable {
 
     // MARK: power
 
-    /// Cuts the power: what was not synced is lost (ioctl FS_IOC_SHUTDOWN without a flush of the log), and every process
-    /// with it.
+    /// Cuts the power: unsynced data is lost (ioctl FS_IOC_SHUTDOWN without a flush of the log), and every process is killed.
     func cutPower(_ machine: Machine) throws {
         let shutdown: UInt = 0x8004_587D
         var withoutFlush: UInt32 = 2
@@ -95,7 +95,7 @@ struct Container: Sendable {
         kill(machine.pid, SIGKILL)
     }
 
-    /// The disk as the next start finds it.
+    /// Mounts the disk again, for the next boot.
     func restorePower() async throws {
         for mount in [root, directory] {
             guard await eventually(within: 30, { umount2(mount, 0) == 0 || errno == EINVAL }) else {
@@ -114,7 +114,7 @@ struct Container: Sendable {
         chmod(path, mode)
     }
 
-    /// As an editor writes a file that is there: in place.
+    /// Writes an existing file in place, as an editor does.
     func edit(_ name: String, _ text: String) throws {
         let path = "\(root)/\(name)"
         guard Files.exists(path) else { return try write(name, text) }
@@ -135,9 +135,9 @@ struct Container: Sendable {
 
     // MARK: booting
 
-    /// Boots it, runs `body` in it, and pulls the plug, unless it went down by itself.
+    /// Boots the container, runs `body`, and kills the container unless it has shut down by itself.
     ///
-    /// - Returns: what the body returned, and the exit status of systemd-nspawn: 133 after a restart.
+    /// - Returns: what the body returned, and the exit status of systemd-nspawn: 133 after a reboot.
     @discardableResult
     func boot<Value: Sendable>(
         _ body: @Sendable (Machine) async throws -> Value

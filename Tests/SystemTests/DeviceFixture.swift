@@ -3,7 +3,7 @@ import Host
 import Simulator
 import TestSupport
 
-/// What stands in a container: a device that runs version 1 of `/opt/player`, and a server beside it.
+/// A device in a container, which runs version 1 of `/opt/player`, and the simulated server next to it.
 struct DeviceFixture: Sendable {
     let container: Container
     private let scratch: Scratch
@@ -30,13 +30,13 @@ struct DeviceFixture: Sendable {
             """)
         try container.write("opt/player.versions/one/version", "VERSION=v1\nVERSION_CODE=1\n")
         symlink("/opt/player.versions/one", "\(container.root)/opt/player")
-        // The keys are root's alone: systemd hands them over.
+        // Only root can read the keys: systemd passes them to the agent.
         try container.write("etc/credstore/upgradelinkd.accessKey", "ak\n", mode: 0o600)
         try container.write("etc/credstore/upgradelinkd.secretKey", "sk\n", mode: 0o600)
         try configure()
     }
 
-    /// The versions that the server has from its next start on; files stay where they are.
+    /// Sets the versions that the server offers after its next start; their files are kept.
     func offer(_ versions: [(code: Int, type: Int)]) throws {
         let entries = versions.map { version in
             """
@@ -93,17 +93,17 @@ struct DeviceFixture: Sendable {
             """)
     }
 
-    /// Everything in the one file in /etc, the keys too, as an editor leaves it: with its owner and its mode.
+    /// Writes the whole configuration, with the keys, into the file in /etc in place: its owner and mode are kept.
     func editOneFile() throws {
         for name in ["accessKey", "secretKey"] { container.remove("etc/credstore/upgradelinkd.\(name)") }
         try configure(more: "[credentials]\naccessKey = \"ak\"\nsecretKey = \"sk\"\n")
     }
 
-    /// A module that does as `directory` does and wants a restart of the device; it writes its states down, and stops for ever
-    /// at the end of the one that `/etc/stop-at` names.
-    func writeRestartingModule() throws {
+    /// Writes a module that works like `directory` and needs a reboot. It records its states, and stops at the end of the state
+    /// that `/etc/stop-at` names.
+    func writeRebootingModule() throws {
         try container.write(
-            "usr/lib/upgradelinkd/modules/restarting",
+            "usr/lib/upgradelinkd/modules/rebooting",
             """
             #!/bin/sh
             if [ "$1" = NeedsArtifactReboot ]; then echo Automatic; exit 0; fi
@@ -116,7 +116,7 @@ struct DeviceFixture: Sendable {
             """, mode: 0o755)
     }
 
-    /// What the module was called for, in order.
+    /// The states that the module was called for, in order.
     var states: String { container.read("srv/states").split(separator: "\n").joined(separator: " ") }
 
     /// The results of upgrades to this version that were reported to the server, in order.

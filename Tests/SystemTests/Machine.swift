@@ -4,9 +4,9 @@ import Subprocess
 import SystemPackage
 import TestSupport
 
-/// A container that is up.
+/// A running container.
 struct Machine: Sendable {
-    /// Its PID 1, as seen from here.
+    /// The container's PID 1, as a process of this machine.
     let pid: pid_t
 
     struct Failure: Error { var description: String }
@@ -15,7 +15,7 @@ struct Machine: Sendable {
         var found: pid_t = 0
         _ = await eventually(within: 120) {
             let children = Self.text("/proc/\(nspawn)/task/\(nspawn)/children").split(separator: " ")
-            // Not the helper that comes first: the one that is PID 1 in a namespace of its own.
+            // The first child is a helper: PID 1 is the one with a PID namespace.
             found =
                 children.compactMap { pid_t($0) }.first { child in
                     Self.text("/proc/\(child)/status").contains(/NSpid:(\s+\d+)+\s+1\n/)
@@ -30,7 +30,7 @@ struct Machine: Sendable {
         (try? Files.read(path, limit: 65_536)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
-    /// Waits until it is up, or down again: a device may restart before it has come up whole.
+    /// Waits until the boot is complete, or the machine has shut down again: it may reboot before the boot is complete.
     func isUp() async -> Bool {
         await eventually(within: 180) {
             if !isRunning { return true }
@@ -39,10 +39,10 @@ struct Machine: Sendable {
         }
     }
 
-    /// Whether it is still there: it goes down by itself when it restarts.
+    /// Whether the machine still runs: it shuts down by itself for a reboot.
     var isRunning: Bool {
         let state = Self.text("/proc/\(pid)/stat")
-        // Ended, and not yet taken note of by its parent: not running either.
+        // A process that has ended, and whose parent has not waited for it, does not run either.
         return !state.isEmpty && !state.contains(") Z ")
     }
 
@@ -67,15 +67,15 @@ struct Machine: Sendable {
 
     /// A property of the unit, as `systemctl show` has it.
     func property(_ name: String, of unit: String = "upgradelinkd") async -> String {
-        let answer = try? await run("systemctl", "show", "-P", name, unit)
-        return answer?.output.split(separator: "\n").first.map(String.init) ?? ""
+        let result = try? await run("systemctl", "show", "-P", name, unit)
+        return result?.output.split(separator: "\n").first.map(String.init) ?? ""
     }
 
     func status(says text: String, within seconds: Double = 60) async -> Bool {
         await eventually(within: seconds) { await property("StatusText").contains(text) }
     }
 
-    /// Waits until so many percent of a download are there, but not all of them.
+    /// Waits until the download has reached this percentage and is not complete.
     func downloads(from percent: Int, within seconds: Double = 60) async -> Bool {
         await eventually(within: seconds) {
             let found = await property("StatusText").firstMatch(of: /Downloading [^:]*: (\d+) %/)
@@ -83,11 +83,11 @@ struct Machine: Sendable {
         }
     }
 
-    /// Waits for a file inside.
+    /// Waits for a file in the container.
     func has(_ path: String, within seconds: Double = 60) async -> Bool {
         await eventually(within: seconds) { (try? await run("test", "-e", path))?.isSuccess == true }
     }
 
-    /// Goes down by itself, as for a restart.
-    func goesDown(within seconds: Double = 60) async -> Bool { await eventually(within: seconds) { !isRunning } }
+    /// Waits until the machine shuts down by itself, as for a reboot.
+    func shutsDown(within seconds: Double = 60) async -> Bool { await eventually(within: seconds) { !isRunning } }
 }

@@ -19,7 +19,7 @@ enum PackageLayer {
         }
     }
 
-    /// The directory with what the package brought.
+    /// The directory with the files of the package.
     static var upper: String { get async throws { try await shared.value } }
 
     private static func make() async throws -> String {

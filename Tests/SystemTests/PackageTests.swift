@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-    /// The package on a clean Debian 12, as a newcomer has it.
+    /// The package on a clean Debian 12.
     @Suite struct PackageTests {
         /// The Swift runtime of this machine, which the simulated server needs; the package has its own.
         static func runtimeDirectory() throws -> String {
@@ -14,7 +14,7 @@ extension SystemTests {
             return Files.directory(of: String(line.split(separator: " ").last ?? ""))
         }
 
-        @Test func itIsInstalledUpgradedRemovedAndPurged() async throws {
+        @Test func thePackageIsInstalledUpgradedRemovedAndPurged() async throws {
             let runtime = try Self.runtimeDirectory()
             try await Container(.cleanDebian, binds: [runtime]).run { container async throws in
                 try await Self.install(try PackageLayer.package, container)
@@ -25,7 +25,7 @@ extension SystemTests {
                 try fixture.editOneFile()
                 let newer = try await newerPackage(container)
                 try await container.boot { machine async throws in
-                    // Not configured by whoever installed it, it is not started.
+                    // Installing the package does not start the service.
                     #expect(await machine.property("ActiveState") == "inactive")
                     try await machine.run("systemctl", "start", "sim")
                     #expect(
@@ -35,7 +35,7 @@ extension SystemTests {
                     #expect(start.isSuccess, "\(start.error)")
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
 
-                    // An upgrade keeps what the device knows, and restarts the service.
+                    // An upgrade keeps the stored state and restarts the service.
                     let pid = await machine.property("MainPID")
                     let upgrade = try await machine.run("dpkg", "-i", newer)
                     #expect(upgrade.isSuccess, "\(upgrade.output) \(upgrade.error)")
@@ -47,7 +47,7 @@ extension SystemTests {
                     try await machine.run("upgradelinkctl", "check")
                     #expect(await machine.status(says: "Up to date (v3, code 3)"))
 
-                    // Removed, it is gone but for its configuration and what it knows.
+                    // A removal keeps the configuration and the stored state.
                     #expect(try await machine.run("apt-get", "remove", "-y", "upgradelinkd").isSuccess)
                     #expect(
                         await machine.shell(
@@ -57,7 +57,7 @@ extension SystemTests {
                         await machine.shell("ls /etc/upgradelinkd/upgradelinkd.toml /var/lib/upgradelinkd").contains(
                             "state.json"))
 
-                    // Purged, there is nothing left.
+                    // A purge removes everything.
                     #expect(try await machine.run("apt-get", "purge", "-y", "upgradelinkd").isSuccess)
                     let left =
                         "find / -xdev \\( -iname '*upgradelink*' -o -user upgradelinkd -o -nouser \\) "
@@ -69,7 +69,7 @@ extension SystemTests {
             }
         }
 
-        /// As "apt install ./upgradelinkd_*.deb" does it, with what it depends on from Debian.
+        /// Installs the package as "apt install ./upgradelinkd_*.deb" does, with its dependencies from Debian.
         static func install(_ package: String, _ container: Container) async throws {
             for mount in ["proc", "sys", "dev"] {
                 try await execute("mount", ["--rbind", "/\(mount)", "\(container.root)/\(mount)"])

@@ -4,18 +4,18 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-    /// The power goes, with all that was not synced: whatever moment it is, the device ends with the new version, or tries
-    /// again, and the offer, which the server would not make a second time, is not lost.
+    /// The power is cut, and unsynced data is lost. At each moment the device then completes the update, or tries again. The
+    /// offer is not lost: the server would not send it a second time.
     @Suite struct PowerLossTests {
         struct Moment: Sendable, CustomTestStringConvertible {
             var name: String
-            /// What the device does by then.
+            /// Waits until the device has reached this moment.
             var reached: @Sendable (Machine) async -> Bool
-            /// The state of the module, or the health check, that stands still then.
+            /// The state of the module, or the health check, that stops at this moment.
             var stopAt: String?
-            /// A restart comes before it.
+            /// The moment is after the reboot.
             var inSecondBoot = false
-            /// Delayed by an inhibitor.
+            /// What an inhibitor delays.
             var inhibit: String?
             var testDescription: String { name }
         }
@@ -29,7 +29,7 @@ extension SystemTests {
             Moment(name: "Download", reached: { await $0.has("/run/stopped") }, stopAt: "Download"),
             Moment(name: "ArtifactInstall", reached: { await $0.has("/run/stopped") }, stopAt: "ArtifactInstall"),
             Moment(
-                name: "before the restart", reached: { await $0.status(says: "Rebooting delayed by") },
+                name: "before the reboot", reached: { await $0.status(says: "Rebooting delayed by") },
                 inhibit: "reboot"),
             Moment(
                 name: "ArtifactVerifyReboot", reached: { await $0.has("/run/stopped") },
@@ -44,13 +44,13 @@ extension SystemTests {
                 name: "Cleanup", reached: { await $0.has("/run/stopped") }, stopAt: "Cleanup", inSecondBoot: true),
         ]
 
-        @Test(arguments: moments) func thePowerGoes(when moment: Moment) async throws {
+        @Test(arguments: moments) func aPowerCutLosesNothing(when moment: Moment) async throws {
             try await Container(.ext4).run { container async throws in
-                let fixture = try await furnish(container, moment)
+                let fixture = try await prepare(container, moment)
                 if moment.inSecondBoot {
                     try await container.boot { machine async throws in
                         try await start(machine, moment)
-                        #expect(await machine.goesDown())
+                        #expect(await machine.shutsDown())
                     }
                 }
                 try await container.boot { machine async throws in
@@ -62,7 +62,7 @@ extension SystemTests {
                 }
                 try await container.restorePower()
                 container.remove("etc/stop-at")
-                // The server's roll-out is used up: an offer that is lost now is lost for good.
+                // The roll-out quota is consumed: the server would not send a lost offer again.
                 try fixture.offer([])
                 try await runToTheEnd(container, fixture)
                 let states = fixture.states
@@ -71,18 +71,18 @@ extension SystemTests {
             }
         }
 
-        func furnish(_ container: Container, _ moment: Moment) async throws -> DeviceFixture {
+        func prepare(_ container: Container, _ moment: Moment) async throws -> DeviceFixture {
             let fixture = try await DeviceFixture(container, versions: [(2, 2)], ballast: 2_000_000)
-            try fixture.writeRestartingModule()
+            try fixture.writeRebootingModule()
             try fixture.configure(
-                module: "restarting", install: "healthProgram = [\"/srv/is-healthy\"]",
+                module: "rebooting", install: "healthProgram = [\"/srv/is-healthy\"]",
                 more: "[download]\nspeedLimit = \"400K\"")
             try container.write(
                 "srv/is-healthy",
                 "#!/bin/sh\n[ \"$(cat /etc/stop-at)\" != health ] || { touch /run/stopped; sleep 1000; }\n", mode: 0o755
             )
             try container.write("etc/stop-at", moment.stopAt ?? "")
-            // What the test itself wrote is not what the power is cut on.
+            // The power cut must not lose the files that the test wrote.
             sync()
             return fixture
         }
@@ -99,8 +99,8 @@ extension SystemTests {
             try await machine.run("systemctl", "start", "sim", "upgradelinkd")
         }
 
-        /// Boots the device until it is up to date and the server knows: a version that was rolled back is tried again, with the
-        /// restarts it wants.
+        /// Boots the device until it is up to date and has reported that: a version that was rolled back is tried again, with its
+        /// reboots.
         func runToTheEnd(_ container: Container, _ fixture: DeviceFixture) async throws {
             for _ in 0..<6 {
                 let isDone = try await container.boot { machine async throws in

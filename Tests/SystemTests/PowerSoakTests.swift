@@ -15,10 +15,10 @@ extension SystemTests.PowerLossTests {
     }()
 
     @Test(.enabled(if: soakSeed != nil, "thirty random moments take ten minutes: make soak"), arguments: randomMoments)
-    func thePowerGoes(after seconds: Double) async throws {
+    func aPowerCutLosesNothing(after seconds: Double) async throws {
         let moment = Moment(name: "after \(seconds) s", reached: { _ in true })
         try await Container(.ext4).run { container async throws in
-            let fixture = try await furnish(container, moment)
+            let fixture = try await prepare(container, moment)
             var left = seconds
             var isFirst = true
             var wasOffered = false
@@ -44,11 +44,11 @@ extension SystemTests.PowerLossTests {
                 left -= used
                 isFirst = false
                 wasOffered = wasOffered || offered
-                // It may have restarted by itself, and been so for longer than was left.
+                // A reboot of the device may have taken the rest of the time.
                 if left < 0.05 { break }
             }
             try await container.restorePower()
-            // What was offered before the power went is not offered again.
+            // The server does not send an offer a second time.
             if wasOffered { try fixture.offer([]) }
             try await runToTheEnd(container, fixture)
             #expect(fixture.states.contains("ArtifactCommit Cleanup"), "\(fixture.states)")

@@ -5,16 +5,16 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-    /// Updates that restart the device: version A to version B, or back.
+    /// Updates that reboot the device: from version A to version B, or rolled back.
     @Suite struct RestartTests {
-        @Test func anUpdateThatRestartsTheDeviceIsCommittedAfterwards() async throws {
+        @Test func anUpdateWithARebootIsCommittedAfterwards() async throws {
             try await Container().run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)])
-                try fixture.writeRestartingModule()
-                try fixture.configure(module: "restarting", install: "healthProgram = [\"/srv/is-healthy\"]")
-                try container.write("srv/is-healthy", "#!/bin/sh\necho asked >>/srv/health\n", mode: 0o755)
+                try fixture.writeRebootingModule()
+                try fixture.configure(module: "rebooting", install: "healthProgram = [\"/srv/is-healthy\"]")
+                try container.write("srv/is-healthy", "#!/bin/sh\necho checked >>/srv/health\n", mode: 0o755)
                 let first = try await container.boot { machine async throws in
-                    // logind holds the restart back for as long as somebody inhibits it.
+                    // logind refuses the reboot while an inhibitor exists.
                     try await machine.run(
                         "systemd-run", "-q", "--unit=recording", "systemd-inhibit", "--what=shutdown", "--who=TV",
                         "--why=recording", "--mode=block", "sleep", "1000")
@@ -23,13 +23,13 @@ extension SystemTests {
                     #expect(await machine.status(says: "the device cannot be rebooted: Operation inhibited by \"TV\""))
                     #expect(container.read("srv/health").isEmpty)
                     try await machine.run("systemctl", "stop", "recording")
-                    #expect(await machine.goesDown())
+                    #expect(await machine.shutsDown())
                 }
-                #expect(first.status == .exited(133), "it restarted")
+                #expect(first.status == .exited(133), "it rebooted")
                 try await container.boot { machine async throws in
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
                     #expect(fixture.states == "Download ArtifactInstall ArtifactVerifyReboot ArtifactCommit Cleanup")
-                    #expect(container.read("srv/health") == "asked\n")
+                    #expect(container.read("srv/health") == "checked\n")
                     let history = try await machine.run("upgradelinkctl", "history")
                     #expect(history.output.contains("installed  v2 (code 2), silent"))
                     #expect(await eventually { fixture.reports(of: 2) == [0] })
@@ -37,12 +37,12 @@ extension SystemTests {
             }
         }
 
-        /// Version 2 breaks the agent, and there is no server to ask either: the device goes back by itself.
+        /// Version 2 breaks the agent, and the server does not run: the device rolls back by itself.
         @Test func aVersionThatBreaksTheAgentIsRolledBackWithoutIt() async throws {
             try await Container().run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)])
-                try fixture.writeRestartingModule()
-                try fixture.configure(module: "restarting", install: "healthTimeout = \"5s\"\nattempts = 1")
+                try fixture.writeRebootingModule()
+                try fixture.configure(module: "rebooting", install: "healthTimeout = \"5s\"\nattempts = 1")
                 let breaking = """
                     #!/bin/sh
                     d=/etc/systemd/system/upgradelinkd.service.d
@@ -50,23 +50,23 @@ extension SystemTests {
                         ArtifactInstall) mkdir -p $d; printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >$d/b.conf ;;
                         ArtifactRollback) rm -f $d/b.conf ;;
                     esac
-                    exec /usr/lib/upgradelinkd/modules/restarting "$@"
+                    exec /usr/lib/upgradelinkd/modules/rebooting "$@"
                     """
                 try container.write("usr/lib/upgradelinkd/modules/breaking", breaking, mode: 0o755)
                 let text = container.read("etc/upgradelinkd/upgradelinkd.toml")
                 try container.write(
-                    "etc/upgradelinkd/upgradelinkd.toml", text.replacing("\"restarting\"", with: "\"breaking\""))
+                    "etc/upgradelinkd/upgradelinkd.toml", text.replacing("\"rebooting\"", with: "\"breaking\""))
                 let first = try await container.boot { machine async throws in
                     try await machine.run("systemctl", "enable", "upgradelinkd")
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
-                    #expect(await machine.goesDown())
+                    #expect(await machine.shutsDown())
                 }
                 #expect(first.status == .exited(133))
-                // Version 2 runs, its agent does not, and no server is there.
+                // Version 2 runs; the agent and the server do not.
                 let second = try await container.boot { machine async throws in
-                    #expect(await machine.goesDown())
+                    #expect(await machine.shutsDown())
                 }
-                #expect(second.status == .exited(133), "it restarted by itself")
+                #expect(second.status == .exited(133), "it rebooted by itself")
                 try await container.boot { machine async throws in
                     #expect(await machine.shell("cat /opt/player/version") == "VERSION=v1\nVERSION_CODE=1")
                     try await machine.run("systemctl", "start", "sim")

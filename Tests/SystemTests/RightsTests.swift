@@ -5,28 +5,28 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-    /// Who may do what.
+    /// Access rights.
     @Suite struct RightsTests {
-        /// The exposure that systemd itself sees; the design wants 1.5 at most.
-        @Test func theAgentsUnitIsAlmostClosed() async throws {
+        /// The exposure level that systemd-analyze(1) reports; the design allows 1.5 at most.
+        @Test func theAgentsUnitHasALowExposureLevel() async throws {
             try await Container().run { container async throws in
-                let answer = try await Self.in(
+                let output = try await Self.run(
                     container, "systemd-analyze security --offline=true upgradelinkd.service")
-                let exposure = answer.firstMatch(of: /exposure level for upgradelinkd.service: ([0-9.]+)/)
-                let value = try #require(exposure.flatMap { Double($0.1) }, "\(answer)")
+                let exposure = output.firstMatch(of: /exposure level for upgradelinkd.service: ([0-9.]+)/)
+                let value = try #require(exposure.flatMap { Double($0.1) }, "\(output)")
                 #expect(value <= 1.5)
             }
         }
 
-        private static func `in`(_ container: Container, _ line: String) async throws -> String {
+        private static func run(_ container: Container, _ line: String) async throws -> String {
             try await container.boot { machine async throws in await machine.shell(line) }.value
         }
 
-        /// What the agent's user can do, tried within the agent's own unit.
-        @Test func theAgentCannotLeaveItsRoom() async throws {
+        /// Tries forbidden actions as the agent's user, in the agent's unit.
+        @Test func theAgentCannotAccessAnythingElse() async throws {
             try await Container().run { container async throws in
                 _ = try await DeviceFixture(container)
-                try container.write("root/secret", "somebody else's\n", mode: 0o600)
+                try container.write("root/secret", "not the agent's\n", mode: 0o600)
                 try container.write("var/lib/upgradelink-installer/installation.json", "{}", mode: 0o600)
                 chmod("\(container.root)/var/lib/upgradelink-installer", 0o700)
                 let tries = [
@@ -55,35 +55,35 @@ extension SystemTests {
             }
         }
 
-        /// Only root and the agent come through the door, and the installer hears only them.
-        @Test func theDoorIsTheAgentsAndRoots() async throws {
+        /// Only root and the agent can connect to the installer socket, and the installer accepts only their requests.
+        @Test func onlyTheAgentAndRootCanUseTheInstallerSocket() async throws {
             try await Container().run { container async throws in
                 _ = try await DeviceFixture(container)
-                let knock = """
+                let client = """
                     import socket, sys
-                    door = socket.socket(socket.AF_UNIX)
-                    door.settimeout(20)
-                    door.connect("/run/upgradelinkd-installer.socket")
-                    door.sendall(sys.argv[1].encode() + b"\\n")
-                    print(door.makefile().read().strip() or "closed")
+                    connection = socket.socket(socket.AF_UNIX)
+                    connection.settimeout(20)
+                    connection.connect("/run/upgradelinkd-installer.socket")
+                    connection.sendall(sys.argv[1].encode() + b"\\n")
+                    print(connection.makefile().read().strip() or "closed")
                     """
-                try container.write("srv/knock", knock)
+                try container.write("srv/client", client)
                 try await container.boot { machine async throws in
                     try await machine.run("systemctl", "start", "upgradelink-installer.socket")
-                    let resume = "/usr/bin/python3 /srv/knock '{\"resume\":{\"_0\":7}}' 2>&1 | tail -n 1"
+                    let resume = "/usr/bin/python3 /srv/client '{\"resume\":{\"_0\":7}}' 2>&1 | tail -n 1"
                     #expect(await machine.shell(resume) == "{\"finished\":{\"_0\":{\"unknown\":{}}}}")
                     let agent = "setpriv --reuid=upgradelinkd --regid=upgradelinkd --clear-groups "
                     #expect(await machine.shell(agent + resume) == "{\"finished\":{\"_0\":{\"unknown\":{}}}}")
-                    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups "
-                    #expect(await machine.shell(nobody + resume).contains("Permission denied"))
-                    // The socket's permissions are not all there is.
+                    let stranger = "setpriv --reuid=65534 --regid=65534 --clear-groups "
+                    #expect(await machine.shell(stranger + resume).contains("Permission denied"))
+                    // The installer also checks the user itself, not only the socket's permissions.
                     let insider = "setpriv --reuid=65534 --regid=upgradelinkd --clear-groups "
                     #expect(await machine.shell(insider + resume).contains("Connection reset"))
                     #expect(
                         await machine.shell("journalctl --no-pager -t upgradelink-installer").contains(
                             "user 65534 may not request installations"))
-                    #expect(await machine.shell("/usr/bin/python3 /srv/knock nonsense") == "closed")
-                    // It has no network, and is gone when it is done.
+                    #expect(await machine.shell("/usr/bin/python3 /srv/client nonsense") == "closed")
+                    // The installer has no network, and ends after the request.
                     #expect(await machine.shell("systemctl show -P PrivateNetwork upgradelink-installer@x") == "yes")
                     #expect(
                         await eventually {
@@ -115,13 +115,15 @@ extension SystemTests {
                     #expect(await machine.status(says: "Up to date (v3, code 3)"))
                     let device = await machine.shell("readlink /proc/1/ns/net")
                     let seen = container.read("srv/networks").split(separator: "\n").map(String.init)
-                    #expect(seen.count == 2 && seen.first != device && seen.last == device, "\(seen), and the device has \(device)")
+                    #expect(
+                        seen.count == 2 && seen.first != device && seen.last == device,
+                        "\(seen), and the device has \(device)")
                 }
             }
         }
 
-        /// A stick that only root can read: the file is handed over open, from hand to hand, down to the module.
-        @Test func aFileThatTheAgentCannotReadIsHandedOver() async throws {
+        /// Only root can read the USB stick: upgradelinkctl opens the file, and each process passes the open file on.
+        @Test func aFileThatTheAgentCannotReadIsPassedOpen() async throws {
             try await Container().run { container async throws in
                 _ = try await DeviceFixture(container, versions: [(2, 2)])
                 try container.write("root/stick/README", "", mode: 0o600)
@@ -139,23 +141,23 @@ extension SystemTests {
                     #expect(
                         await machine.shell(byName).contains("the agent may not read it"))
                     let given = await machine.shell("upgradelinkctl install /root/stick/v2 2>&1")
-                    #expect(given.hasPrefix("Version 2 is genuine"), "\(given)")
+                    #expect(given.hasPrefix("Version 2 is verified"), "\(given)")
                     #expect(
                         await eventually { await machine.shell("cat /opt/player/version").contains("VERSION_CODE=2") })
                 }
             }
         }
 
-        @Test func anyoneMayLookAndTheGroupMayAct() async throws {
+        @Test func everyUserMayReadAndTheGroupMayModify() async throws {
             try await Container().run { container async throws in
                 _ = try await DeviceFixture(container)
                 try await container.boot { machine async throws in
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
                     #expect(await machine.status(says: "Up to date (v1, code 1)"))
-                    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups upgradelinkctl "
+                    let other = "setpriv --reuid=65534 --regid=65534 --clear-groups upgradelinkctl "
                     let member = "setpriv --reuid=65534 --regid=65534 --groups=upgradelink upgradelinkctl "
-                    #expect(await machine.shell(nobody + "status").contains("Up to date (v1, code 1)"))
-                    #expect(await machine.shell(nobody + "check 2>&1").contains("may do this"))
+                    #expect(await machine.shell(other + "status").contains("Up to date (v1, code 1)"))
+                    #expect(await machine.shell(other + "check 2>&1").contains("may do this"))
                     #expect(await machine.shell(member + "check 2>&1; echo $?") == "0")
                     #expect(await machine.shell("upgradelinkctl check 2>&1; echo $?") == "0")
                     let owner = "busctl call org.freedesktop.DBus / org.freedesktop.DBus RequestName su "

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension SystemTests {
-    /// The agent updates itself: from the real 0.1.0 to this version, and back, each reading what the other stored.
+    /// The agent updates itself from the real 0.1.0 and is rolled back; each version reads the files of the other.
     @Suite struct SelfUpdateTests {
         /// Made from the repository's history by packaging/earlier-release.sh.
         private static let earlier = "\(repositoryDirectory)/.cache/releases/0.1.0"
@@ -17,13 +17,16 @@ extension SystemTests {
 
         private static let versionFile = "/usr/share/device/version"
 
-        @Test(.enabled(if: package != nil, "there is no package of 0.1.0: make test builds it from the history"))
-        func stateSurvivesTheUpdateAndTheRollback() async throws {
+        /// A device with 0.1.0 from its package, for which the server may offer versions 3 and 4, both of them this version.
+        private func run(
+            more: String = "", _ body: @Sendable (Container, DeviceFixture) async throws -> Void
+        ) async throws {
             let earlier = try #require(Self.package)
-            try await Container(.cleanDebian, binds: [try PackageTests.runtimeDirectory()]).run { container async throws in
+            try await Container(.cleanDebian, binds: [try PackageTests.runtimeDirectory()]).run {
+                container async throws in
                 try await PackageTests.install(earlier, container)
                 let fixture = try await DeviceFixture(container, versions: [(2, 1)])
-                // Version 1 is 0.1.0, and where the module finds it again.
+                // Version 1 is 0.1.0; its package is stored where the module looks for it at a rollback.
                 let store = "\(container.root)/var/lib/upgradelink-installer/packages"
                 try await repack(earlier, container, code: 1, version: "0.1.0", at: "\(store)/upgradelinkd_0.1.0.deb")
                 try await execute("chroot", [container.root, "dpkg", "-i", "/srv/package.deb"])
@@ -36,7 +39,7 @@ extension SystemTests {
                 }
                 try fixture.configure(
                     module: "deb", files: "restart = \"Automatic\"", versionFile: Self.versionFile,
-                    install: "healthProgram = [\"/srv/is-healthy\"]\nhealthTimeout = \"3s\"\nattempts = 1")
+                    install: "healthProgram = [\"/srv/is-healthy\"]\nhealthTimeout = \"3s\"\nattempts = 1", more: more)
                 try container.write(
                     "srv/is-healthy",
                     """
@@ -44,7 +47,41 @@ extension SystemTests {
                     cp /var/lib/upgradelinkd/state.json /srv/stored-by-0.2.0
                     ! grep -q VERSION_CODE=3 \(Self.versionFile)
                     """, mode: 0o755)
-                try await update(container, fixture)
+                try await body(container, fixture)
+            }
+        }
+
+        private static let requirement: ConditionTrait = .enabled(
+            if: package != nil, "there is no package of 0.1.0: make test builds it from the history")
+
+        @Test(requirement) func stateSurvivesTheUpdateAndTheRollback() async throws {
+            try await run { container, fixture async throws in try await update(container, fixture) }
+        }
+
+        /// An option has another name in the new version: its agent does not start, and its installer rolls back all the same.
+        @Test(requirement) func aConfigurationOf010DoesNotPreventTheRollback() async throws {
+            try await run(more: "[download]\nfolder = \"/var/cache/upgradelinkd\"\n") {
+                container, fixture async throws in
+                try fixture.offer([(4, 2)])
+                let first = try await container.boot { machine async throws in
+                    try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(await machine.shutsDown(), "it reboots into 0.2.0")
+                }
+                #expect(first.status == .exited(133))
+                let second = try await container.boot { machine async throws in
+                    #expect(await machine.shutsDown(), "it reboots into 0.1.0")
+                }
+                #expect(second.status == .exited(133))
+                try await container.boot { machine async throws in
+                    #expect(await machine.status(says: "v4 (code 4) "))
+                    #expect(await programs(machine) == "0.1.0\nVERSION_CODE=1")
+                    let history = await machine.shell("upgradelinkctl history")
+                    #expect(
+                        history.contains("rolledBack  v4 (code 4)") && history.contains("download.folder"), "\(history)"
+                    )
+                    #expect(damaged(container).isEmpty)
+                }
             }
         }
 
@@ -58,23 +95,25 @@ extension SystemTests {
                 try fixture.offer([(3, 2)])
                 try await machine.run("systemctl", "restart", "sim")
                 try await machine.run("upgradelinkctl", "check")
-                #expect(await machine.goesDown(), "it reboots into 0.2.0")
+                #expect(await machine.shutsDown(), "it reboots into 0.2.0")
             }
             #expect(first.status == .exited(133))
-            // 0.2.0 goes on with the installation that 0.1.0 began, and rolls it back.
+            // 0.2.0 resumes the installation that 0.1.0 began, and rolls it back.
             let second = try await container.boot { machine async throws in
-                #expect(await machine.goesDown(), "it reboots into 0.1.0")
+                #expect(await machine.shutsDown(), "it reboots into 0.1.0")
             }
             #expect(second.status == .exited(133))
             #expect(container.read("srv/stored-by-0.2.0").contains("\"format\":2"))
-            // 0.1.0 again: it knows what it knew, and what became of the update.
+            // 0.1.0 again: it has kept its state, and knows the result of the update.
             let third = try await container.boot { machine async throws in
                 #expect(await machine.status(says: "v3 (code 3) "))
                 #expect(await programs(machine) == "0.1.0\nVERSION_CODE=1")
                 let history = await machine.shell("upgradelinkctl history")
-                #expect(history.contains("rolledBack  v3 (code 3)") && history.contains("rejected  v2 (code 2)"), "\(history)")
+                #expect(
+                    history.contains("rolledBack  v3 (code 3)") && history.contains("rejected  v2 (code 2)"),
+                    "\(history)")
                 #expect(damaged(container).isEmpty)
-                // Nor is the rejected version, or the one that failed, taken up again.
+                // The rejected version and the failed one are not installed again.
                 try fixture.offer([(2, 1), (3, 2)])
                 try await machine.run("systemctl", "restart", "sim")
                 try await machine.run("upgradelinkctl", "check")
@@ -82,7 +121,7 @@ extension SystemTests {
                 try fixture.offer([(4, 2)])
                 try await machine.run("systemctl", "restart", "sim")
                 try await machine.run("upgradelinkctl", "check")
-                #expect(await machine.goesDown(), "it reboots into 0.2.0")
+                #expect(await machine.shutsDown(), "it reboots into 0.2.0")
             }
             #expect(third.status == .exited(133))
             try await container.boot { machine async throws in
@@ -107,7 +146,7 @@ extension SystemTests {
             }
         }
 
-        /// The package with a version file of the device's in it, which makes it what a device's publisher ships.
+        /// Adds the device's version file to the package, as the publisher of a device does.
         private func repack(
             _ package: String, _ container: Container, code: Int, version: String, at path: String
         ) async throws {

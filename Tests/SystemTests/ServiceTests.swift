@@ -5,15 +5,15 @@ import Testing
 import UpdateCore
 
 extension SystemTests {
-    /// upgradelinkd as systemd's service, driven with systemctl.
+    /// upgradelinkd as a service of systemd, controlled with systemctl.
     @Suite struct ServiceTests {
-        @Test func enabledItUpdatesTheDeviceAndTheJournalTellsTheStory() async throws {
+        @Test func theEnabledServiceUpdatesTheDeviceAndLogsIt() async throws {
             try await Container().run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)])
                 try fixture.configure(more: "[download]\nspeedLimit = \"150K\"")
                 try await container.boot { machine async throws in
                     try await machine.run("systemctl", "start", "sim")
-                    // Every status on the way, as systemd hears it.
+                    // Every status that systemd receives.
                     let watching = Task {
                         var seen: [String] = []
                         while !Task.isCancelled {
@@ -30,14 +30,14 @@ extension SystemTests {
                     let seen = await watching.value
                     #expect(seen.contains { $0.hasPrefix("Started (v1, code 1); first check in") }, "\(seen)")
                     #expect(seen.contains { $0.hasPrefix("Downloading v2: ") && $0.contains(" % of ") }, "\(seen)")
-                    try await expectTheStory(of: machine)
+                    try await expectLogEntries(of: machine)
                     #expect(await eventually { fixture.reports(of: 2) == [0] })
                     #expect(await machine.property("User") == "upgradelinkd")
                 }
             }
         }
 
-        private func expectTheStory(of machine: Machine) async throws {
+        private func expectLogEntries(of machine: Machine) async throws {
             let entry = try await machine.run(
                 "journalctl", "-u", "upgradelinkd", "-o", "json", "MESSAGE_ID=1057c47a1d814e3792314eced6c864b0")
             for field in [
@@ -51,13 +51,13 @@ extension SystemTests {
             #expect(explained.output.contains("Subject: Version v2 is installed"))
             #expect(explained.output.contains("The device runs version v2, code 2, and says so itself."))
             #expect(!explained.output.contains("sk\n"))
-            #expect(!explained.output.contains("thread priority"), "libdispatch has nothing to complain of")
+            #expect(!explained.output.contains("thread priority"), "libdispatch logs no warning")
             #expect(try await machine.run("upgradelinkctl", "status").isSuccess)
             let doctor = try await machine.run("upgradelinkctl", "doctor")
             #expect(doctor.isSuccess, "\(doctor.output)")
         }
 
-        @Test func aWrongConfigurationIsStatus78AndIsNotTriedAgain() async throws {
+        @Test func anInvalidConfigurationGivesStatus78AndNoRestart() async throws {
             try await Container().run { container async throws in
                 try container.write("etc/upgradelinkd/upgradelinkd.toml", "[poll]\ninterval = \"soon\"\n")
                 try await container.boot { machine async throws in
@@ -70,7 +70,7 @@ extension SystemTests {
             }
         }
 
-        @Test func reloadsWorkAsSystemdKnowsThem() async throws {
+        @Test func systemctlReloadAppliesAValidConfiguration() async throws {
             try await Container().run { container async throws in
                 _ = try await DeviceFixture(container)
                 try await container.boot { machine async throws in
@@ -83,15 +83,15 @@ extension SystemTests {
                     container.remove("etc/upgradelinkd/upgradelinkd.toml.d/b.toml")
                     try await machine.run("systemctl", "reload", "upgradelinkd")
                     #expect(await machine.status(says: "Up to date (v1, code 1)"))
-                    // A stop that takes too long is a kill, and no success.
+                    // If the stop took too long, systemd would kill the service and report a failure.
                     #expect(try await machine.run("systemctl", "stop", "upgradelinkd").isSuccess)
                     #expect(await machine.property("Result") == "success")
                 }
             }
         }
 
-        /// Stopped in the middle of a download, or standing still until the watchdog ends it: it goes on from there.
-        @Test func aDownloadGoesOnAfterAStopAndAfterTheWatchdog() async throws {
+        /// A download is resumed after the service was stopped, and after the watchdog ended it.
+        @Test func aDownloadResumesAfterAStopAndAfterTheWatchdog() async throws {
             try await Container().run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)], ballast: 6_000_000)
                 try fixture.configure(more: "[download]\nspeedLimit = \"300K\"")
@@ -111,7 +111,7 @@ extension SystemTests {
                     #expect(await machine.property("MainPID") != pid)
                     let log = container.readOutside("sim.log")
                     #expect(log.matches(of: #/GET /files/v2 bytes=\d{4,}-/#).count >= 2, "\(log)")
-                    #expect(log.matches(of: #/POST /v1/url/upgrade.*runs 1 /#).count == 1, "asked once: \(log)")
+                    #expect(log.matches(of: #/POST /v1/url/upgrade.*runs 1 /#).count == 1, "polled once: \(log)")
                 }
             }
         }

@@ -1,5 +1,5 @@
 import Testing
 
-/// Everything that boots a real systemd, one container after the other: each takes a core of its own while it boots.
+/// The tests that boot a real systemd, one container after another, because each boot takes a whole core.
 @Suite(.enabled(if: Container.isPossible, "\(Container.requirement)"), .serialized)
 enum SystemTests {}

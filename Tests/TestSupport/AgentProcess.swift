@@ -9,9 +9,9 @@ public import UpdateCore
 /// The real `upgradelinkd`, with this object as its service manager.
 public final class AgentProcess: Sendable {
     public let pid: Int32
-    private let heard: Heard
+    private let received: Received
 
-    fileprivate final class Heard: Sendable {
+    fileprivate final class Received: Sendable {
         struct State {
             var messages: [String] = []
             var times: [Seconds] = []
@@ -21,12 +21,12 @@ public final class AgentProcess: Sendable {
         let state = Mutex(State())
     }
 
-    private init(pid: pid_t, heard: Heard) {
+    private init(pid: pid_t, received: Received) {
         self.pid = pid
-        self.heard = heard
+        self.received = received
     }
 
-    /// Starts an agent, runs `body` with it, and ends it in whatever way is left.
+    /// Starts an agent, runs `body` with it, and ends it; SIGKILL follows if it does not end in time.
     ///
     /// - Parameters:
     ///   - environment: more variables for it, such as a fake clock's.
@@ -37,10 +37,10 @@ public final class AgentProcess: Sendable {
         body: @Sendable (AgentProcess) async throws -> Value
     ) async throws -> (value: Value, end: ProcessEnd, log: [String]) {
         Signals.ignore(SIGPIPE)
-        let heard = Heard()
+        let received = Received()
         let path = "\(device.scratch.path)/notify-\(UInt32.random(in: 0...UInt32.max))"
         let socket = try NotifySocket(path: path) { message in
-            heard.state.withLock { state in
+            received.state.withLock { state in
                 for line in message.split(separator: "\n") {
                     state.messages.append(String(line))
                     state.times.append(Clock.bootTime.seconds)
@@ -52,14 +52,15 @@ public final class AgentProcess: Sendable {
         for (name, value) in PrivateBus.none { variables[.init(stringLiteral: name)] = value }
         for (name, value) in environment { variables[.init(stringLiteral: name)] = value }
         let result = try await Subprocess.run(
-            .path(FilePath("\(programsDirectory)/upgradelinkd")), arguments: ["--debug", "--root", device.scratch.path],
+            .path(FilePath("\(programsDirectory)/upgradelinkd")),
+            arguments: ["--debug", "--root", device.scratch.path],
             environment: .inherit.updating(variables.mapValues { Optional($0) }), input: .none, output: .discarded,
             error: .sequence
         ) { execution in
-            let agent = AgentProcess(pid: execution.processIdentifier.value, heard: heard)
+            let agent = AgentProcess(pid: execution.processIdentifier.value, received: received)
             let errors = execution.standardError
             let reading = Task {
-                for try await line in errors.strings() { heard.state.withLock { $0.log.append(line) } }
+                for try await line in errors.strings() { received.state.withLock { $0.log.append(line) } }
             }
             let value: Value
             do {
@@ -68,7 +69,7 @@ public final class AgentProcess: Sendable {
                 kill(agent.pid, SIGKILL)
                 throw error
             }
-            // A body that ended it already makes this a signal to nobody.
+            // If the body has ended the agent already, the signal has no effect.
             try? execution.send(signal: .terminate)
             if await !eventually(within: 10, { Self.hasEnded(agent.pid) }) {
                 kill(agent.pid, SIGKILL)
@@ -81,10 +82,10 @@ public final class AgentProcess: Sendable {
             case .exited(let status): .exited(status)
             case .signaled(let signal): .signalled(signal)
             }
-        return (result.closureResult, end, heard.state.withLock { $0.log })
+        return (result.closureResult, end, received.state.withLock { $0.log })
     }
 
-    /// Whether a process has ended, whoever has yet to hear of it.
+    /// Whether a process has ended, even if its parent has not waited for it.
     public static func hasEnded(_ pid: Int32) -> Bool {
         guard let bytes = try? Files.read("/proc/\(pid)/stat", limit: 4096) else { return true }
         return String(decoding: bytes, as: UTF8.self).contains(") Z ")
@@ -93,21 +94,21 @@ public final class AgentProcess: Sendable {
     public var hasEnded: Bool { Self.hasEnded(pid) }
 
     /// Every line of every message to the service manager, in order.
-    public var messages: [String] { heard.state.withLock { $0.messages } }
+    public var messages: [String] { received.state.withLock { $0.messages } }
     /// When messages like this came, in seconds since the boot.
     public func times(of isMeant: (String) -> Bool) -> [Seconds] {
-        heard.state.withLock { state in zip(state.messages, state.times).filter { isMeant($0.0) }.map(\.1) }
+        received.state.withLock { state in zip(state.messages, state.times).filter { isMeant($0.0) }.map(\.1) }
     }
     public var statuses: [String] {
         messages.filter { $0.hasPrefix("STATUS=") }.map { String($0.dropFirst("STATUS=".count)) }
     }
-    public var log: [String] { heard.state.withLock { $0.log } }
+    public var log: [String] { received.state.withLock { $0.log } }
 
     public func says(_ text: String, within seconds: Double = 30) async -> Bool {
         await eventually(within: seconds) { self.statuses.contains { $0.contains(text) } }
     }
 
-    /// Whether the device comes to a version, and the server hears of it.
+    /// Whether the device is updated to a version and reports it to the server.
     public func updates(to code: Int, _ server: RunningServer) async -> Bool {
         guard await says("Up to date (v\(code), code \(code))", within: 40) else { return false }
         return await eventually {
@@ -120,7 +121,7 @@ public final class AgentProcess: Sendable {
     }
 }
 
-/// A device for the whole agent: its version file is what the artifacts replace.
+/// A device for the whole agent: the artifacts replace its version file.
 public struct AgentDevice: Sendable {
     public let scratch: Scratch
     public let publisher: Publisher
@@ -147,7 +148,7 @@ public struct AgentDevice: Sendable {
 
     /// Writes the agent's configuration.
     ///
-    /// - Parameter changes: lines for the drop-in that wins over everything else.
+    /// - Parameter changes: lines for the drop-in that overrides all other files.
     public func configure(server: String, device: String = "001122aabbcc", changes: String = "") throws {
         let text = """
             [server]
@@ -159,33 +160,33 @@ public struct AgentDevice: Sendable {
             [device]
             urlKey = "\(Self.urlKey)"
             devKey = "@DEVICE@"
-            versionFile = "@BOX@/live/version"
+            versionFile = "@ROOT@/live/version"
             [poll]
             interval = "2s"
             splay = "0s"
             backOffBase = "0.2s"
             backOffCap = "1s"
             [download]
-            directory = "@BOX@/staging"
+            directory = "@ROOT@/staging"
             keepFree = 0
             [verification]
             keys = ["\(publisher.publicKey)"]
-            keysDirectory = "@BOX@/files"
+            keysDirectory = "@ROOT@/files"
             [install]
             module = "directory"
-            moduleDirectories = ["@BOX@/modules", "\(repositoryDirectory)/packaging/modules"]
-            files = { link = "@BOX@/live" }
+            moduleDirectories = ["@ROOT@/modules", "\(repositoryDirectory)/packaging/modules"]
+            files = { link = "@ROOT@/live" }
             retryDelay = "0.2s"
             gracePeriod = 0
             [state]
-            directory = "@BOX@/state"
+            directory = "@ROOT@/state"
 
             """
         try scratch.write(
             "etc/upgradelinkd/upgradelinkd.toml",
-            text.replacing("@BOX@", with: scratch.path).replacing("@DEVICE@", with: device))
+            text.replacing("@ROOT@", with: scratch.path).replacing("@DEVICE@", with: device))
         try scratch.write(
-            "etc/upgradelinkd/upgradelinkd.toml.d/test.toml", changes.replacing("@BOX@", with: scratch.path))
+            "etc/upgradelinkd/upgradelinkd.toml.d/test.toml", changes.replacing("@ROOT@", with: scratch.path))
     }
 
     /// Publishes a version: signs its file and returns its entry for the server.
@@ -217,9 +218,9 @@ extension RunningServer {
             .map(\.body)
     }
 
-    /// Whether a client's end of a connection is closed and the server has not yet noticed (CLOSE_WAIT, proc_net(5)): a
-    /// request of its may still be in it.
-    public var hearsFromTheDead: Bool {
+    /// Whether a client has closed a connection that the server has not closed (CLOSE_WAIT, proc_net(5)): it may still hold a
+    /// request.
+    public var hasUnreadRequests: Bool {
         let bytes = (try? Files.read("/proc/net/tcp", limit: 16 << 20)) ?? []
         let local = ":" + String(port, radix: 16, uppercase: true).leftPadded(to: 4)
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains { line in

@@ -2,18 +2,18 @@ import Dispatch
 import Glibc
 import Host
 
-/// A TCP proxy that spoils each connection at a certain byte of what the server sends.
+/// A TCP proxy that disturbs each connection after a number of bytes from the server.
 public final class FaultyProxy: Sendable {
     public enum Fault: String, CaseIterable, Sendable {
         /// FIN, as from a server that was stopped.
         case close
-        /// RST, as from one that crashed.
+        /// RST, as from a server that crashed.
         case reset
         /// Nothing more, on a connection that stays open.
         case silence
-        /// Bytes that make no sense, without an end.
+        /// Meaningless bytes, 256 MiB of them.
         case garbage
-        /// A byte every now and then.
+        /// One byte every 0.1 s.
         case drip
     }
 
@@ -21,8 +21,8 @@ public final class FaultyProxy: Sendable {
     private let listener: CInt
 
     /// - Parameters:
-    ///   - address: where it listens, and where the server does: a certificate may name it.
-    ///   - offset: bytes of the server that pass unharmed.
+    ///   - address: the address of the proxy and of the server, because a certificate may name it.
+    ///   - offset: bytes of the server that pass unchanged.
     public init(address: String, server port: UInt16, fault: Fault, after offset: Int) throws {
         let listener = try Loopback.listen(address, backlog: 16)
         self.listener = listener.descriptor
@@ -60,8 +60,8 @@ public final class FaultyProxy: Sendable {
             guard count > 0, send(buffer, count, to: client) else { break }
             left -= count
         }
-        if left == 0 { spoil(client, server, fault, untilHangUp: up) }
-        // Whoever is at the other end has gone, or goes now.
+        if left == 0 { disturb(client, server, fault, untilHangUp: up) }
+        // Ends the other thread if it still reads.
         shutdown(client, CInt(SHUT_RDWR))
         shutdown(server, CInt(SHUT_RDWR))
         up.wait()
@@ -69,13 +69,13 @@ public final class FaultyProxy: Sendable {
         close(server)
     }
 
-    private static func spoil(_ client: CInt, _ server: CInt, _ fault: Fault, untilHangUp up: DispatchGroup) {
+    private static func disturb(_ client: CInt, _ server: CInt, _ fault: Fault, untilHangUp up: DispatchGroup) {
         switch fault {
         case .close: break
         case .reset:
             var option = linger(l_onoff: 1, l_linger: 0)
             setsockopt(client, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout.size(ofValue: option)))
-            // Closing what still has bytes to be read resets it as well, and so does this.
+            // A disconnect (connect(2), AF_UNSPEC) sends the RST at once.
             var disconnect = sockaddr()
             disconnect.sa_family = sa_family_t(AF_UNSPEC)
             _ = Glibc.connect(client, &disconnect, socklen_t(MemoryLayout.size(ofValue: disconnect)))
@@ -113,7 +113,7 @@ extension Loopback {
         return name
     }
 
-    /// - Parameter backlog: connections that nobody has accepted yet; of one more the kernel does not even answer.
+    /// - Parameter backlog: connections that may wait for accept(2); the kernel does not respond to further ones.
     /// - Returns: a socket that listens on a port of the system's choice.
     public static func listen(_ address: String, backlog: CInt) throws -> (descriptor: CInt, port: UInt16) {
         let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)

@@ -8,14 +8,14 @@ public struct FetchProgram: Sendable {
     public init() {}
 
     /// - Parameters:
-    ///   - memory: KiB that it may have of its own (RLIMIT_DATA, setrlimit(2)).
-    ///   - libraries: a directory in which its libraries are looked for first.
-    /// - Returns: all reports, the last of which says what became of the job.
+    ///   - memory: the limit of its private memory in KiB (RLIMIT_DATA, setrlimit(2)).
+    ///   - libraries: the directory that is searched first for its libraries.
+    /// - Returns: all reports; the last one is the result of the job.
     public func run(
         _ job: FetchJob, timeLimit: Seconds = 60, memory: Int? = nil, libraries: String? = nil
     ) async throws -> (reports: [FetchReport], end: ProcessEnd) {
         let program = "\(programsDirectory)/upgradelink-fetch"
-        // A sanitizer needs memory of its own.
+        // A sanitizer needs more memory.
         let limit = hasSanitizer ? nil : memory
         let preparations =
             [limit.map { "ulimit -d \($0)" }, libraries.map { "export LD_LIBRARY_PATH=\($0)" }].compactMap(\.self)
@@ -27,7 +27,7 @@ public struct FetchProgram: Sendable {
         return (lines.compactMap { try? JSONLine.decode(FetchReport.self, from: Array($0.utf8)) }, end)
     }
 
-    /// Runs a job, and kills the worker outright as soon as a report is what the caller waits for.
+    /// Runs a job, and kills the worker at the first report that the caller waits for.
     public func kill(_ job: FetchJob, when isTheMoment: @Sendable (FetchReport) -> Bool) async throws -> ProcessEnd {
         let request = try JSONLine.encode(job)
         let result = try await Subprocess.run(

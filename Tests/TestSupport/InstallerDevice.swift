@@ -8,15 +8,15 @@ public struct InstallerDevice: Sendable {
     public let publisher: Publisher
     public static let urlKey = "device"
 
-    /// - Parameter install: the `[install]` table's lines; `@BOX@` stands for the device's directory.
-    public init(install: String, versionFile: String = "@BOX@/version") async throws {
+    /// - Parameter install: the `[install]` table's lines; `@ROOT@` stands for the device's directory.
+    public init(install: String, versionFile: String = "@ROOT@/version") async throws {
         scratch = try Scratch()
         publisher = try await Publisher(directory: "\(scratch.path)/publisher")
         try scratch.write("version", "VERSION_CODE=1\n")
         try configure(install: install, versionFile: versionFile)
     }
 
-    public func configure(install: String, versionFile: String = "@BOX@/version") throws {
+    public func configure(install: String, versionFile: String = "@ROOT@/version") throws {
         let text = """
             [credentials]
             accessKey = "ak"
@@ -28,12 +28,12 @@ public struct InstallerDevice: Sendable {
             [verification]
             keys = ["\(publisher.publicKey)"]
             [state]
-            directory = "@BOX@/state"
+            directory = "@ROOT@/state"
             [install]
             \(install)
 
             """
-        try scratch.write("etc/upgradelinkd/upgradelinkd.toml", text.replacing("@BOX@", with: scratch.path))
+        try scratch.write("etc/upgradelinkd/upgradelinkd.toml", text.replacing("@ROOT@", with: scratch.path))
     }
 
     public static func offer(_ versionCode: Int) throws -> Offer {
@@ -44,7 +44,7 @@ public struct InstallerDevice: Sendable {
         return try Offer(fields, respondingTo: CheckRequest(urlKey: urlKey, versionCode: 0))
     }
 
-    /// Signs a file of the device for a version, and orders its installation.
+    /// Signs a file of the device for a version, and returns the job that installs it.
     public func job(_ id: InstallID, version: Int, artifact: String) async throws -> StagedInstallJob {
         let path = "\(scratch.path)/\(artifact)"
         try await publisher.sign(path, comment: "urlKey=\(Self.urlKey) versionCode=\(version)")
@@ -53,7 +53,7 @@ public struct InstallerDevice: Sendable {
             artifact: Artifact(path: path, sidecarPath: "\(path).minisig", size: 0))
     }
 
-    /// One run of the installer, through the agent's own client; its result is `lost` where it dies.
+    /// Runs the installer once, with the agent's client; the result is `lost` if the installer is killed.
     public func run(
         _ request: InstallRequest
     ) async -> (result: InstallResult, states: [String], output: [String]) {
@@ -72,7 +72,7 @@ public struct InstallerDevice: Sendable {
         return (result, states, output)
     }
 
-    /// Runs until there is a result, however often the installer dies in between.
+    /// Runs the installer until there is a result, even if it is killed several times.
     public func runToTheEnd(_ job: StagedInstallJob) async throws -> InstallResult? {
         var request = InstallRequest.install(job)
         for _ in 0..<20 {

@@ -3,7 +3,7 @@ import Host
 import Simulator
 import UpdateCore
 
-/// A directory of a test's own, gone when the test is.
+/// A private directory of a test, removed at its end.
 public final class Scratch: Sendable {
     public let path: String
 
@@ -12,7 +12,7 @@ public final class Scratch: Sendable {
     }
 
     deinit {
-        // An installer outlives its agent, and may still be writing for a moment.
+        // An installer continues without its agent, and may still write for a moment.
         for _ in 0..<100 {
             do {
                 return try Files.removeTree(path)
@@ -22,7 +22,7 @@ public final class Scratch: Sendable {
         }
     }
 
-    /// Mounts a small file system at a directory, for the time of `body`; needs root.
+    /// Mounts a small file system at a directory while `body` runs; this needs root.
     public func withSmallFileSystem<Value>(
         _ name: String, size: String, body: (String) async throws -> Value
     ) async throws -> Value {
@@ -53,7 +53,7 @@ public final class Scratch: Sendable {
 /// Where this package's programs were built.
 public var programsDirectory: String { Files.directory(of: Environment.executablePath) }
 
-/// The programs were built with a sanitizer (make test-asan, make test-tsan), which needs memory of its own.
+/// Whether the programs were built with a sanitizer (make test-asan, make test-tsan), which needs more memory.
 public let hasSanitizer = getenv("UPGRADELINKD_SANITIZER") != nil
 
 /// The checkout's directory.
@@ -62,7 +62,7 @@ public var repositoryDirectory: String {
     Files.directory(of: Files.directory(of: Files.directory(of: #filePath)))
 }
 
-/// Waits for a condition, looking twenty times a second.
+/// Waits for a condition, which is checked twenty times a second.
 ///
 /// - Returns: whether it came true in time.
 public func eventually(

@@ -4,7 +4,7 @@ import Simulator
 import Subprocess
 import SystemPackage
 
-/// nginx in front of a server, for https: with a certificate of its own making.
+/// nginx as an https proxy in front of a server, with a certificate of a private authority.
 public struct TLSFront: Sendable {
     public let address = Loopback.address()
     private let scratch: Scratch
@@ -16,8 +16,8 @@ public struct TLSFront: Sendable {
     public var clientKey: String { "\(scratch.path)/client.key" }
 
     /// - Parameters:
-    ///   - locations: more of nginx's configuration, inside the server.
-    ///   - needsClient: only for clients that show a certificate of the same authority.
+    ///   - locations: more lines of nginx's configuration, in the block `server`.
+    ///   - needsClient: whether clients need a certificate of the same authority.
     public static func run<Value: Sendable>(
         of backend: UInt16, locations: String = "", needsClient: Bool = false,
         body: @Sendable (TLSFront) async throws -> Value
@@ -30,7 +30,7 @@ public struct TLSFront: Sendable {
             platformOptions: options,
             input: .none, output: .discarded, error: .discarded
         ) { nginx in
-            guard await eventually(within: 10, { front.answers }) else {
+            guard await eventually(within: 10, { front.isListening }) else {
                 throw SystemError("start", "nginx", code: ECONNREFUSED)
             }
             let value: Value
@@ -93,19 +93,19 @@ public struct TLSFront: Sendable {
             """)
     }
 
-    private var answers: Bool {
+    private var isListening: Bool {
         guard let descriptor = try? Loopback.connect(address, Self.port) else { return false }
         close(descriptor)
         return true
     }
 }
 
-/// All of 127.0.0.0/8 is this machine (RFC 5735): a test that takes an address there has all of its ports for itself.
+/// All of 127.0.0.0/8 is this machine (RFC 5735): a test with its own address there shares its ports with no other test.
 public enum Loopback {
     public static func address() -> String {
         "127.\(UInt8.random(in: 1...254)).\(UInt8.random(in: 0...255)).\(UInt8.random(in: 1...254))"
     }
 
-    /// Where nobody listens.
-    public static var nobody: String { "http://\(address()):8000" }
+    /// An address where nothing listens.
+    public static var unusedPort: String { "http://\(address()):8000" }
 }

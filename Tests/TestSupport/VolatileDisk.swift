@@ -2,14 +2,14 @@ import Glibc
 import Host
 public import UpdateCore
 
-/// A disk of which a power cut takes what was not synced. The preloaded library `faultydisk` keeps the journal that this
-/// reads; what POSIX leaves open is left to chance: bytes that were not synced are there, are zeros, or are missing, and the
-/// directory has lost its latest changes from some moment on.
+/// A disk that loses unsynced data in a power cut. The preloaded library `faultydisk` writes the journal that this type reads.
+/// What POSIX does not define is random: unsynced bytes are kept, are zeros, or are missing, and directories lose all changes
+/// after some moment.
 ///
-/// It is harsher than ext4, which never forgets a file's name once the file was synced.
+/// It loses more than ext4, which keeps a file's name once the file has been synced.
 public struct VolatileDisk: Sendable {
     private let directory: String
-    /// Paths that begin so are on it.
+    /// Paths with this prefix are on the disk.
     private let prefix: String
 
     public init(_ scratch: Scratch, prefix: String) throws {
@@ -18,17 +18,17 @@ public struct VolatileDisk: Sendable {
         try Files.createDirectory(directory)
     }
 
-    /// - Parameter call: the number of the call before which its process ends; 0 for none.
+    /// - Parameter call: the number of the call before which its process is killed; 0 for none.
     public func environment(crashAt call: Int, keepsJournal: Bool) -> [String: String] {
         var environment = [
-            "LD_PRELOAD": "\(programsDirectory)/libfaultydisk.so", "CRASH_FOLDER": directory, "CRASH_AT": "\(call)",
+            "LD_PRELOAD": "\(programsDirectory)/libfaultydisk.so", "CRASH_DIRECTORY": directory, "CRASH_AT": "\(call)",
             "FAULT_BOOT_ID": "\(directory)/boot-id",
         ]
         if keepsJournal { environment["CRASH_DISK"] = prefix }
         return environment
     }
 
-    /// The program that ended itself.
+    /// The program that was killed.
     public var hit: String? {
         (try? Files.read("\(directory)/hit", limit: 100)).map { String(decoding: $0, as: UTF8.self) }
     }
@@ -36,19 +36,25 @@ public struct VolatileDisk: Sendable {
     /// Calls so far.
     public var calls: Int { (try? Files.read("\(directory)/count", limit: 1 << 20).count) ?? 0 }
 
-    /// The device starts anew: another boot id.
+    /// Sets another boot id, as after a reboot.
     public func newBoot() throws {
         try Files.replace("\(directory)/boot-id", with: Array("boot-\(UInt64.random(in: 0 ... .max))\n".utf8))
     }
 
-    /// Ends whatever was started for this disk: each process has its directory in the environment.
+    /// Ends every process that was started for this disk: each has its directory in the environment.
     public func endProcesses() async {
-        let mark = "CRASH_FOLDER=\(directory)\0"
+        let mark = "CRASH_DIRECTORY=\(directory)\0"
         func running() -> [pid_t] {
             ((try? Files.list("/proc")) ?? []).compactMap { pid_t($0) }.filter { pid in
                 guard let bytes = try? Files.read("/proc/\(pid)/environ", limit: 1 << 20) else { return false }
                 return String(decoding: bytes, as: UTF8.self).contains(mark)
             }
+        }
+        // A power cut stops all of them at one moment: none may see another one end, and store that.
+        var stopped: Set<pid_t> = []
+        while case let others = Set(running()).subtracting(stopped), !others.isEmpty {
+            others.forEach { kill($0, SIGSTOP) }
+            stopped.formUnion(others)
         }
         _ = await eventually(within: 10) {
             let processes = running()
@@ -65,7 +71,7 @@ public struct VolatileDisk: Sendable {
         var size: Int
     }
 
-    /// Whether this file was put in its place, and that was made to last.
+    /// Whether this file was renamed into place, and its directory was synced afterwards.
     public func hasStored(_ path: String) -> Bool {
         let changes = journal()
         guard let place = changes.lastIndex(where: { $0.what == "rename" && $0.path == path }) else { return false }
@@ -82,9 +88,9 @@ public struct VolatileDisk: Sendable {
         }
     }
 
-    /// The power goes: call it once every process has ended. The journal begins anew.
+    /// Cuts the power, and empties the journal. Every process must have ended before.
     public func cutPower(_ chance: inout Chance) throws {
-        /// Bytes of each file that a cut cannot take; the others are whole.
+        /// The synced bytes of each changed file; the other files are complete.
         var synced: [String: Int] = [:]
         var pending: [Change] = []
         for change in journal() {
@@ -122,7 +128,7 @@ public struct VolatileDisk: Sendable {
             switch Int.random(in: 0..<3, using: &chance) {
             case 0: try file.truncate(to: Int.random(in: size...length, using: &chance))
             case 1:
-                // The length was on the disk, and the content was not.
+                // The length has been stored, and the content has not.
                 try file.truncate(to: size)
                 try file.truncate(to: length)
             default: break

@@ -206,20 +206,20 @@ import Testing
                 return try settle(place, .tick)
             case .response(let response):
                 place.isChecking = false
-                return try settle(place, .checked(CheckReport(answer: response)))
+                return try settle(place, .checked(CheckReport(response: response)))
             case .granted, .workerDied(afterStoring: true):
                 // A worker that dies after storing has the same result: the agent reads the inbox when a worker has ended
                 // without a report.
                 guard let version = store(&place) else { return place }
                 place.isChecking = false
-                return try settle(place, .checked(CheckReport(answer: .offer(offer(version)))))
+                return try settle(place, .checked(CheckReport(response: .offer(offer(version)))))
             case .storedLate:
                 place.hasLateWorker = false
                 _ = store(&place)
                 return place
             case .workerDied(afterStoring: false):
                 place.isChecking = false
-                return try settle(place, .checked(CheckReport(answer: .transientError(.worker("killed")))))
+                return try settle(place, .checked(CheckReport(response: .transientError(.worker("killed")))))
             case .downloaded(let result):
                 guard let version = place.downloading else { return place }
                 place.downloading = nil
@@ -297,7 +297,7 @@ import Testing
                     throw Finding(text: "a poll while an offer is in progress")
                 }
                 // The agent takes an offer from the inbox before it starts a poll.
-                if let offer = place.inbox { return [.checked(CheckReport(answer: .offer(offer)))] }
+                if let offer = place.inbox { return [.checked(CheckReport(response: .offer(offer)))] }
                 place.isChecking = true
                 return []
             case .download(let offer):
@@ -373,7 +373,7 @@ extension Event {
     /// The offer that the event contains.
     fileprivate var offer: Offer? {
         switch self {
-        case .checked(let report): if case .offer(let offer) = report.answer { offer } else { nil }
+        case .checked(let report): if case .offer(let offer) = report.response { offer } else { nil }
         case .started(let found): found
         default: nil
         }

@@ -328,7 +328,7 @@ import Testing
         #expect(world.state.history.map(\.result) == [.rolledBack])
         #expect(world.state.history[0].reason == "rolled back: no luck" && world.state.history[0].bytes == 1000)
         for code in 3..<80 {
-            world.handle(.checked(CheckReport(answer: .offer(World.offer(code, 1)))))
+            world.handle(.checked(CheckReport(response: .offer(World.offer(code, 1)))))
             world.download(code)
             world.handle(.command(.reject(versionCode: code)))
         }

@@ -126,7 +126,7 @@ import Testing
     @Test func theServersClockIsKeptUntilTheNextBoot() {
         var world = polling
         let clock = ServerClock(bootID: "boot-1", atBoot: 1_900_000_000)
-        world.handle(.checked(CheckReport(answer: .latest, serverClock: clock)))
+        world.handle(.checked(CheckReport(response: .latest, serverClock: clock)))
         #expect(world.state.serverClock == clock)
         world.bootID = "boot-2"
         world.start()

@@ -45,9 +45,9 @@ struct RandomWorld {
         case 0: return .started(found: nil)
         case 1: return .started(found: World.offer(code, Int.random(in: 0...3, using: &chance)))
         case 2, 3, 4: return .tick
-        case 5: return .checked(CheckReport(answer: .offer(World.offer(code, Int.random(in: 0...3, using: &chance)))))
-        case 6: return .checked(CheckReport(answer: .transientError(.network("down"))))
-        case 7: return .checked(CheckReport(answer: .latest))
+        case 5: return .checked(CheckReport(response: .offer(World.offer(code, Int.random(in: 0...3, using: &chance)))))
+        case 6: return .checked(CheckReport(response: .transientError(.network("down"))))
+        case 7: return .checked(CheckReport(response: .latest))
         case 8: return .downloaded(versionCode: current, .verified(World.artifact))
         case 9:
             let results: [DownloadResult] = [

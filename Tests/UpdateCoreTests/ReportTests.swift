@@ -113,7 +113,7 @@ import Testing
         world.wallClock = WallTime(unixSeconds: 60)
         world.poll()
         let clock = ServerClock(bootID: "boot-1", atBoot: 1_900_000_000)
-        world.handle(.checked(CheckReport(answer: .offer(World.offer(2)), serverClock: clock)))
+        world.handle(.checked(CheckReport(response: .offer(World.offer(2)), serverClock: clock)))
         world.download()
         #expect((world.state.reports.entries.last?.report.time.unixSeconds ?? 0) > 1_900_000_000)
     }

@@ -47,7 +47,7 @@ struct World {
         for _ in 0..<1000 where !state.poll.isRunning { sleep() }
     }
 
-    mutating func respond(_ response: CheckResponse) { handle(.checked(CheckReport(answer: response))) }
+    mutating func respond(_ response: CheckResponse) { handle(.checked(CheckReport(response: response))) }
 
     static func offer(
         _ versionCode: Int, _ type: Int = 2, url: String = "http://files.example/v", urlKey: String = "device"

@@ -7,7 +7,7 @@ import UpgradeLinkAPI
     private let decoder = ReplyDecoder(now: WallTime(unixSeconds: 784_111_777))
 
     private func response(_ status: Int, _ body: String, _ headers: [String: String] = [:]) -> CheckResponse {
-        decoder.answer(HTTPReply(status: status, headers: headers, body: Array(body.utf8)), to: checkRequest)
+        decoder.response(HTTPReply(status: status, headers: headers, body: Array(body.utf8)), to: checkRequest)
     }
 
     private func line(_ response: CheckResponse) -> String {

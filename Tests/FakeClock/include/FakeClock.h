@@ -1,5 +1,5 @@
 #pragma once
 #include <time.h>
 
-/* Preloaded, never called by name. */
+/* The library is preloaded; its functions are not called by name. */
 int clock_gettime(clockid_t clock, struct timespec *time);

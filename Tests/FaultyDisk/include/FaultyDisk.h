@@ -1,11 +1,11 @@
 #pragma once
-/* Its functions are the C library's, for whoever preloads this; below is what they ask. */
+/* The library replaces functions of the C library, which call the functions below. */
 
-/* Whether the call that touches this file is to fail; errno is set then. */
+/* Whether this call with this path must fail; errno is set then. */
 int fault_at(const char *path);
 
-/* Here the process may end. */
+/* Kills the process if CRASH_AT selects this call. */
 void crash_point(void);
 
-/* What is about to be changed, or was just made to last. */
+/* Writes the journal: a change that follows, or a sync that has succeeded. */
 void crash_note(const char *what, const char *path, const char *from);

@@ -9,9 +9,9 @@ import Verification
 
 @testable import Installation
 
-/// Restarts of the whole device, which a test plays by giving the installer another boot id.
-@Suite struct RestartTests {
-    /// A device whose module writes its states down.
+/// Reboots of the device, which a test simulates with another boot id.
+@Suite struct RebootTests {
+    /// A device whose module records its states.
     struct Recorded {
         let recorder: RecorderDevice
         var boots: Boots
@@ -48,23 +48,23 @@ import Verification
         }
     }
 
-    @Test func anAutomaticRestartGoesOnInTheNextBoot() async throws {
+    @Test func anInstallationWithARebootResumesInTheNextBoot() async throws {
         let boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
-        // The agent restarts within the same boot: nothing has changed, and the device restarts only when it is told to.
+        // The agent restarts within the same boot: nothing changes, and the device reboots only on request.
         #expect(try await boots.boot("a", .resume(1)) == .needsReboot(isRollback: false))
         #expect(try boots.chain == "Download Install")
         #expect(try await boots.boot("a", .reboot(7)) == .unknown)
         #expect(try await boots.boot("a", .reboot(1)) == .rebooting)
         #expect(try await boots.boot("b", .resume(1)) == .committed)
         #expect(try boots.chain == "Download Install SystemReboot VerifyReboot Commit Cleanup")
-        // What needs no restart gets none.
+        // An installation that needs no reboot gets none.
         #expect(try await boots.boot("b", .reboot(1)) == .committed)
         #expect(try !boots.chain.hasSuffix("SystemReboot"))
     }
 
-    @Test func aRestartThatIsRefusedIsToldWithItsReason() async throws {
+    @Test func aRefusedRebootIsReportedWithItsReason() async throws {
         let boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
@@ -76,8 +76,8 @@ import Verification
         #expect(try await boots.boot("a", .reboot(1)) == .rebooting)
     }
 
-    /// Somebody pulled the plug, which is a restart too.
-    @Test func aRestartThatNobodyOrderedWillDo() async throws {
+    /// A power cut is a reboot too.
+    @Test func anUnrequestedRebootCompletesTheInstallation() async throws {
         let boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
@@ -85,7 +85,7 @@ import Verification
         #expect(try boots.chain == "Download Install VerifyReboot Commit Cleanup")
     }
 
-    @Test func aFailureAfterTheRestartRestartsIntoTheOldVersion() async throws {
+    @Test func aFailureAfterTheRebootRebootsIntoTheOldVersion() async throws {
         let boots = try await Recorded(fails: "ArtifactVerifyReboot")
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
@@ -101,7 +101,7 @@ import Verification
         )
     }
 
-    @Test func aFailureBeforeTheRestartNeedsNone() async throws {
+    @Test func aFailureBeforeTheRebootNeedsNoReboot() async throws {
         let boots = try await Recorded(fails: "ArtifactInstall")
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         guard case .rolledBack = try await boots.boot("a", .install(job)) else {
@@ -113,32 +113,32 @@ import Verification
 
     // MARK: without the agent
 
-    /// After a restart nobody need ask: the device commits what is healthy.
-    @Test func aRestartedDeviceCommitsByItself() async throws {
+    /// After the reboot a healthy device commits the version without a request of the agent.
+    @Test func aRebootedDeviceCommitsByItself() async throws {
         let boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.start("a") == nil, "there is nothing to go on with")
+        #expect(try await boots.start("a") == nil, "there is nothing to resume")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
-        #expect(try await boots.start("a") == .needsReboot(isRollback: false), "when to restart is the agent's to say")
+        #expect(try await boots.start("a") == .needsReboot(isRollback: false), "the agent decides when to reboot")
         let marker = "\(boots.scratch.path)/healthy"
-        // It becomes healthy after a while only.
+        // The device becomes healthy after the first check.
         let program = ["/bin/sh", "-c", "[ -e \(marker) ] || { touch \(marker); exit 1; }"]
         #expect(try await boots.start("b", health: HealthCheck(program: program, timeLimit: 60)) == .committed)
         #expect(try boots.chain == "Download Install VerifyReboot Commit Cleanup")
         #expect(try await boots.start("c") == nil)
-        #expect(try await boots.boot("c", .resume(1)) == .committed, "the agent hears of it whenever it asks")
+        #expect(try await boots.boot("c", .resume(1)) == .committed, "the agent gets the result later")
     }
 
-    /// A device that is not healthy goes back, and restarts for it, with nobody there to ask for either.
-    @Test func aRestartedDeviceThatIsNotHealthyGoesBackByItself() async throws {
+    /// A device that is not healthy rolls back, and reboots for it, without a request of the agent.
+    @Test func aRebootedDeviceThatIsNotHealthyRollsBackByItself() async throws {
         let boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
-        let sick = HealthCheck(program: ["/bin/false"], timeLimit: 1)
+        let unhealthy = HealthCheck(program: ["/bin/false"], timeLimit: 1)
         #expect(
-            try await boots.start("b", reboot: "echo 'inhibited by TV' >&2; exit 1", health: sick)
+            try await boots.start("b", reboot: "echo 'inhibited by TV' >&2; exit 1", health: unhealthy)
                 == .rebootRefused("inhibited by TV"))
-        #expect(try await boots.start("b", health: sick) == .rebooting)
+        #expect(try await boots.start("b", health: unhealthy) == .rebooting)
         guard case .rolledBack(let reason)? = try await boots.start("c") else {
             Issue.record("not rolled back")
             return
@@ -149,9 +149,10 @@ import Verification
                 == "Download Install VerifyReboot Rollback SystemReboot VerifyRollbackReboot Failure Cleanup")
     }
 
-    /// A version whose health check brings the device down each time is not checked for ever.
-    @Test func aHealthCheckThatIsInterruptedAgainAndAgainHasFailed() throws {
-        var record = InstallRecord(job: InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil), bootID: "0")
+    /// A health check that crashes the device each time is not repeated for ever.
+    @Test func aHealthCheckThatIsInterruptedTooOftenFails() throws {
+        var record = InstallRecord(
+            job: InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil), bootID: "0")
         record.step = .checkHealth
         record.needsReboot = .automatic
         for boot in 1...3 {
@@ -162,8 +163,8 @@ import Verification
         #expect(record.step == .askSupportsRollback)
     }
 
-    /// The artifact went with the agent: nothing was begun, and whoever has it orders anew.
-    @Test func anInstallationThatStoppedBeforeItBeganIsForgotten() async throws {
+    /// The artifact is lost and nothing has begun: the agent, which has the file, sends the request again.
+    @Test func anInstallationThatHasNotBegunIsForgotten() async throws {
         let boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         let record = InstallRecord(job: InstallJob(id: 1, offer: job.offer, sidecar: nil), bootID: "a")
@@ -174,9 +175,9 @@ import Verification
         #expect(try await boots.boot("b", .install(job)) == .needsReboot(isRollback: false))
     }
 
-    /// A state that brings the device down each time it is entered does not do so for ever.
+    /// A state that crashes the device each time is not repeated for ever.
     @Test(arguments: [ModuleState.rollback, .verifyRollbackReboot, .failure, .cleanup])
-    func aStateThatIsInterruptedAgainAndAgainIsPassedOver(state: ModuleState) async throws {
+    func aStateThatIsInterruptedTooOftenIsSkipped(state: ModuleState) async throws {
         let job = InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil)
         var record = InstallRecord(job: job, bootID: "0")
         record.step = .module(state)
@@ -186,7 +187,7 @@ import Verification
         #expect(record.step != .module(state))
     }
 
-    /// Every step has a way on, whatever becomes of it.
+    /// Every step has a next step for each outcome.
     @Test func noOutcomeLeavesTheMachineStuck() throws {
         let job = InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil)
         let outcomes: [StepOutcome] = [
