@@ -40,7 +40,7 @@ struct FileTree {
     // MARK: recovery of an installation
 
     /// The parts of an installation record that do not change during the installation.
-    private struct Note: Codable, Sendable {
+    struct Note: Codable, Sendable {
         var id: InstallID
         var offer: Offer
         var module: String

@@ -6,9 +6,9 @@ public import Verification
 /// moment.
 @MainActor public struct Installer {
     /// `state.installerDirectory`: the record, the count of attempts and the file tree of the current installation.
-    private let directory: String
-    private let bootID: String
-    private let surroundings: Surroundings
+    let directory: String
+    let bootID: String
+    let surroundings: Surroundings
 
     /// What the program provides to the installer. The installer calls it anew each time, because an update may change the
     /// configuration and the version.
@@ -42,8 +42,8 @@ public import Verification
         self.surroundings = surroundings
     }
 
-    private var recordPath: String { "\(directory)/installation.json" }
-    private var tree: FileTree { FileTree(path: "\(directory)/tree") }
+    var recordPath: String { "\(directory)/installation.json" }
+    var tree: FileTree { FileTree(path: "\(directory)/tree") }
 
     /// How a request ended: with a result, or with an error of the installer itself.
     public typealias Completion = @MainActor (Result<InstallResult, any Error>) -> Void
@@ -304,67 +304,6 @@ public import Verification
         ) { end in
             done(end.succeeded ? .rebooting : .rebootRefused(reason ?? "install.rebootCommand: \(end)"))
         }
-    }
-
-    // MARK: the record
-
-    private func load() throws -> InstallRecord? {
-        do {
-            guard
-                let found = try StoredFile.read(InstallRecord.self, from: recordPath, limit: maximumMessageBytes)
-            else { return nil }
-            if !found.unreadable.isEmpty {
-                let fields = found.unreadable.joined(separator: ", ").sanitized(limit: 300)
-                surroundings.report(.output("\(recordPath): fields that this version cannot read: \(fields)"))
-            }
-            return found.value
-        } catch {
-            return try recover(error)
-        }
-    }
-
-    /// Sets an unreadable record aside for the operator. If the file tree still names the installation, the new record starts
-    /// a rollback.
-    ///
-    /// - Returns: the new record; nil if there is nothing to roll back.
-    private func recover(_ error: any Error) throws -> InstallRecord? {
-        let line = "\(recordPath) was damaged and is set aside as \(recordPath).damaged"
-        surroundings.report(.output("\(line) (\("\(error)".sanitized(limit: 200)))"))
-        try Files.rename(recordPath, to: recordPath + ".damaged")
-        guard let (job, module) = tree.installation() else { return nil }
-        var record = InstallRecord(recovering: job, module: module, bootID: bootID)
-        record.attempts = attempts(nil)
-        record.attempts.countAttempt(at: job.offer.versionCode)
-        try store(record)
-        return record
-    }
-
-    private func store(_ record: InstallRecord) throws {
-        let path = attemptsPath
-        let stored = try? StoredFile.read(InstallAttempts.self, from: path, limit: maximumMessageBytes)?.value
-        if record.attempts != stored ?? InstallAttempts() {
-            try StoredFile.write(record.attempts, to: path, limit: maximumMessageBytes)
-        }
-        try StoredFile.write(record, to: recordPath, limit: maximumMessageBytes)
-    }
-
-    // MARK: the count of attempts
-
-    private var attemptsPath: String { "\(directory)/attempts.json" }
-
-    /// The counts of both stored copies: `attempts.json` and the installation record.
-    private func attempts(_ last: InstallRecord?) -> InstallAttempts {
-        let stored = try? StoredFile.read(InstallAttempts.self, from: attemptsPath, limit: maximumMessageBytes)?.value
-        return (stored ?? InstallAttempts()).merged(with: last?.attempts ?? InstallAttempts())
-    }
-
-    private func forgetAttempts(at versionCode: Int, _ last: InstallRecord?) throws {
-        var attempts = attempts(last)
-        attempts.forget { $0 == versionCode }
-        try StoredFile.write(attempts, to: attemptsPath, limit: maximumMessageBytes)
-        guard var record = last else { return }
-        record.attempts = attempts
-        try store(record)
     }
 }
 

@@ -36,7 +36,10 @@ import UpdateCore
         }
     }
 
-    @Test(arguments: [("state", 60), ("inbox", 6), ("identity", 2), ("installation", 60), ("staging", 9)])
+    @Test(arguments: [
+        ("state", 60), ("inbox", 6), ("identity", 2), ("installation", 60), ("staging", 9), ("attempts", 9),
+        ("note", 5),
+    ])
     func thereAreSamplesOfEveryKind(kind: String, count: Int) {
         let samples = Self.samples(kind)
         #expect(samples.count >= count)
@@ -85,6 +88,27 @@ import UpdateCore
     func theStagingMetadataIsRead(sample: Sample) throws {
         let found = try StoredFile.decode(PartialFile.Note.self, from: sample.bytes)
         #expect(found.unreadable.isEmpty)
+        try expectOlderVersionsCanRead(found.value, sample)
+    }
+
+    @Test(arguments: samples("attempts"))
+    func theAttemptsAreRead(sample: Sample) throws {
+        let found = try StoredFile.decode(InstallAttempts.self, from: sample.bytes)
+        #expect(found.unreadable.isEmpty)
+        let counts = found.value.versions.map {
+            JSONValue.list([.integer($0.versionCode), .integer($0.attempts), .integer($0.reboots)])
+        }
+        #expect(.list(counts) == sample.expected["versions"])
+        try expectOlderVersionsCanRead(found.value, sample)
+    }
+
+    @Test(arguments: samples("note"))
+    func theNoteInTheFileTreeIsRead(sample: Sample) throws {
+        let found = try StoredFile.decode(FileTree.Note.self, from: sample.bytes)
+        #expect(found.unreadable.isEmpty)
+        #expect(.integer(found.value.id) == sample.expected["id"])
+        #expect(.integer(found.value.offer.versionCode) == sample.expected["versionCode"])
+        #expect(.text(found.value.module) == sample.expected["module"])
         try expectOlderVersionsCanRead(found.value, sample)
     }
 

@@ -68,11 +68,12 @@ extension SystemTests {
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
                     // Nothing reboots the device by itself, since the new agent does not start: the user switches it off and on.
                     #expect(
-                        await eventually(within: 60) {
-                            container.read("var/lib/upgradelink-installer/installation.json").contains("{\"restart\":{}}")
+                        await eventually(within: 180) {
+                            container.read("var/lib/upgradelink-installer/installation.json").contains(
+                                "{\"restart\":{}}")
                         })
                     try await machine.run("systemctl", "reboot")
-                    #expect(await machine.shutsDown())
+                    #expect(await machine.shutsDown(within: 180))
                 }
                 #expect(first.status == .exited(133))
                 let second = try await container.boot { machine async throws in
@@ -80,7 +81,7 @@ extension SystemTests {
                 }
                 #expect(second.status == .exited(133))
                 try await container.boot { machine async throws in
-                    #expect(await machine.status(says: "v4 (code 4) "))
+                    #expect(await machine.status(says: "v4 (code 4) ", within: 180))
                     #expect(await programs(machine) == "0.1.0\nVERSION_CODE=1")
                     let history = await machine.shell("upgradelinkctl history")
                     #expect(
@@ -96,7 +97,7 @@ extension SystemTests {
             let first = try await container.boot { machine async throws in
                 try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
                 try await machine.run("systemctl", "start", "sim", "upgradelinkd")
-                #expect(await machine.status(says: "Waiting for consent to install v2"))
+                #expect(await machine.status(says: "Waiting for consent to install v2", within: 180))
                 #expect(try await machine.run("upgradelinkctl", "reject").isSuccess)
                 try fixture.offer([(3, 2)])
                 try await machine.run("systemctl", "restart", "sim")
@@ -112,7 +113,7 @@ extension SystemTests {
             #expect(container.read("srv/stored-by-0.2.0").contains("\"format\":2"))
             // 0.1.0 again: it has kept its state, and knows the result of the update.
             let third = try await container.boot { machine async throws in
-                #expect(await machine.status(says: "v3 (code 3) "))
+                #expect(await machine.status(says: "v3 (code 3) ", within: 180))
                 #expect(await programs(machine) == "0.1.0\nVERSION_CODE=1")
                 let history = await machine.shell("upgradelinkctl history")
                 #expect(
@@ -131,7 +132,7 @@ extension SystemTests {
             }
             #expect(third.status == .exited(133))
             try await container.boot { machine async throws in
-                #expect(await machine.status(says: "Up to date (code 4)"))
+                #expect(await machine.status(says: "Up to date (code 4)", within: 180))
                 #expect(await programs(machine).hasSuffix("VERSION_CODE=4"))
                 #expect(await programs(machine).hasPrefix("0.2.0"))
                 let history = await machine.shell("upgradelinkctl history")
@@ -144,7 +145,7 @@ extension SystemTests {
 
         /// The agent or the installer reboots the device; otherwise the test shows what they logged.
         private func expectReboot(_ machine: Machine) async throws {
-            guard await !machine.shutsDown() else { return }
+            guard await !machine.shutsDown(within: 180) else { return }
             let log = "journalctl -n 30 --no-pager -o cat -t upgradelinkd -t upgradelink-installer"
             Issue.record("no reboot: \(await machine.shell(log))")
         }
