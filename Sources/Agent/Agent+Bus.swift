@@ -84,7 +84,11 @@ extension Agent {
         let released = inhibitors[index]
         var bytes = [UInt8](repeating: 0, count: 256)
         // Bytes on the pipe are ignored; its end releases the inhibitor.
-        if read(released.descriptor, &bytes, bytes.count) > 0 { return }
+        var count = 0
+        repeat {
+            count = read(released.descriptor, &bytes, bytes.count)
+        } while count > 0 || (count < 0 && errno == EINTR)
+        if count < 0, errno == EAGAIN { return }
         inhibitors.remove(at: index)
         released.watch.cancel()
         logger.info("No longer inhibited by \(released.inhibitor.line)")

@@ -88,7 +88,8 @@ private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable (
         self.release = release
     }
 
-    /// Calls the handler repeatedly while the descriptor has input or is at its end; nil stops that.
+    /// Calls the handler when the descriptor has input or is at its end; nil stops that. After a hang-up there may be one call
+    /// only: the handler reads everything that is there.
     public func whenReadable(_ handler: (@MainActor () -> Void)?) {
         reading?.cancel()
         reading = nil

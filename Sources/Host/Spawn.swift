@@ -15,26 +15,43 @@ struct StreamEnds {
     private(set) var passed: OpenFile?
 
     init(_ streams: Program.Streams) throws(SystemError) {
-        switch streams {
-        case .inherited: break
-        case .pipes(let files):
-            let (requests, lines) = (try Pipe.make(), try Pipe.make())
-            (input, output) = (requests.writing, lines.reading)
-            temporary = [requests.reading, lines.writing]
-            theirs = [requests.reading, lines.writing, STDERR_FILENO] + files.map(\.descriptor)
-        case .socket(let file):
-            let (own, other) = try LocalSocket.pair()
-            let (mine, its) = (own.duplicate(), other.duplicate())
-            (input, output, passed) = (mine, mine, file)
-            temporary = [its]
-            theirs = [its, its, STDERR_FILENO]
-        case .captured:
-            let (lines, errorLines) = (try Pipe.make(), try Pipe.make())
-            let empty = try OpenFile("/dev/null", O_RDONLY)
-            (output, errors) = (lines.reading, errorLines.reading)
-            let nothing = fcntl(empty.descriptor, F_DUPFD_CLOEXEC, 3)
-            temporary = [nothing, lines.writing, errorLines.writing]
-            theirs = temporary
+        var opened: [CInt] = []
+        func opening(_ descriptor: CInt) throws(SystemError) -> CInt {
+            guard descriptor >= 0 else { throw SystemError("duplicate", "a descriptor") }
+            opened.append(descriptor)
+            return descriptor
+        }
+        func pipe() throws(SystemError) -> (reading: CInt, writing: CInt) {
+            let ends = try Pipe.make()
+            opened += [ends.reading, ends.writing]
+            return ends
+        }
+        do throws(SystemError) {
+            switch streams {
+            case .inherited: break
+            case .pipes(let files):
+                let (requests, lines) = (try pipe(), try pipe())
+                (input, output) = (requests.writing, lines.reading)
+                temporary = [requests.reading, lines.writing]
+                theirs = [requests.reading, lines.writing, STDERR_FILENO] + files.map(\.descriptor)
+            case .socket(let file):
+                let (own, other) = try LocalSocket.pair()
+                let (mine, its) = (try opening(own.duplicate()), try opening(other.duplicate()))
+                (input, output, passed) = (mine, mine, file)
+                temporary = [its]
+                theirs = [its, its, STDERR_FILENO]
+            case .captured:
+                let (lines, errorLines) = (try pipe(), try pipe())
+                let empty = try OpenFile("/dev/null", O_RDONLY)
+                (output, errors) = (lines.reading, errorLines.reading)
+                temporary = [
+                    try opening(fcntl(empty.descriptor, F_DUPFD_CLOEXEC, 3)), lines.writing, errorLines.writing,
+                ]
+                theirs = temporary
+            }
+        } catch {
+            opened.forEach { close($0) }
+            throw error
         }
         // The program's ends block: most programs do not expect EAGAIN.
         for descriptor in temporary { _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK) }

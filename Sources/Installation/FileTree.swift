@@ -55,10 +55,12 @@ struct FileTree {
     /// Notes that the new version is committed: it is not rolled back any more.
     func noteCommit() throws(SystemError) { try Files.replace(commitPath, with: []) }
 
+    var isCommitted: Bool { Files.exists(commitPath) }
+
     /// The installation of this tree, if it began and was not committed. A tree of 0.1.0 has no note; its header names the
     /// version and the module, and the id is ``InstallJob/unknownID``.
     func installation() -> (job: InstallJob, module: String)? {
-        guard Files.exists(path), !Files.exists(commitPath) else { return nil }
+        guard Files.exists(path), !isCommitted else { return nil }
         if let note {
             return (InstallJob(id: note.id, offer: note.offer, sidecar: nil), note.module)
         }
@@ -86,7 +88,12 @@ struct FileTree {
     /// The path of the artifact in the tree.
     func artifactPath(_ settings: InstallSettings) -> String { "\(path)/files/\(settings.fileName)" }
 
-    func remove() throws(SystemError) { try Files.removeTree(path) }
+    func remove() throws(SystemError) {
+        // Before the mark of a commit: without a note there is nothing to roll back.
+        try Files.removeTree(notePath)
+        try Files.removeTree("\(path)/header")
+        try Files.removeTree(path)
+    }
 
     private func write(_ name: String, _ text: String) throws(SystemError) {
         try Files.replace("\(path)/\(name)", with: Array(text.utf8), mode: 0o644)

@@ -1,3 +1,4 @@
+import Glibc
 import Host
 import UpdateCore
 
@@ -13,6 +14,9 @@ extension Installer {
                 surroundings.report(.output("\(recordPath): fields that this version cannot read: \(fields)"))
             }
             return found.value
+        } catch let error as SystemError where [EMFILE, ENFILE, ENOMEM].contains(error.code) {
+            // It is not the record's fault.
+            throw error
         } catch {
             return try recover(error)
         }
@@ -25,8 +29,14 @@ extension Installer {
     private func recover(_ error: any Error) throws -> InstallRecord? {
         let line = "\(recordPath) was damaged and is set aside as \(recordPath).damaged"
         surroundings.report(.output("\(line) (\("\(error)".sanitized(limit: 200)))"))
-        try Files.rename(recordPath, to: recordPath + ".damaged")
-        guard let (job, module) = tree.installation() else { return nil }
+        guard let (job, module) = tree.installation() else {
+            try Files.rename(recordPath, to: recordPath + ".damaged")
+            return nil
+        }
+        // A copy for the operator, if possible. The record itself stays until the new one replaces it: without either there
+        // would be nothing to resume.
+        unlink(recordPath + ".damaged")
+        link(recordPath, recordPath + ".damaged")
         var record = InstallRecord(recovering: job, module: module, bootID: bootID)
         record.attempts = attempts(nil)
         // Counted when it began, unless that count is lost too.

@@ -134,7 +134,14 @@ public import Verification
                 return done(.success(.unknown))
             }
             var record = found
-            record.resume(bootID: bootID)
+            record.attempts = attempts(found)
+            if record.step != .prepare, tree.isCommitted {
+                // The power failed before the record said so.
+                record.failure = nil
+                record.go(to: .module(.cleanup))
+            } else {
+                record.resume(bootID: bootID)
+            }
             run(record, artifact, done)
         }
     }
@@ -251,9 +258,11 @@ public import Verification
             try tree.create(for: job, settings, installed: surroundings.installedVersion())
             _ = try surroundings.verify(artifact, job, tree.artifactPath(settings))
             return .succeeded
-        } catch let error as SystemError {
-            // A full or failing disk does not count as a failure of the version.
+        } catch {
+            // Nothing began that could be rolled back.
             try? tree.remove()
+            guard let error = error as? SystemError else { throw error }
+            // A full or failing disk does not count as a failure of the version.
             return .noSpace("\(error)")
         }
     }

@@ -13,9 +13,11 @@ import Verification
 
     /// Waits until no other installer uses the directory.
     ///
-    /// - Parameter report: called with each report of the installer.
-    init(root: String, report: @escaping @MainActor (InstallReport) -> Void) throws {
-        if let problem = CryptoLibrary.problem { throw MissingLibrary(description: problem) }
+    /// - Parameters:
+    ///   - verifies: false for what needs no verification, such as a rollback: the library for it may be missing.
+    ///   - report: called with each report of the installer.
+    init(root: String, verifies: Bool, report: @escaping @MainActor (InstallReport) -> Void) throws {
+        if verifies, let problem = CryptoLibrary.problem { throw MissingLibrary(description: problem) }
         let settings = { @MainActor () throws(ConfigurationError) in
             try Settings.load(root: root, environment: Environment.current)
         }

@@ -86,7 +86,7 @@ public enum InstallerProgram {
             }
         }
         do {
-            try DeviceInstaller(root: root, report: report).handle(message, file, then: end)
+            try DeviceInstaller(root: root, verifies: true, report: report).handle(message, file, then: end)
         } catch {
             end(.failure(error))
         }
@@ -103,7 +103,7 @@ public enum InstallerProgram {
         }
         do {
             // A new installer for each try releases the lock in between, so that a request of the agent can run.
-            try DeviceInstaller(root: root, report: report).resumePending { outcome in
+            try DeviceInstaller(root: root, verifies: false, report: report).resumePending { outcome in
                 switch outcome {
                 case .failure(let error): fail(error)
                 case .success(nil): exit(0)

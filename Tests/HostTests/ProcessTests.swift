@@ -143,6 +143,30 @@ import UpdateCore
         #expect(end == .signalled(SIGUSR1))
     }
 
+    /// The other end writes and closes before anything is read: Dispatch reports the hang-up once, and nothing is lost.
+    @Test(arguments: [1, 4096, 20_000]) @MainActor func aHangUpWithTheLastBytesIsSeen(length: Int) async throws {
+        let (mine, theirs) = try LocalSocket.pair()
+        let text = String(repeating: "x", count: length)
+        try theirs.send(Array("\(text)\nlast".utf8))
+        shutdown(theirs.descriptor, CInt(SHUT_RDWR))
+        var lines: [String] = []
+        let hasEnded: Bool = await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
+            let copy = fcntl(mine.descriptor, F_DUPFD_CLOEXEC, 3)
+            var channel: LineChannel?
+            var isResumed = false
+            @MainActor func end(_ hasEnded: Bool) {
+                guard !isResumed else { return }
+                isResumed = true
+                channel?.close()
+                continuation.resume(returning: hasEnded)
+            }
+            channel = LineChannel(input: copy, output: copy, onLine: { lines.append($0) }, onEnd: { end(true) })
+            MainQueue.after(20) { end(false) }
+        }
+        #expect(hasEnded)
+        #expect(lines == [text, "last"])
+    }
+
     @Test func aWorkerThatCannotBeStartedIsReported() async {
         let (lines, _, end) = await Program("/nonexistent/worker", streams: .pipes(), timeLimit: 5).run([0x0A])
         #expect(lines.isEmpty)

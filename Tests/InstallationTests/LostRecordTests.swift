@@ -151,6 +151,34 @@ import UpdateCore
         #expect(reason.contains("there is no update module \"recorder\""), "\(reason)")
     }
 
+    /// The power fails between the commit and its record: the tree says that the version is committed.
+    @Test func aCommitThatIsNotInTheRecordStays() async throws {
+        let boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        var found = try #require(try StoredFile.read(InstallRecord.self, from: record(boots), limit: 1 << 20)?.value)
+        found.step = .module(.commit)
+        try StoredFile.write(found, to: record(boots), limit: 1 << 20)
+        try boots.scratch.write("state/installer/tree/committed", "")
+        #expect(try await boots.start("b") == .committed)
+        #expect(try boots.chain == "Download Install Cleanup")
+    }
+
+    /// 0.1.0 stored a record without a count on the way: the count that is in the other file stays.
+    @Test func aRecordWithoutACountDoesNotResetIt() async throws {
+        let boots = try await Recorded(fails: "ArtifactVerifyReboot")
+        for id in 1...2 { _ = try await failingInstallation(boots, id) }
+        let job = try await boots.recorder.device.job(3, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("3a", .install(job)) == .needsReboot(isRollback: false))
+        var found = try #require(try StoredFile.read(InstallRecord.self, from: record(boots), limit: 1 << 20)?.value)
+        found.attempts = InstallAttempts()
+        try StoredFile.write(found, to: record(boots), limit: 1 << 20)
+        #expect(try await boots.start("3b") == .rebooting)
+        let stored = try StoredFile.read(
+            InstallAttempts.self, from: "\(boots.scratch.path)/state/installer/attempts.json", limit: 1 << 20)
+        #expect(stored?.value.versions.map(\.attempts) == [3] && stored?.value.versions.map(\.reboots) == [3])
+    }
+
     // MARK: the configuration
 
     /// An option of 0.1.0, a syntax error, a file that a power cut filled with zeros, an empty file, and a wrong value.
