@@ -46,6 +46,12 @@ public enum Files {
         try synchronizeDirectory(of: path)
     }
 
+    /// Gives a file a second name (link(2)), in place of a file that has that name.
+    public static func link(_ path: String, as name: String) throws(SystemError) {
+        unlink(name)
+        guard Glibc.link(path, name) == 0 else { throw SystemError("link", name) }
+    }
+
     /// Removes a file, and syncs the directory. It is no error if the file does not exist.
     public static func remove(_ path: String) throws(SystemError) {
         guard unlink(path) == 0 else {

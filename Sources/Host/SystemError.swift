@@ -17,6 +17,8 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String { "cannot \(action) \(path): \(reason)" }
     public var reason: String { String(cString: strerror(code)) }
     public var isNotFound: Bool { code == ENOENT || code == ENOTDIR }
+    /// The process or the system has no descriptor or no memory left just now.
+    public var isShortage: Bool { [EMFILE, ENFILE, ENOMEM].contains(code) }
     /// A full disk, a quota, or the maximum size of a file.
     public var isNoSpace: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
 }

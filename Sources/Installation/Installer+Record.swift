@@ -1,4 +1,3 @@
-import Glibc
 import Host
 import UpdateCore
 
@@ -14,7 +13,7 @@ extension Installer {
                 surroundings.report(.output("\(recordPath): fields that this version cannot read: \(fields)"))
             }
             return found.value
-        } catch let error as SystemError where [EMFILE, ENFILE, ENOMEM].contains(error.code) {
+        } catch let error as SystemError where error.isShortage {
             // It is not the record's fault.
             throw error
         } catch {
@@ -35,8 +34,7 @@ extension Installer {
         }
         // A copy for the operator, if possible. The record itself stays until the new one replaces it: without either there
         // would be nothing to resume.
-        unlink(recordPath + ".damaged")
-        link(recordPath, recordPath + ".damaged")
+        try? Files.link(recordPath, as: recordPath + ".damaged")
         var record = InstallRecord(recovering: job, module: module, bootID: bootID)
         record.attempts = attempts(nil)
         // Counted when it began, unless that count is lost too.
