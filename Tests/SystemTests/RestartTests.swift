@@ -27,7 +27,9 @@ extension SystemTests {
                 }
                 #expect(first.status == .exited(133), "it rebooted")
                 try await container.boot { machine async throws in
-                    #expect(await machine.status(says: "Up to date (v2, code 2)"))
+                    let isCommitted = await machine.status(says: "Up to date (v2, code 2)")
+                    let journal = await machine.shell("journalctl --no-pager -o cat -n 60")
+                    #expect(isCommitted, "\(journal)")
                     #expect(fixture.states == "Download ArtifactInstall ArtifactVerifyReboot ArtifactCommit Cleanup")
                     #expect(container.read("srv/health") == "checked\n")
                     let history = try await machine.run("upgradelinkctl", "history")
