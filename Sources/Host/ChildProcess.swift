@@ -56,7 +56,10 @@ import UpdateCore
         self.onEnd = onEnd
         ownsSession = !program.streams.areInherited
         var channels: [LineChannel] = []
-        if let output = ends.output { channels.append(LineChannel(input: output, output: ends.input, onLine: onLine)) }
+        if let output = ends.output {
+            channels.append(
+                LineChannel(input: output, output: ends.input, onLine: onLine) { Self.lookAgain(after: 0.01) })
+        }
         if let errors = ends.errors { channels.append(LineChannel(input: errors, onLine: onErrorLine)) }
         self.channels = channels
         if let limit = program.timeLimit {
@@ -101,6 +104,14 @@ import UpdateCore
             guard waitpid(child.pid, &status, WNOHANG) == child.pid else { continue }
             running[child.pid] = nil
             child.ended(status)
+        }
+    }
+
+    /// A process that has closed its output is about to end: its end is found even if its signal is missed.
+    private static func lookAgain(after seconds: Seconds) {
+        MainQueue.after(seconds) {
+            collectEnds()
+            if seconds < 5, !running.isEmpty { lookAgain(after: seconds * 2) }
         }
     }
 
