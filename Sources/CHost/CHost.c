@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -115,6 +116,23 @@ int upgradelink_arm_clock_watch(int watch) {
     /* The timer never expires; only a change of the clock makes it readable. */
     struct itimerspec when = {.it_value = {INT64_MAX / 1000000000, 0}};
     return timerfd_settime(watch, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
+}
+
+int upgradelink_readiness(void) { return epoll_create1(EPOLL_CLOEXEC); }
+
+int upgradelink_watch(int readiness, int descriptor, int for_input, int for_output) {
+    struct epoll_event event = {.events = (for_input ? EPOLLIN : 0u) | (for_output ? EPOLLOUT : 0u)};
+    /* Without this, a hang-up would be reported even if neither input nor output is wanted. */
+    if (event.events == 0) return epoll_ctl(readiness, EPOLL_CTL_DEL, descriptor, &event);
+    if (epoll_ctl(readiness, EPOLL_CTL_MOD, descriptor, &event) == 0) return 0;
+    return errno == ENOENT ? epoll_ctl(readiness, EPOLL_CTL_ADD, descriptor, &event) : -1;
+}
+
+int upgradelink_ready(int readiness) {
+    struct epoll_event event = {0};
+    if (epoll_wait(readiness, &event, 1, 0) != 1) return 0;
+    if (event.events & (EPOLLHUP | EPOLLERR)) return 3;
+    return (event.events & EPOLLIN ? 1 : 0) | (event.events & EPOLLOUT ? 2 : 0);
 }
 
 int upgradelink_close_from(void *actions, int descriptor) {

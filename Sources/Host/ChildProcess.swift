@@ -57,8 +57,7 @@ import UpdateCore
         ownsSession = !program.streams.areInherited
         var channels: [LineChannel] = []
         if let output = ends.output {
-            channels.append(
-                LineChannel(input: output, output: ends.input, onLine: onLine) { Self.lookAgain(after: 0.01) })
+            channels.append(LineChannel(input: output, output: ends.input, onLine: onLine))
         }
         if let errors = ends.errors { channels.append(LineChannel(input: errors, onLine: onErrorLine)) }
         self.channels = channels
@@ -104,14 +103,6 @@ import UpdateCore
             guard waitpid(child.pid, &status, WNOHANG) == child.pid else { continue }
             running[child.pid] = nil
             child.ended(status)
-        }
-    }
-
-    /// A process that has closed its output is about to end: its end is found even if its signal is missed.
-    private static func lookAgain(after seconds: Seconds) {
-        MainQueue.after(seconds) {
-            collectEnds()
-            if seconds < 5, !running.isEmpty { lookAgain(after: seconds * 2) }
         }
     }
 

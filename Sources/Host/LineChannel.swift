@@ -83,19 +83,11 @@ import UpdateCore
         watch.whenWritable(nil)
     }
 
-    /// Reads everything that is there: Dispatch reports a hang-up once, together with the last bytes or not, and then no more.
     private func read() {
-        var taken = 0
-        while reading != nil, let count = readSome() {
-            guard count > 0 else {
-                close()
-                if !partialLine.isEmpty { endLine() }
-                return onEnd()
-            }
-            taken += count
-            // Other handlers get their turn.
-            if taken >= Self.drainLimit { return MainQueue.soon { [weak self] in self?.read() } }
-        }
+        guard let count = readSome(), count <= 0 else { return }
+        close()
+        if !partialLine.isEmpty { endLine() }
+        onEnd()
     }
 
     /// Reads once; nil if there is nothing to read yet, 0 or less at the end.

@@ -72,66 +72,91 @@ private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable (
     public func cancel() { source.cancel() }
 }
 
-/// Watches a descriptor, and releases it after its last source has ended (dispatch_source_set_cancel_handler(3)).
+/// Watches a descriptor, and releases it after its source has ended (dispatch_source_set_cancel_handler(3)).
+///
+/// Dispatch for Linux must not see a hang-up: it then unregisters the source on the main thread, without a lock, while its
+/// manager thread still uses the same memory (event_epoll.c, `_dispatch_event_merge_hangup`). Processes crashed, and other
+/// descriptors were no longer watched. So the source watches an epoll(7) descriptor that contains the watched one: that is
+/// readable after a hang-up, as often as it is asked, but never hung up itself.
 @MainActor public final class DescriptorWatch {
     private let descriptor: CInt
+    private let readiness: CInt
     private let release: @MainActor () -> Void
-    private var reading: (any DispatchSourceRead)?
-    private var writing: (any DispatchSourceWrite)?
-    /// Sources whose cancel handlers have not run yet.
-    private var sources = 0
+    private var source: (any DispatchSourceRead)?
+    private var onReadable: (@MainActor () -> Void)?
+    private var onWritable: (@MainActor () -> Void)?
+    private var isAsking = false
     private var isCancelled = false
+
+    /// The seconds between two calls of the handlers for a descriptor that the kernel does not watch.
+    private static let askInterval: Seconds = 0.01
 
     /// - Parameter release: called once, after ``cancel()``, when the descriptor may be closed.
     public init(_ descriptor: CInt, release: @escaping @MainActor () -> Void) {
         self.descriptor = descriptor
         self.release = release
+        readiness = upgradelink_readiness()
+        guard readiness >= 0 else { return }
+        let source = DispatchSource.makeReadSource(fileDescriptor: readiness, queue: .main)
+        source.setEventHandler(handler: onMainQueue { [weak self] in self?.callHandlers() })
+        // The strong reference keeps this object alive until the descriptor is released.
+        source.setCancelHandler(handler: onMainQueue { self.end() })
+        source.activate()
+        self.source = source
     }
 
-    /// Calls the handler when the descriptor has input or is at its end; nil stops that. After a hang-up there may be one call
-    /// only: the handler reads everything that is there.
+    /// Calls the handler repeatedly while the descriptor has input or is at its end; nil stops that.
     public func whenReadable(_ handler: (@MainActor () -> Void)?) {
-        reading?.cancel()
-        reading = nil
-        guard let handler, !isCancelled else { return }
-        let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: .main)
-        activate(source, handler)
-        reading = source
+        onReadable = handler
+        update()
     }
 
     /// Calls the handler repeatedly while the descriptor can be written to; nil stops that.
     public func whenWritable(_ handler: (@MainActor () -> Void)?) {
-        writing?.cancel()
-        writing = nil
-        guard let handler, !isCancelled else { return }
-        let source = DispatchSource.makeWriteSource(fileDescriptor: descriptor, queue: .main)
-        activate(source, handler)
-        writing = source
+        onWritable = handler
+        update()
     }
 
-    public var isWatchingForWriting: Bool { writing != nil }
+    public var isWatchingForWriting: Bool { onWritable != nil }
 
     /// Stops all handlers. A second call does nothing.
     public func cancel() {
         guard !isCancelled else { return }
         isCancelled = true
-        reading?.cancel()
-        writing?.cancel()
-        (reading, writing) = (nil, nil)
-        if sources == 0 { release() }
+        (onReadable, onWritable) = (nil, nil)
+        if let source { source.cancel() } else { end() }
     }
 
-    private func activate(_ source: any DispatchSourceProtocol, _ handler: @escaping @MainActor () -> Void) {
-        sources += 1
-        source.setEventHandler(handler: onMainQueue { [weak self] in if self?.isCancelled == false { handler() } })
-        // The strong reference keeps this object alive until the descriptor is released.
-        source.setCancelHandler(handler: onMainQueue { self.sourceEnded() })
-        source.activate()
+    private func update() {
+        guard !isCancelled else { return (onReadable, onWritable) = (nil, nil) }
+        let watched = upgradelink_watch(readiness, descriptor, onReadable == nil ? 0 : 1, onWritable == nil ? 0 : 1)
+        // A file is always ready, and cannot be watched (epoll_ctl(2), EPERM). Asking is also what is left without descriptors
+        // or memory for a watch.
+        if watched < 0, onReadable != nil || onWritable != nil { askRegularly() }
     }
 
-    private func sourceEnded() {
-        sources -= 1
-        if sources == 0, isCancelled { release() }
+    private func askRegularly() {
+        guard !isAsking else { return }
+        isAsking = true
+        MainQueue.after(Self.askInterval) { [weak self] in
+            guard let self else { return }
+            isAsking = false
+            onReadable?()
+            onWritable?()
+            update()
+        }
+    }
+
+    private func callHandlers() {
+        let ready = upgradelink_ready(readiness)
+        if ready & 1 != 0 { onReadable?() }
+        if ready & 2 != 0 { onWritable?() }
+    }
+
+    private func end() {
+        source = nil
+        close(readiness)
+        release()
     }
 }
 
@@ -147,7 +172,8 @@ private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable (
         let watch = DescriptorWatch(descriptor, release: { close(descriptor) })
         watch.whenReadable {
             var expirations: UInt64 = 0
-            _ = read(descriptor, &expirations, MemoryLayout.size(ofValue: expirations))
+            // ECANCELED tells of a change.
+            if read(descriptor, &expirations, MemoryLayout.size(ofValue: expirations)) < 0, errno == EAGAIN { return }
             _ = upgradelink_arm_clock_watch(descriptor)
             handler()
         }

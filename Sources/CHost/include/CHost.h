@@ -40,6 +40,17 @@ int upgradelink_clock_watch(void);
 /* Makes the descriptor readable at the next change of the clock. Returns 0, or -1 with errno. */
 int upgradelink_arm_clock_watch(int watch);
 
+/* epoll(7) is not in Swift's module of the C library. Returns a descriptor, or -1 with errno. */
+int upgradelink_readiness(void);
+
+/* Watches a descriptor for input, for output, for both, or not any more. Returns 0, or -1 with errno; EPERM means that the
+   descriptor is always ready, as that of a file is. */
+int upgradelink_watch(int readiness, int descriptor, int for_input, int for_output);
+
+/* What one watched descriptor is ready for, without waiting: the bits 1 for input and 2 for output. Both after an error or if
+   the other end has closed. */
+int upgradelink_ready(int readiness);
+
 /* posix_spawn_file_actions_addclosefrom_np(3) is declared only under the macro _GNU_SOURCE. `actions` is a
    posix_spawn_file_actions_t. Returns 0, or an errno value. */
 int upgradelink_close_from(void *actions, int descriptor);
