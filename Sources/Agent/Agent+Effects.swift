@@ -63,7 +63,7 @@ extension Agent {
             return
         }
         var log = ProgressLog()
-        var result: DownloadResult?
+        var result: (DownloadResult, DownloadTraffic)?
         isDownloadWanted = true
         let job = settings.downloadJob(offer, speedLimit: speedLimit)
         download = FetchWorker(installation).start(.download(job), timeLimit: settings.download.timeout) {
@@ -73,7 +73,7 @@ extension Agent {
                 self.progress = progress
                 if let line = log.line(progress, offer, now: Clock.bootTime) { logger.info("\(line)") }
                 refresh()
-            case .downloaded(let value): result = value
+            case .downloaded(let value, let traffic): result = (value, traffic)
             case .note(let line): logger.info("\(line)")
             case .progress, .checked, .reported, .adopted, .digest: break
             }
@@ -84,7 +84,8 @@ extension Agent {
                 nextDownload = nil
                 fetch(next)
             } else if isDownloadWanted {
-                handle(.downloaded(versionCode: offer.versionCode, result ?? .transientError(.worker("\(end)"))))
+                let (value, traffic) = result ?? (.transientError(.worker("\(end)")), DownloadTraffic())
+                handle(.downloaded(versionCode: offer.versionCode, value, traffic))
             }
         }
     }

@@ -16,6 +16,12 @@ CLIBRARY_VOID_STUB(&curl, file, curl_easy_cleanup, (CURL * handle), (handle))
 CLIBRARY_VOID_STUB(&curl, file, curl_slist_free_all, (struct curl_slist * list), (list))
 STUB(CURLSH *, NULL, curl_share_init, (void), ())
 
+STUB(CURLU *, NULL, curl_url, (void), ())
+STUB(CURLUcode, CURLUE_OUT_OF_MEMORY, curl_url_set, (CURLU * url, CURLUPart part, const char *text, unsigned int flags),
+     (url, part, text, flags))
+CLIBRARY_VOID_STUB(&curl, file, curl_url_cleanup, (CURLU * url), (url))
+CLIBRARY_VOID_STUB(&curl, file, curl_free, (void *memory), (memory))
+
 const char *upgradelink_load_curl(void) { return upgradelink_load(&curl, file); }
 
 #define SETTER(name, type)                                                                                             \
@@ -31,6 +37,20 @@ SETTER(upgradelink_set_string, const char *)
 SETTER(upgradelink_set_pointer, void *)
 SETTER(upgradelink_set_data_callback, curl_write_callback)
 SETTER(upgradelink_set_progress_callback, curl_xferinfo_callback)
+
+char *upgradelink_url_text(CURLU *url) {
+    CURLUcode (*get)(CURLU *, CURLUPart, char **, unsigned int) =
+        (CURLUcode(*)(CURLU *, CURLUPart, char **, unsigned int))upgradelink_symbol(&curl, file, "curl_url_get");
+    char *text = NULL;
+    return get && get(url, CURLUPART_URL, &text, 0) == CURLUE_OK ? text : NULL;
+}
+
+long upgradelink_get_long(CURL *handle, CURLINFO info) {
+    CURLcode (*get)(CURL *, CURLINFO, ...) =
+        (CURLcode(*)(CURL *, CURLINFO, ...))upgradelink_symbol(&curl, file, "curl_easy_getinfo");
+    long value = 0;
+    return get && get(handle, info, &value) == CURLE_OK ? value : 0;
+}
 
 CURLSH *upgradelink_share(void) {
     static CURLSH *share;

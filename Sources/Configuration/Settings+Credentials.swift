@@ -53,8 +53,8 @@ extension Settings {
             throw merged.error(key, "\(error)")
         }
         let text =
-            String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first
-            .map { String($0).filter { $0 != " " && $0 != "\t" } } ?? ""
+            String(decoding: bytes, as: UTF8.self).withoutByteOrderMark.split(whereSeparator: \.isNewline)
+            .map { String($0).unquoted.filter { $0 != " " && $0 != "\t" } }.first { !$0.isEmpty } ?? ""
         guard !text.isEmpty else { throw merged.error(key, "\(file) is empty, allowed is one line with the key") }
         return text
     }

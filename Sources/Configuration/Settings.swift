@@ -218,6 +218,9 @@ public struct Settings: Hashable, Sendable {
     private static func verification(_ merged: MergedConfiguration) throws(ConfigurationError) -> VerificationPolicy {
         let mode = merged.text("verification.mode").flatMap(VerificationPolicy.Mode.init) ?? .minisign
         let template = merged.text("verification.signatureUrl") ?? (mode == .sha256 ? "{url}.sha256" : "{url}.minisig")
+        do throws(SidecarTemplate.Problem) { _ = try SidecarTemplate(template) } catch {
+            throw merged.error("verification.signatureUrl", "found \"\(template.sanitized(limit: 200))\", \(error)")
+        }
         return VerificationPolicy(
             mode: mode, keys: mode == .minisign ? try VerificationKeys.collect(merged) : [], sidecarURL: template,
             requireVersionCode: merged.flag("verification.requireVersionCode") ?? true)

@@ -1,12 +1,13 @@
 import FoundationEssentials
 import Host
+import UpdateCore
 
 /// The public keys of `verification.keys` and of the `*.pub` files in `verification.keysDirectory`.
 enum VerificationKeys {
     static let defaultDirectory = "/etc/upgradelinkd/keys.d"
 
     static func collect(_ merged: MergedConfiguration) throws(ConfigurationError) -> [String] {
-        var keys = merged.texts("verification.keys") ?? []
+        var keys = (merged.texts("verification.keys") ?? []).map(\.unquoted)
         for key in keys {
             try require(
                 key, merged.error("verification.keys", "found \"\(key.prefix(80))\", allowed are minisign public keys"))
@@ -23,8 +24,8 @@ enum VerificationKeys {
             let file = "\(directory)/\(name)"
             do throws(SystemError) {
                 let text = String(decoding: try Files.read(file, limit: 4096), as: UTF8.self)
-                let line = text.split(whereSeparator: \.isNewline).last.map(String.init) ?? ""
-                keys.append(line)
+                let lines = text.withoutByteOrderMark.split(whereSeparator: \.isNewline).map { String($0).unquoted }
+                keys.append(lines.last { !$0.isEmpty } ?? "")
             } catch {
                 throw ConfigurationError(file: file, key: "", problem: "\(error)")
             }

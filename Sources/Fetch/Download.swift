@@ -4,59 +4,106 @@ public import UpdateCore
 
 public enum DownloadFailure: Error, Hashable, Sendable {
     case transientError(TransientError)
-    /// A status that is neither success nor a redirect; the caller decides what it means.
+    /// A status that is neither success nor a redirect, with the start of the body; the caller decides what it means.
     case status(HTTPReply)
-    /// The file or the server breaks a rule: the size limit, or the rules of ``RedirectTrail``.
+    /// A rule of the configuration forbids the file.
     case refused(String)
     case noSpace(String)
     case cancelled
+
+    static func file(_ text: String) -> DownloadFailure { .transientError(.file(text)) }
+}
+
+/// What the responses of one download brought.
+public final class Traffic {
+    /// Bytes of response bodies.
+    public internal(set) var received = 0
+    /// The size of the file; 0 if it is not known.
+    public internal(set) var size = 0
+
+    public init() {}
 }
 
 /// The download of one file. A later run resumes it after a lost connection, an end of the agent or a power cut.
+///
+/// If the complete file is verified, any bytes may be tried: the range of a server without validators, the continuation at
+/// another address, the same file from another node of a CDN. A wrong piece is found by the verification, and the download
+/// starts over. Without verification, only a range with the same validator is taken (`If-Range`).
 public struct Download {
     private let job: DownloadJob
     private let url: WebURL
     private let path: String
     private let cancellation: Cancellation
     private let speedLimit: SpeedLimit
+    private let traffic: Traffic
 
-    /// Bytes that a power cut may lose.
-    private static let syncEvery = 32 << 20
+    private var isVerified: Bool { job.verification.mode != .none }
 
     /// - Parameter path: the partial file.
     public init(
-        _ job: DownloadJob, url: WebURL, path: String, speedLimit: SpeedLimit, cancellation: Cancellation
+        _ job: DownloadJob, url: WebURL, path: String, speedLimit: SpeedLimit, traffic: Traffic,
+        cancellation: Cancellation
     ) {
         self.speedLimit = speedLimit
         self.job = job
         self.url = url
         self.path = path
+        self.traffic = traffic
         self.cancellation = cancellation
+    }
+
+    /// A file that has been received to its end.
+    public struct Received {
+        /// Bytes.
+        public var size: Int
+        /// Part of it is from an earlier run or from another response.
+        public var isPieced: Bool
+        /// The last response marked its end. Otherwise the file may have been cut.
+        public var hasMarkedEnd: Bool
+        /// Its first bytes, and the headers of the last response.
+        public var start: [UInt8]
+        public var headers: [String: String]
     }
 
     /// Downloads the file, or the rest of it.
     ///
     /// - Parameters:
     ///   - onBytes: called with every byte of the file in order, including the bytes of an earlier run.
-    ///   - onRestart: called if the file starts over; the bytes so far must be discarded.
+    ///   - onRestart: called if bytes so far were wrong: all of them must be discarded, and the file comes again.
     ///   - onProgress: called at most twice a second.
-    /// - Returns: the file's size in bytes, and whether part of it is from an earlier run.
     public func run(
         onBytes: (RawSpan) -> Void, onRestart: () -> Void, onProgress: (DownloadProgress) -> Void
-    ) throws(DownloadFailure) -> (size: Int, resumed: Bool) {
-        let part = try disk { () throws(SystemError) in try PartialFile(path, url: url.text) }
-        let resumed = part.size > 0
-        try disk { () throws(SystemError) in try reread(part, onBytes) }
-        do throws(DownloadFailure) {
-            try fetch(part, onBytes, onRestart, onProgress)
-        } catch {
-            // A later run can resume from the received bytes.
-            try? part.synchronize()
-            throw error
+    ) throws(DownloadFailure) -> Received {
+        let part = try disk { () throws(SystemError) in
+            try PartialFile(path, url: url.text, isVerified: isVerified)
         }
+        let resumed = part.size > 0
+        try requireSpace(for: part)
+        try disk { () throws(SystemError) in try part.reread(onBytes) }
+        let intake = withoutActuallyEscaping(onBytes) { onBytes in
+            withoutActuallyEscaping(onRestart) { onRestart in
+                Result { () throws(DownloadFailure) in
+                    let intake = Intake(
+                        job, url: url, part, traffic, isVerified: isVerified, onBytes: onBytes, onRestart: onRestart)
+                    do throws(DownloadFailure) {
+                        try fetch(part, intake, onProgress)
+                    } catch {
+                        // A later run can resume from the received bytes.
+                        traffic.size = max(traffic.size, part.origin.total ?? part.size)
+                        try? part.synchronize()
+                        throw error
+                    }
+                    return (intake.responses, intake.headers, intake.hasMarkedEnd)
+                }
+            }
+        }
+        let (responses, headers, hasMarkedEnd) = try intake.get()
         try disk { () throws(SystemError) in try part.synchronize() }
+        traffic.size = part.size
         part.file.finishWriteOut(from: 0, count: part.size, keepCache: job.priority.keepCache)
-        return (part.size, resumed)
+        return Received(
+            size: part.size, isPieced: resumed || responses > 1, hasMarkedEnd: hasMarkedEnd,
+            start: try disk { () throws(SystemError) in try part.start() }, headers: headers)
     }
 
     /// Removes the partial file and its note.
@@ -70,78 +117,60 @@ public struct Download {
         }
     }
 
-    private func reread(_ part: PartialFile, _ onBytes: (RawSpan) -> Void) throws(SystemError) {
-        try part.file.seek(to: 0)
-        var buffer = [UInt8](repeating: 0, count: 256 * 1024)
-        var rest = part.size
-        while rest > 0 {
-            let count = min(try part.file.read(into: &buffer), rest)
-            guard count > 0 else { throw SystemError("read", path, code: EIO) }
-            onBytes(buffer.span.extracting(first: count).bytes)
-            rest -= count
-        }
-        try part.file.seek(to: part.size)
+    /// A download that ended because of a full disk is not worth a request before there is space for more.
+    private func requireSpace(for part: PartialFile) throws(DownloadFailure) {
+        guard let needed = part.freeNeeded else { return }
+        let free = try disk { () throws(SystemError) in try Files.freeSpace(at: Files.directory(of: path)) }
+        guard free < needed else { return }
+        throw .noSpace(
+            "\(describe(bytes: free)) are free in \(Files.directory(of: path)), and the download continues with "
+                + "\(describe(bytes: needed)) (download.keepFree); free some space or set download.directory")
     }
 
     // MARK: the exchange
 
-    /// What the head of a reply means for the partial file.
-    private enum Verdict {
-        case takeBody
-        case follow
-        case startOver(String)
-        case fail(DownloadFailure)
-    }
-
     private func fetch(
-        _ part: PartialFile, _ onBytes: (RawSpan) -> Void, _ onRestart: () -> Void,
-        _ onProgress: (DownloadProgress) -> Void
+        _ part: PartialFile, _ intake: Intake, _ onProgress: (DownloadProgress) -> Void
     ) throws(DownloadFailure) {
         if part.isComplete { return }
         var trail = RedirectTrail(url)
-        var hasStartedOver = false
+        var wantsWhole = false
         var meter = ProgressMeter(received: part.size)
         while true {
-            let requestsRange = part.size > 0
-            var verdict = Verdict.takeBody
-            var head = HTTPReply(status: 0)
+            intake.requestsRange = part.size > 0 && !wantsWhole && (isVerified || part.origin.validator != nil)
+            let sizeBefore = part.size
             do throws(Transfer.Failure) {
                 _ = try transfer.perform(
-                    trail.url.text, headers: rangeHeaders(part),
-                    onHead: { reply in
-                        head = reply
-                        verdict = judge(reply, part, requestsRange: requestsRange, onRestart)
-                        guard case .takeBody = verdict else { return false }
-                        return true
-                    },
+                    trail.url.text, headers: rangeHeaders(part, intake),
+                    onHead: intake.head,
                     onBody: { bytes in
-                        if let failure = take(bytes, into: part) {
-                            verdict = .fail(failure)
-                            return false
-                        }
-                        onBytes(bytes)
-                        meter.update(received: part.size, total: part.origin.total ?? 0).map(onProgress)
-                        return true
+                        defer { meter.update(received: part.size, total: part.origin.total ?? 0).map(onProgress) }
+                        return intake.body(bytes)
                     })
-                meter.finish(received: part.size, total: part.origin.total ?? 0).map(onProgress)
-                return
+                intake.finish()
             } catch .stopped {
                 // The verdict has the reason.
             } catch .cancelled {
                 throw .cancelled
             } catch {
+                if case .status(let reply)? = intake.failure { throw .status(reply) }
                 throw .transientError(transientError(error, tooLong: ""))
             }
-            switch verdict {
-            case .takeBody: throw .transientError(.unreadable("the head of the reply does not end"))
+            switch intake.verdict {
+            case .redirect:
+                try trail.follow(intake.reply)
+                continue
             case .fail(let failure): throw failure
-            case .follow: try trail.follow(head)
-            case .startOver(let why):
-                guard !hasStartedOver else { throw .transientError(.unreadable(why)) }
-                hasStartedOver = true
-                try disk { () throws(SystemError) in try part.startOver() }
-                onRestart()
+            case .complete:
+                meter.finish(received: part.size, total: part.size).map(onProgress)
+                return
+            case .rest where part.size > sizeBefore: wantsWhole = false
+            case .rest, .whole:
+                guard !wantsWhole else { throw .file("the server sends no more than \(describe(bytes: part.size))") }
+                wantsWhole = true
+            case .takeBody: throw .file("the head of the reply does not end")
             }
+            trail = RedirectTrail(url)
         }
     }
 
@@ -154,108 +183,41 @@ public struct Download {
             cancellation: cancellation)
     }
 
-    private func rangeHeaders(_ part: PartialFile) -> [(name: String, value: String)] {
-        guard part.size > 0, let validator = part.origin.validator else { return [] }
-        return [(name: "Range", value: "bytes=\(part.size)-"), (name: "If-Range", value: validator)]
+    private func rangeHeaders(_ part: PartialFile, _ intake: Intake) -> [(name: String, value: String)] {
+        guard intake.requestsRange else { return [] }
+        let range = [(name: "Range", value: "bytes=\(part.size)-")]
+        guard !isVerified, let validator = part.origin.validator else { return range }
+        return range + [(name: "If-Range", value: validator)]
     }
-
-    private func judge(
-        _ head: HTTPReply, _ part: PartialFile, requestsRange: Bool, _ onRestart: () -> Void
-    ) -> Verdict {
-        if RedirectTrail.isRedirect(head) { return .follow }
-        switch head.status {
-        case 206 where requestsRange:
-            guard let range = ContentRange(head.headers["content-range"] ?? ""), range.first == part.size,
-                range.total == part.origin.total ?? range.total, range.last == range.total - 1
-            else { return .startOver("a wrong Content-Range (\(head.headers["content-range"] ?? "none"))") }
-            let origin = Origin(head, url: url, total: range.total)
-            guard origin.validator == nil || origin.validator == part.origin.validator else {
-                return .startOver("a part of another file")
-            }
-            return prepare(part, Origin(url: url.text, validator: part.origin.validator, total: range.total))
-        case 416 where requestsRange:
-            return .startOver("HTTP 416")
-        case 200:
-            if requestsRange {
-                // The file has changed, or the server does not support ranges.
-                do throws(SystemError) { try part.startOver() } catch { return .fail(failure(error)) }
-                onRestart()
-            }
-            if let encoding = head.headers["content-encoding"], encoding.lowercased() != "identity" {
-                return .fail(
-                    .transientError(.unreadable("Content-Encoding \(encoding.sanitized(limit: 40)) was not requested")))
-            }
-            return prepare(part, Origin(head, url: url, total: head.headers["content-length"].flatMap { Int($0) }))
-        case 206:
-            return .fail(.transientError(.unreadable("HTTP 206 without a requested range")))
-        default:
-            return .fail(.status(head))
-        }
-    }
-
-    private typealias Origin = PartialFile.Origin
-
-    /// Checks the size limit and the disk space before the body is received.
-    private func prepare(_ part: PartialFile, _ origin: Origin) -> Verdict {
-        if let total = origin.total, total > job.sizeLimit { return .fail(tooLarge(total)) }
-        do throws(SystemError) {
-            if let total = origin.total {
-                let needed = total - part.size
-                let free = try Files.freeSpace(at: Files.directory(of: path))
-                guard needed + job.keepFree <= free else {
-                    return .fail(
-                        .noSpace(
-                            "\(describe(bytes: needed)) more are needed in \(Files.directory(of: path)), "
-                                + "\(describe(bytes: free)) are free and \(describe(bytes: job.keepFree)) "
-                                + "must stay so (download.keepFree)"))
-                }
-                try part.reserve(total)
-            }
-            try part.begin(origin)
-            return .takeBody
-        } catch {
-            return .fail(failure(error))
-        }
-    }
-
-    private func take(_ bytes: RawSpan, into part: PartialFile) -> DownloadFailure? {
-        guard part.size + bytes.byteCount <= job.sizeLimit else { return tooLarge(part.size + bytes.byteCount) }
-        do throws(SystemError) {
-            try part.append(bytes)
-            part.writeOut(job.priority)
-            if part.unsynced >= Self.syncEvery {
-                try part.synchronize()
-                if part.origin.total == nil, try Files.freeSpace(at: Files.directory(of: path)) < job.keepFree {
-                    return .noSpace(
-                        "fewer than \(describe(bytes: job.keepFree)) are free in \(Files.directory(of: path)) "
-                            + "(download.keepFree)")
-                }
-            }
-            return nil
-        } catch {
-            return failure(error)
-        }
-    }
-
-    private func tooLarge(_ size: Int) -> DownloadFailure {
-        .refused(
-            "the file has \(describe(bytes: size)) or more, download.sizeLimit is \(describe(bytes: job.sizeLimit))")
-    }
-
-    // MARK: the disk
 
     private func disk<Value>(_ body: () throws(SystemError) -> Value) throws(DownloadFailure) -> Value {
-        do throws(SystemError) { return try body() } catch { throw failure(error) }
-    }
-
-    private func failure(_ error: SystemError) -> DownloadFailure {
-        error.isNoSpace ? .noSpace(error.description) : .transientError(.worker(error.description))
+        do throws(SystemError) { return try body() } catch { throw DownloadFailure(error) }
     }
 }
 
-extension PartialFile.Origin {
-    fileprivate init(_ head: HTTPReply, url: WebURL, total: Int?) {
-        let tag = head.headers["etag"].flatMap { $0.hasPrefix("W/") ? nil : $0 }
-        self.init(url: url.text, validator: tag ?? head.headers["last-modified"], total: total)
+extension DownloadFailure {
+    init(_ error: SystemError) {
+        self = error.isNoSpace ? .noSpace(error.description) : .transientError(.worker(error.description))
+    }
+}
+
+extension PartialFile {
+    /// Passes the bytes on from the start to the end.
+    func reread(_ onBytes: (RawSpan) -> Void) throws(SystemError) {
+        var buffer = [UInt8](repeating: 0, count: 256 * 1024)
+        var offset = 0
+        while offset < size {
+            let count = min(try file.read(into: &buffer, at: offset), size - offset)
+            guard count > 0 else { throw SystemError("read", file.path, code: EIO) }
+            onBytes(buffer.span.extracting(first: count).bytes)
+            offset += count
+        }
+    }
+
+    /// The first bytes.
+    func start() throws(SystemError) -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: 512)
+        let count = try file.read(into: &buffer, at: 0)
+        return Array(buffer.prefix(min(count, size)))
     }
 }

@@ -25,8 +25,29 @@ public struct HTTPClient {
     /// - Parameter limit: bytes; a longer reply is a transient error.
     public func post(
         _ url: String, headers: [(name: String, value: String)], body: [UInt8], limit: Int
-    ) throws(TransientError) -> HTTPReply {
+    ) throws(RequestError) -> HTTPReply {
         try exchange(url, headers: headers, body: body, limit: limit)
+    }
+
+    /// The time that the server shows. Anybody on the path can change it: the certificate is not checked, and no key is sent.
+    ///
+    /// - Returns: nil if there is no response, or one without a `Date`.
+    public func untrustedDate(of url: String) -> String? {
+        var connection = connection
+        (connection.clientCertificate, connection.clientKey) = (nil, nil)
+        let transfer = Transfer(
+            connection: connection,
+            limits: .init(
+                connectTimeout: connection.connectTimeout, totalTimeout: connection.connectTimeout, trustsAnyone: true),
+            cancellation: cancellation)
+        var date: String?
+        _ = try? transfer.perform(
+            url,
+            onHead: {
+                date = $0.headers["date"]
+                return false
+            }, onBody: { _ in false })
+        return date
     }
 
     /// Reads a small file. It follows redirects as a download does.
@@ -36,10 +57,10 @@ public struct HTTPClient {
         var trail = RedirectTrail(url)
         while true {
             let reply: HTTPReply
-            do throws(TransientError) {
+            do throws(RequestError) {
                 reply = try exchange(trail.url.text, headers: [], body: nil, limit: limit)
             } catch {
-                throw cancellation.isCancelled ? .cancelled : .transientError(error)
+                throw cancellation.isCancelled ? .cancelled : .transientError(error.transientError)
             }
             guard RedirectTrail.isRedirect(reply) else { return reply }
             try trail.follow(reply)
@@ -48,7 +69,7 @@ public struct HTTPClient {
 
     private func exchange(
         _ url: String, headers: [(name: String, value: String)], body: [UInt8]?, limit: Int
-    ) throws(TransientError) -> HTTPReply {
+    ) throws(RequestError) -> HTTPReply {
         let transfer = Transfer(
             connection: connection,
             limits: .init(connectTimeout: connection.connectTimeout, totalTimeout: connection.requestTimeout),
@@ -63,8 +84,24 @@ public struct HTTPClient {
             reply.body = received
             return reply
         } catch {
-            throw transientError(error, tooLong: "the reply is longer than \(describe(bytes: limit))")
+            var isOutOfDate = false
+            if case .curl(let curlError) = error { isOutOfDate = curlError.isOutOfDate }
+            throw RequestError(
+                transientError: transientError(error, tooLong: "the reply is longer than \(describe(bytes: limit))"),
+                isOutOfDate: isOutOfDate)
         }
+    }
+}
+
+/// Why a request has no response.
+public struct RequestError: Error {
+    public var transientError: TransientError
+    /// The server's certificate has expired, or is not yet valid, by the device's clock.
+    public var isOutOfDate: Bool
+
+    public init(transientError: TransientError, isOutOfDate: Bool = false) {
+        self.transientError = transientError
+        self.isOutOfDate = isOutOfDate
     }
 }
 
@@ -73,9 +110,14 @@ func transientError(_ failure: Transfer.Failure, tooLong: String) -> TransientEr
     switch failure {
     case .cancelled: return .network("cancelled")
     case .stopped: return .unreadable(tooLong)
-    case .curl(let code, let text):
-        let text = text.sanitized(limit: 300)
-        return tlsCodes.contains(code) ? .tls(text) : .network(text)
+    case .curl(let error):
+        let text = error.text.sanitized(limit: 300)
+        if error.proxyStatus == 407 { return .network(HTTPReply.proxyLine) }
+        if error.proxyStatus >= 300 { return .network("the proxy responded with HTTP \(error.proxyStatus) to CONNECT") }
+        // The alert of TLS 1.3 (RFC 8446, section 6.2) comes after the handshake, as an error of a read.
+        if text.lowercased().contains("certificate required") { return .tls(HTTPReply.clientCertificateLine) }
+        guard tlsCodes.contains(error.code) else { return .network(text) }
+        return text.contains("handshake failure") ? .tls("\(text) (is a client certificate required?)") : .tls(text)
     }
 }
 

@@ -7,7 +7,8 @@ final class PartialFile {
     /// What must be unchanged for a download to resume instead of starting over.
     struct Origin: Codable, Equatable, Sendable {
         var url: String
-        /// A strong ETag, or a Last-Modified date, as `If-Range` wants it (RFC 9110, section 13.1.5).
+        /// A strong ETag, or a Last-Modified date, as `If-Range` wants it (RFC 9110, section 13.1.5). Only a file that is not
+        /// verified needs it.
         var validator: String?
         var total: Int?
     }
@@ -18,6 +19,11 @@ final class PartialFile {
         var synced: Int
         /// The boot id at the time of the note. In the same boot, bytes in the page cache are not lost.
         var bootID: String
+        /// The download ended because of a full disk, and its size is unknown: it is not worth a request before this many bytes
+        /// are free.
+        var freeNeeded: Int?
+        /// The size at which a response ended that did not mark its end.
+        var unmarkedEnd: Int?
     }
 
     private static let noteLimit = 65_536
@@ -32,19 +38,24 @@ final class PartialFile {
     /// Bytes whose write-out to the disk has ended.
     private var finished = 0
 
-    /// Opens the file of an earlier run, and truncates it to the bytes that can be trusted.
-    init(_ path: String, url: String) throws(SystemError) {
+    /// Opens the file of an earlier run, and truncates it to the bytes that may be right.
+    ///
+    /// - Parameter isVerified: the complete file is verified, so bytes from another address and without a validator may be right.
+    init(_ path: String, url: String, isVerified: Bool) throws(SystemError) {
         bootID = try Clock.bootID()
         notePath = path + ".json"
         file = try OpenFile(path, O_RDWR | O_CREAT)
         let found = try? StoredFile.read(Note.self, from: notePath, limit: Self.noteLimit)?.value
         size = 0
         note = Note(origin: Origin(url: url), synced: 0, bootID: bootID)
-        if let found, found.origin.url == url, found.origin.validator != nil {
+        if let found, isVerified || found.origin.url == url && found.origin.validator != nil {
             // After a power cut, the file may have its full length but not its content.
             size = min(try file.size, found.bootID == bootID ? Int.max : found.synced)
             note.origin = found.origin
             note.synced = min(found.synced, size)
+            note.unmarkedEnd = found.unmarkedEnd
+            if found.origin.url == url { note.freeNeeded = found.freeNeeded }
+            note.origin.url = url
         }
         if try file.size != size { try file.truncate(to: size) }
         try file.seek(to: size)
@@ -56,25 +67,64 @@ final class PartialFile {
 
     var isComplete: Bool { size > 0 && size == note.origin.total }
 
-    func startOver() throws(SystemError) {
-        try file.truncate(to: 0)
-        try file.seek(to: 0)
-        size = 0
-        begun = 0
-        finished = 0
-        note = Note(origin: Origin(url: note.origin.url), synced: 0, bootID: bootID)
-        try? Files.remove(notePath)
+    var freeNeeded: Int? { note.freeNeeded }
+    var unmarkedEnd: Int? { note.unmarkedEnd }
+
+    /// Drops the bytes behind this offset, which are not those of the file.
+    func shorten(to offset: Int) throws(SystemError) {
+        try file.truncate(to: offset)
+        try file.seek(to: offset)
+        size = offset
+        begun = min(begun, offset)
+        finished = min(finished, offset)
+        note.origin.total = nil
+        note.synced = min(note.synced, offset)
+        try writeNote()
     }
 
+    /// Notes where the next bytes come from.
     func begin(_ origin: Origin) throws(SystemError) {
         note.origin = origin
+        note.freeNeeded = nil
         try writeNote()
+    }
+
+    /// Notes how large the complete file is.
+    func end(at total: Int?, unmarkedEnd: Int?) throws(SystemError) {
+        note.origin.total = total
+        note.unmarkedEnd = unmarkedEnd
+        try writeNote()
+    }
+
+    func awaitSpace(_ bytes: Int) {
+        note.freeNeeded = bytes
+        try? writeNote()
     }
 
     /// Reserves disk space for the whole file, so that a full disk is detected before the download and not after an hour.
     func reserve(_ total: Int) throws(SystemError) {
         guard total > size else { return }
         try file.reserve(from: size, count: total - size)
+    }
+
+    /// The bytes behind the end of the file for which disk space is reserved.
+    var reserved: Int { max(0, file.allocatedSize - size) }
+
+    /// How many of the bytes, from the first one on, are those of the file at this offset.
+    func matching(_ bytes: RawSpan, at offset: Int) throws(SystemError) -> Int {
+        var buffer = [UInt8](repeating: 0, count: min(bytes.byteCount, 64 * 1024))
+        var matched = 0
+        while matched < bytes.byteCount {
+            let count = try file.read(into: &buffer, at: offset + matched)
+            let wanted = min(count, bytes.byteCount - matched)
+            guard wanted > 0 else { break }
+            let equal = bytes.extracting(matched..<matched + wanted).withUnsafeBytes { other in
+                zip(other, buffer).prefix { $0 == $1 }.count
+            }
+            matched += equal
+            if equal < wanted { break }
+        }
+        return matched
     }
 
     func append(_ bytes: RawSpan) throws(SystemError) {

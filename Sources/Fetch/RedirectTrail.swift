@@ -1,8 +1,9 @@
+import CCurl
 import UpdateCore
 
-/// Follows at most five redirects of one request, and none from https to http.
+/// Follows at most ten redirects of one request, and none from https to http.
 struct RedirectTrail {
-    static let limit = 5
+    static let limit = 10
 
     private(set) var url: WebURL
     private var hops = 0
@@ -11,28 +12,31 @@ struct RedirectTrail {
 
     static func isRedirect(_ reply: HTTPReply) -> Bool { [301, 302, 303, 307, 308].contains(reply.status) }
 
+    /// - Throws: `.transientError`. A captive portal and a broken server redirect anywhere; the next response may be right.
     mutating func follow(_ reply: HTTPReply) throws(DownloadFailure) {
-        guard let location = reply.headers["location"], let target = resolve(location) else {
-            throw .refused("HTTP \(reply.status) without a usable Location")
+        let location = reply.headers["location"] ?? ""
+        guard let target = resolve(location) else {
+            throw .file("HTTP \(reply.status) without a usable Location (\"\(location.sanitized(limit: 200))\")")
         }
         hops += 1
-        guard hops <= Self.limit else { throw .refused("more than \(Self.limit) redirects") }
+        guard hops <= Self.limit else { throw .file("more than \(Self.limit) redirects") }
         guard target.isSecure || !url.isSecure else {
-            throw .refused("a redirect from https to http (\(target.text.sanitized(limit: 200)))")
+            throw .file("a redirect from https to http (\(target.text.sanitized(limit: 200)))")
         }
         url = target
     }
 
-    /// An absolute URL, or one relative to the host or the directory of the current one (RFC 3986, section 5).
+    /// Resolves a reference relative to the current URL (RFC 3986, section 5; RFC 9110, section 10.2.2), by libcurl's URL API.
     private func resolve(_ location: String) -> WebURL? {
-        if let absolute = WebURL(location) { return absolute }
-        guard !location.isEmpty, !location.contains("://") else { return nil }
-        let scheme = url.isSecure ? "https:" : "http:"
-        if location.hasPrefix("//") { return WebURL(scheme + location) }
-        let afterScheme = url.text.dropFirst(scheme.count + 2)
-        let authority = afterScheme.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        if location.hasPrefix("/") { return WebURL("\(scheme)//\(authority)\(location)") }
-        let directory = url.path[...(url.path.lastIndex(of: "/") ?? url.path.startIndex)]
-        return WebURL("\(scheme)//\(authority)\(directory)\(location)")
+        let reference = location.drop { $0.isWhitespace }
+        guard !reference.isEmpty, let handle = curl_url() else { return nil }
+        defer { curl_url_cleanup(handle) }
+        let trimmed = String(reference.reversed().drop { $0.isWhitespace }.reversed())
+        guard curl_url_set(handle, CURLUPART_URL, url.text, 0) == CURLUE_OK,
+            curl_url_set(handle, CURLUPART_URL, trimmed, UInt32(CURLU_URLENCODE)) == CURLUE_OK
+        else { return nil }
+        guard let text = upgradelink_url_text(handle) else { return nil }
+        defer { curl_free(text) }
+        return try? WebURL(repairing: String(cString: text))
     }
 }

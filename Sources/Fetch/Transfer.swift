@@ -33,10 +33,22 @@ struct Transfer {
         /// A transfer that is slower than this many bytes per second for ``lowSpeedTime`` fails; 0 for no limit.
         var lowSpeed = 0
         var lowSpeedTime: Seconds = 0
+        /// Accept every certificate. Nothing that is received then can be relied on.
+        var trustsAnyone = false
+    }
+
+    /// An error of libcurl.
+    struct CurlError: Error {
+        var code: CURLcode
+        var text: String
+        /// The status of a proxy's response to CONNECT; 0 if there was none.
+        var proxyStatus = 0
+        /// The certificate has expired, or is not yet valid.
+        var isOutOfDate = false
     }
 
     enum Failure: Error {
-        case curl(CURLcode, String)
+        case curl(CurlError)
         case cancelled
         /// `onHead` or `onBody` ended the transfer, or the head was too long.
         case stopped
@@ -55,14 +67,15 @@ struct Transfer {
         onHead: (HTTPReply) -> Bool, onBody: (RawSpan) -> Bool
     ) throws(Failure) -> HTTPReply {
         guard let handle = curl_easy_init() else {
-            throw .curl(CURLE_FAILED_INIT, HTTPLibrary.problem ?? "libcurl cannot start")
+            throw .curl(CurlError(code: CURLE_FAILED_INIT, text: HTTPLibrary.problem ?? "libcurl cannot start"))
         }
         defer { curl_easy_cleanup(handle) }
 
         var list: UnsafeMutablePointer<curl_slist>?
         defer { curl_slist_free_all(list) }
-        // Without "Expect: 100-continue", which costs a second with servers that ignore it.
-        for header in headers + [(name: "Expect", value: "")] {
+        // Without "Expect: 100-continue", which costs a second with servers that ignore it. Compression would hide the bytes
+        // that were signed.
+        for header in headers + [(name: "Expect", value: ""), (name: "Accept-Encoding", value: "identity")] {
             list = curl_slist_append(list, "\(header.name):" + (header.value.isEmpty ? "" : " \(header.value)"))
         }
         configure(handle, url)
@@ -133,10 +146,16 @@ struct Transfer {
         guard code == CURLE_OK else {
             let detail = String(
                 decoding: message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            throw .curl(code, detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail)
+            // 9 and 10: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (X509_STORE_CTX_get_error(3)).
+            let verification = upgradelink_get_long(handle, CURLINFO_SSL_VERIFYRESULT)
+            throw .curl(
+                CurlError(
+                    code: code, text: detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail,
+                    proxyStatus: upgradelink_get_long(handle, CURLINFO_HTTP_CONNECTCODE),
+                    isOutOfDate: verification == 9 || verification == 10))
         }
         guard receiver.hasWholeHead else {
-            throw .curl(CURLE_GOT_NOTHING, "the connection ended within the reply's head")
+            throw .curl(CurlError(code: CURLE_GOT_NOTHING, text: "the connection ended within the reply's head"))
         }
         receiver.finishHead()
         if receiver.wantsNoMore { throw .stopped }
@@ -146,7 +165,7 @@ struct Transfer {
     private func configure(_ handle: UnsafeMutableRawPointer, _ url: String) {
         upgradelink_set_string(handle, CURLOPT_URL, url)
         // One connection serves a signature and its file, or a request that is sent again.
-        upgradelink_set_pointer(handle, CURLOPT_SHARE, upgradelink_share())
+        if !limits.trustsAnyone { upgradelink_set_pointer(handle, CURLOPT_SHARE, upgradelink_share()) }
         upgradelink_set_string(handle, CURLOPT_PROTOCOLS_STR, "http,https")
         upgradelink_set_string(handle, CURLOPT_USERAGENT, "upgradelinkd")
         upgradelink_set_long(handle, CURLOPT_NOSIGNAL, 1)
@@ -159,6 +178,10 @@ struct Transfer {
         expectSpeed(handle)
         upgradelink_set_long(handle, CURLOPT_LOW_SPEED_TIME, Int(limits.lowSpeedTime))
         upgradelink_set_long(handle, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        if limits.trustsAnyone {
+            upgradelink_set_long(handle, CURLOPT_SSL_VERIFYPEER, 0)
+            upgradelink_set_long(handle, CURLOPT_SSL_VERIFYHOST, 0)
+        }
         let files: [(CURLoption, String?)] = [
             (CURLOPT_CAINFO, connection.caBundle), (CURLOPT_SSLCERT, connection.clientCertificate),
             (CURLOPT_SSLKEY, connection.clientKey), (CURLOPT_PROXY, connection.proxy),
@@ -218,6 +241,7 @@ private final class Receiver {
             // An interim reply (1xx) or the reply of a proxy may precede the final reply.
             let words = line.split(separator: " ")
             head = HTTPReply(status: words.count > 1 ? Int(words[1]) ?? 0 : 0)
+            head.version = String(words.first ?? "")
             hasWholeHead = false
             return true
         }
@@ -226,9 +250,19 @@ private final class Receiver {
             return true
         }
         guard let colon = line.firstIndex(of: ":") else { return true }
+        let name = line[..<colon].lowercased()
         let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
-        head.headers[line[..<colon].lowercased()] = String(value)
+        head.headers[name] = name == "location" ? Self.location(bytes) : String(value)
         return true
+    }
+
+    /// The value of a header `Location`. Its bytes may be in any character set, so those that are not ASCII are
+    /// percent-encoded one by one.
+    private static func location(_ line: UnsafeRawBufferPointer) -> String {
+        let value = line.drop { $0 != UInt8(ascii: ":") }.dropFirst().filter { $0 != 0x0A && $0 != 0x0D }
+        return value.map { byte in
+            byte < 0x80 ? String(UnicodeScalar(byte)) : "%" + String(byte, radix: 16, uppercase: true)
+        }.joined()
     }
 
     func finishHead() {

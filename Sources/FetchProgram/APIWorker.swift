@@ -12,11 +12,11 @@ struct APIWorker {
 
     /// Sends an update check. It stores a granted offer before it returns the report.
     func check(_ job: CheckJob) -> CheckReport {
-        do throws(TransientError) {
+        do throws(RequestError) {
             let bootID = try currentBootID()
             var clock = job.serverClock
             let body = upgradeBody(job.checkRequest)
-            func exchange() throws(TransientError) -> (reply: HTTPReply, signedAt: WallTime) {
+            func exchange() throws(RequestError) -> (reply: HTTPReply, signedAt: WallTime) {
                 let time = clock?.time(at: Clock.bootTime, bootID: bootID) ?? Clock.wallTime
                 let reply = try post(
                     RequestSigner.upgradePath, body, job.server, job.credentials, signedAt: time)
@@ -31,7 +31,12 @@ struct APIWorker {
             if case .offer(let offer) = response { response = .offer(keep(offer, in: Inbox(job.inbox))) }
             return CheckReport(response: response, serverClock: clock == job.serverClock ? nil : clock)
         } catch {
-            return CheckReport(response: .transientError(error))
+            var report = CheckReport(response: .transientError(error.transientError), isOutOfDate: error.isOutOfDate)
+            if error.isOutOfDate {
+                report.serverTime = HTTPClient(job.server, cancellation: cancellation).untrustedDate(of: job.server.url)
+                    .flatMap(HTTPDate.parse)
+            }
+            return report
         }
     }
 
@@ -46,19 +51,19 @@ struct APIWorker {
     }
 
     func report(_ job: ReportJob) -> Delivery {
-        do throws(TransientError) {
+        do throws(RequestError) {
             let time = job.serverClock?.time(at: Clock.bootTime, bootID: try currentBootID()) ?? Clock.wallTime
             let reply = try post(
                 RequestSigner.reportPath, reportBody(job), job.server, job.credentials, signedAt: time)
             return ReplyDecoder(now: Clock.wallTime).delivery(reply)
         } catch {
-            return .transientError(error)
+            return .transientError(error.transientError)
         }
     }
 
     private func post(
         _ path: String, _ body: [UInt8], _ server: ServerConnection, _ credentials: Credentials, signedAt time: WallTime
-    ) throws(TransientError) -> HTTPReply {
+    ) throws(RequestError) -> HTTPReply {
         let signer = RequestSigner(credentials: credentials) { Digest.hex(.md5, of: $0) }
         // server.signingPath names the path of the update check as the server sees it. Reports use the same prefix.
         let prefix = server.signingPath.map {
@@ -72,8 +77,12 @@ struct APIWorker {
             base + path, headers: request.headers, body: request.body, limit: ReplyDecoder.maximumBodyBytes)
     }
 
-    private func currentBootID() throws(TransientError) -> String {
-        do throws(SystemError) { return try Clock.bootID() } catch { throw .worker("\(error)") }
+    private func currentBootID() throws(RequestError) -> String {
+        do throws(SystemError) {
+            return try Clock.bootID()
+        } catch {
+            throw RequestError(transientError: .worker("\(error)"))
+        }
     }
 }
 

@@ -10,6 +10,7 @@ struct DownloadWorker {
     private let job: DownloadJob
     private let cancellation: Cancellation
     private let speedLimit: SpeedLimit
+    private let traffic = Traffic()
     private var offer: Offer { job.offer }
 
     init(_ job: DownloadJob, _ speedLimit: SpeedLimit, _ cancellation: Cancellation) {
@@ -22,7 +23,12 @@ struct DownloadWorker {
     private var artifactPath: String { base + ".artifact" }
     private var sidecarPath: String { base + ".sidecar" }
 
-    func run() -> DownloadResult {
+    func run() -> FetchReport {
+        let result = download()
+        return .downloaded(result, DownloadTraffic(received: traffic.received, size: traffic.size))
+    }
+
+    private func download() -> DownloadResult {
         do {
             guard let url = WebURL(offer.urlPath) else { return .refused("its address is not a URL") }
             try Files.createDirectory(job.directory)
@@ -32,11 +38,13 @@ struct DownloadWorker {
                 try verifier.expectation(sidecar: sidecar, offer: offer, devModelKey: job.devModelKey)
             }
             if let artifact = try finishedBefore(try expectation()) { return .verified(artifact) }
-            return .verified(try fetchArtifact(url, sidecar, expectation))
+            return try fetchArtifact(url, sidecar, expectation)
         } catch let failure as VerificationFailure {
             return .refused("\(failure)")
         } catch let failure as DownloadFailure {
-            return result(failure)
+            return DownloadResult(failure, of: "file")
+        } catch let failure as SidecarFailure {
+            return failure.result
         } catch let error as SystemError {
             return error.isNoSpace ? .noSpace("\(error)") : .transientError(.worker("\(error)"))
         } catch {
@@ -46,12 +54,21 @@ struct DownloadWorker {
 
     // MARK: the signature
 
+    private struct SidecarFailure: Error { let result: DownloadResult }
+
     private func fetchSidecar(_ verifier: ArtifactVerifier) throws -> [UInt8]? {
         guard let url = try verifier.sidecarURL(for: offer) else { return nil }
         let client = HTTPClient(job.connection, cancellation: cancellation)
-        let reply = try client.get(url, limit: maximumSidecarBytes)
-        guard reply.status == 200 else { throw DownloadFailure.status(reply) }
-        return reply.body
+        do throws(DownloadFailure) {
+            let reply = try client.get(url, limit: maximumSidecarBytes)
+            guard (200...203).contains(reply.status) else { throw .status(reply) }
+            if let line = describeContent(reply.body, reply.headers, of: "signature"), !reply.isMinisign {
+                throw .transientError(.file(line))
+            }
+            return reply.body
+        } catch {
+            throw SidecarFailure(result: DownloadResult(error, of: "signature"))
+        }
     }
 
     // MARK: the file
@@ -75,59 +92,74 @@ struct DownloadWorker {
 
     private func fetchArtifact(
         _ url: WebURL, _ sidecar: [UInt8]?, _ expect: () throws -> ArtifactVerifier.Expectation
-    ) throws -> Artifact {
-        let download = Download(job, url: url, path: base + ".part", speedLimit: speedLimit, cancellation: cancellation)
+    ) throws -> DownloadResult {
+        let download = Download(
+            job, url: url, path: base + ".part", speedLimit: speedLimit, traffic: traffic, cancellation: cancellation)
+        var hasStartedOver = false
         while true {
             let expectation = try expect()
-            let (size, resumed) = try download.run(
+            let received = try download.run(
                 onBytes: { expectation.digest?.add($0) },
                 onRestart: { expectation.digest?.restart() },
                 onProgress: { JSONLine.send(FetchReport.progress($0)) })
             do {
                 try expectation.verify()
             } catch {
+                if !received.hasMarkedEnd {
+                    return .transientError(
+                        .file(
+                            "the response may have been cut after \(describe(bytes: received.size)): it has no length"))
+                }
                 download.discard()
-                // The bytes of an earlier run may be wrong: download the whole file once more.
-                if resumed {
+                // One of the pieces may be wrong: download the whole file once more.
+                if received.isPieced, !hasStartedOver {
+                    hasStartedOver = true
                     JSONLine.send(
                         FetchReport.note("A resumed download is not what was signed; it starts over: \(error)"))
                     continue
                 }
-                throw error
+                let content = describeContent(received.start, received.headers, of: "file")
+                return .refused(content.map { "\(error): \($0)" } ?? "\(error)")
             }
             if let sidecar { try Files.replace(sidecarPath, with: sidecar) }
             try download.finish(as: artifactPath)
-            return try artifact(size: size)
+            return .verified(try artifact(size: received.size))
         }
     }
 
     private func artifact(size: Int) throws -> Artifact {
         Artifact(path: artifactPath, sidecarPath: job.verification.mode == .none ? nil : sidecarPath, size: size)
     }
+}
 
-    // MARK: failures
+extension HTTPReply {
+    /// It is a signature, whatever its headers say.
+    fileprivate var isMinisign: Bool { (try? MinisignSignature(body)) != nil }
+}
 
-    private func result(_ failure: DownloadFailure) -> DownloadResult {
-        switch failure {
-        case .transientError(let transientError): .transientError(transientError)
-        case .refused(let reason): .refused(reason)
-        case .noSpace(let reason): .noSpace(reason)
-        case .cancelled: .transientError(.network("cancelled"))
-        case .status(let reply): result(reply)
-        }
+extension DownloadResult {
+    fileprivate init(_ failure: DownloadFailure, of name: String) {
+        self =
+            switch failure {
+            case .transientError(let transientError): .transientError(transientError)
+            case .refused(let reason): .refused(reason)
+            case .noSpace(let reason): .noSpace(reason)
+            case .cancelled: .transientError(.network("cancelled"))
+            case .status(let reply): Self(status: reply, of: name)
+            }
     }
 
-    private func result(_ reply: HTTPReply) -> DownloadResult {
+    private init(status reply: HTTPReply, of name: String) {
         let retryAfter = reply.headers["retry-after"].flatMap {
             HTTPDate.parseRetryAfter($0, now: reply.headers["date"].flatMap(HTTPDate.parse) ?? Clock.wallTime)
         }
         switch reply.status {
-        case 429: return .transientError(.rateLimited(retryAfter: retryAfter))
-        case 400..<500 where reply.status != 408 && reply.status != 425:
-            return .gone(
-                "HTTP \(reply.status) for the file or its signature; publish both, at the address the server offers")
-        default:
-            return .transientError(.server(status: reply.status, detail: "for the artifact", retryAfter: retryAfter))
+        case 404, 410: self = .gone(describeStatus(reply, of: name))
+        case 429: self = .transientError(.rateLimited(retryAfter: retryAfter))
+        case 408, 425, 500...:
+            let detail = reply.status == 511 ? describeStatus(reply, of: name) : "for the \(name)"
+            self = .transientError(.server(status: reply.status, detail: detail, retryAfter: retryAfter))
+        default: self = .transientError(.file(describeStatus(reply, of: name), retryAfter: retryAfter))
         }
     }
 }

@@ -56,7 +56,7 @@ public enum FetchProgram {
         case .check(let job): JSONLine.send(FetchReport.checked(APIWorker(cancellation).check(job)))
         case .report(let job): JSONLine.send(FetchReport.reported(APIWorker(cancellation).report(job)))
         case .download(let job):
-            JSONLine.send(FetchReport.downloaded(DownloadWorker(job, speedLimit, cancellation).run()))
+            JSONLine.send(DownloadWorker(job, speedLimit, cancellation).run())
         case .adopt(let job): JSONLine.send(FetchReport.adopted(AdoptWorker(job).run()))
         case .digest(let text): JSONLine.send(FetchReport.digest(sha256(text)))
         }
@@ -84,7 +84,8 @@ public enum FetchProgram {
         switch job {
         case .check: JSONLine.send(FetchReport.checked(CheckReport(response: .transientError(transientError))))
         case .report: JSONLine.send(FetchReport.reported(.transientError(transientError)))
-        case .download: JSONLine.send(FetchReport.downloaded(.transientError(transientError)))
+        case .download:
+            JSONLine.send(FetchReport.downloaded(.transientError(transientError), DownloadTraffic()))
         case .adopt: JSONLine.send(FetchReport.adopted(.refused(problem)))
         case .digest: Environment.printError("upgradelink-fetch: \(problem)")
         }

@@ -75,6 +75,24 @@ public final class OpenFile: Sendable {
     }
 
     /// Waits until content and length are on the disk (fsync(2)).
+    /// Reads at this offset, and leaves the position as it is.
+    ///
+    /// - Returns: the number of bytes read; 0 at the end of the file.
+    public func read(into buffer: inout [UInt8], at offset: Int) throws(SystemError) -> Int {
+        while true {
+            let count = pread(descriptor, &buffer, buffer.count, off_t(offset))
+            if count >= 0 { return count }
+            if errno != EINTR { throw SystemError("read", path) }
+        }
+    }
+
+    /// The bytes of disk space that the file occupies, including those that are reserved; 0 if that is unknown.
+    public var allocatedSize: Int {
+        var status = stat()
+        // st_blocks counts units of 512 bytes on every file system (stat(2)).
+        return fstat(descriptor, &status) == 0 ? Int(status.st_blocks) * 512 : 0
+    }
+
     public func synchronize() throws(SystemError) {
         guard fsync(descriptor) == 0 else { throw SystemError("sync", path) }
     }

@@ -42,6 +42,7 @@ extension Poll {
         next = fields.value(.next, or: BootInstant(0))
         outcome = fields.value(.outcome, or: .never)
         awaitsClock = fields.value(.awaitsClock, or: false)
+        clockOffset = fields.optional(.clockOffset)
         lastResponse = fields.optional(.lastResponse)
         bootsWithoutResponse = fields.optional(.bootsWithoutResponse)
         unheard = min(max(fields.value(.unheard, or: 0), 0), 31)
@@ -63,6 +64,10 @@ extension Work {
         started = fields.value(.started, or: WallTime(unixSeconds: 0))
         since = fields.value(.since, or: BootInstant(0))
         obstacles = max(fields.value(.obstacles, or: 0), 0)
+        obstaclesSince = fields.optional(.obstaclesSince)
+        goneSince = fields.optional(.goneSince)
+        received = max(fields.value(.received, or: 0), 0)
+        hasReportedRefusal = fields.value(.hasReportedRefusal, or: false)
         installedBefore = fields.optional(.installedBefore)
     }
 
@@ -158,6 +163,7 @@ extension TransientError {
         case .tls(let text): .tls(text.bounded)
         case .unreadable(let text): .unreadable(text.bounded)
         case .worker(let text): .worker(text.bounded)
+        case .file(let text, let retryAfter): .file(text.bounded, retryAfter: retryAfter)
         }
     }
 }

@@ -46,6 +46,8 @@ public struct Poll: Codable, Hashable, Sendable {
     public var outcome = Outcome.never
     /// The device's wrong clock explains a TLS failure: the next check follows as soon as the clock is set.
     public var awaitsClock = false
+    /// The wall clock minus CLOCK_BOOTTIME when the agent began to wait for the clock, in seconds; nil if the clock was not set at all.
+    public var clockOffset: Seconds?
     /// The time of the last successful check.
     public var lastResponse: WallTime?
     /// The number of boots since then, this one included, at most 1000. Nil if an older agent stored the state.
@@ -57,7 +59,7 @@ public struct Poll: Codable, Hashable, Sendable {
     public var isRunning = false
 
     enum CodingKeys: String, CodingKey {
-        case next, awaitsClock, unheard
+        case next, awaitsClock, clockOffset, unheard
         // As 0.1.0 named them.
         case outcome = "mood"
         case lastResponse = "lastAnswer"
@@ -146,6 +148,14 @@ public struct Work: Codable, Hashable, Sendable {
     /// The number of errors since the last successful download that are not counted against the version: transient errors, full
     /// disks, refused reboots, lost installers. The back-off grows with it.
     public var obstacles = 0
+    /// When the first of the ``obstacles`` was met.
+    public var obstaclesSince: WallTime?
+    /// When HTTP 404 or 410 was first received, if nothing else was received since then. Nil if the clock was not set.
+    public var goneSince: WallTime?
+    /// Bytes that downloads of this offer have received, including those that were discarded.
+    public var received = 0
+    /// A file that is not what was signed has been reported to the server.
+    public var hasReportedRefusal = false
     /// The installed versionCode when the installation began.
     public var installedBefore: Int?
 
@@ -154,7 +164,7 @@ public struct Work: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case offer, step, artifact, hasConsent, timing, deferrals, askAgainAt, deadline, started, since
-        case obstacles, installedBefore
+        case obstacles, obstaclesSince, goneSince, received, hasReportedRefusal, installedBefore
         // As 0.1.0 named it.
         case mayReboot = "mayRestart"
     }

@@ -151,6 +151,8 @@ extension Machine {
         state.rejected.removeAll { $0 == versionCode }
         effects.append(.forgetAttempts(versionCode: versionCode))
         if state.work?.offer.versionCode == versionCode {
+            state.work?.forgetObstacles()
+            state.work?.received = 0
             hasten()
         } else if state.work == nil {
             state.poll.next = now

@@ -8,7 +8,7 @@ public enum Event: Codable, Hashable, Sendable {
     /// A local file that a worker has verified and staged.
     case fileOffered(Offer, Artifact)
     case checked(CheckReport)
-    case downloaded(versionCode: Int, DownloadResult)
+    case downloaded(versionCode: Int, DownloadResult, DownloadTraffic = DownloadTraffic())
     case installed(InstallID, InstallResult)
     case reported(id: Int, Delivery)
     case configurationChanged

@@ -4,7 +4,7 @@ public enum FetchReport: Codable, Hashable, Sendable {
     case checked(CheckReport)
     case reported(Delivery)
     case progress(DownloadProgress)
-    case downloaded(DownloadResult)
+    case downloaded(DownloadResult, DownloadTraffic)
     case adopted(AdoptResult)
     case digest(String)
     case note(String)
@@ -14,10 +14,18 @@ public struct CheckReport: Codable, Hashable, Sendable {
     public var response: CheckResponse
     /// Set if the device's own clock is wrong.
     public var serverClock: ServerClock?
+    /// The server's certificate has expired, or is not yet valid, by the device's own clock.
+    public var isOutOfDate: Bool
+    /// The server's `Date`, read without a trusted connection because ``isOutOfDate``: for messages only.
+    public var serverTime: WallTime?
 
-    public init(response: CheckResponse, serverClock: ServerClock? = nil) {
+    public init(
+        response: CheckResponse, serverClock: ServerClock? = nil, isOutOfDate: Bool = false, serverTime: WallTime? = nil
+    ) {
         self.response = response
         self.serverClock = serverClock
+        self.isOutOfDate = isOutOfDate
+        self.serverTime = serverTime
     }
 }
 
@@ -51,14 +59,28 @@ public struct DownloadProgress: Codable, Hashable, Sendable {
     }
 }
 
+/// The end of a download. Only a verified file leads on; after every other end the offer stays, and the download is tried again.
 public enum DownloadResult: Codable, Hashable, Sendable {
     case verified(Artifact)
-    /// The server does not have the file or its signature.
+    /// HTTP 404 or 410 for the file or its signature.
     case gone(String)
-    /// The verification failed, or the file is too large. This is counted against the version.
+    /// What was received is not what was signed, or breaks a rule of the configuration.
     case refused(String)
     case noSpace(String)
     case transientError(TransientError)
+}
+
+/// What a download cost.
+public struct DownloadTraffic: Codable, Hashable, Sendable {
+    /// Bytes of response bodies that were received.
+    public var received: Int
+    /// The size of the file in bytes, as far as it is known; 0 if it is not.
+    public var size: Int
+
+    public init(received: Int = 0, size: Int = 0) {
+        self.received = received
+        self.size = size
+    }
 }
 
 public enum AdoptResult: Codable, Hashable, Sendable {

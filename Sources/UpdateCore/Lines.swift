@@ -10,12 +10,16 @@ extension TransientError {
         case .tls(let text): "no trusted connection to the server: \(text)"
         case .unreadable(let text): "the server's reply makes no sense: \(text)"
         case .worker(let text): "the fetch worker failed: \(text)"
+        case .file(let text, _): text
         }
     }
 }
 
 extension Misconfiguration {
     public var line: String {
+        if message == HTTPReply.clientCertificateLine || message == HTTPReply.proxyLine {
+            return "the server refuses this device: HTTP \(status), \(message)"
+        }
         let remedy =
             switch status {
             case 400: "check [device] and the server's URL"

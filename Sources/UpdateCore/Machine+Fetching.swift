@@ -56,54 +56,6 @@ extension Machine {
         effects.append(.announce(.consentWanted(work.offer)))
     }
 
-    mutating func downloaded(_ versionCode: Int, _ result: DownloadResult) {
-        guard var work = state.work, work.step == .downloading, work.offer.versionCode == versionCode else {
-            log(.ignored("the end of a download of version \(versionCode), which is not the current download"))
-            return
-        }
-        switch result {
-        case .verified(let artifact):
-            work.artifact = artifact
-            work.obstacles = 0
-            state.lastError = nil
-            log(.verified(work.offer, bytes: artifact.size))
-            report(.download(running: runningCode, version: versionCode, code: Report.Code.success))
-            begin(work)
-        case .gone(let reason):
-            end(work, .gone, reason)
-            state.lastError = "the offered \(work.offer.title) is not available: \(reason)"
-            log(.gone(work.offer, reason))
-            report(.download(running: runningCode, version: versionCode, code: Report.Code.gone))
-        case .refused(let reason):
-            report(.download(running: runningCode, version: versionCode, code: Report.Code.refused))
-            work.artifact = nil
-            failed(work, .refused, reason)
-        case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
-        case .transientError(let transientError):
-            work.obstacles += 1
-            let delay = policy.schedule.otherDelay(
-                failures: work.obstacles, retryAfter: transientError.retryAfter, &chance)
-            postpone(work, by: delay, .transientError(transientError))
-        }
-    }
-
-    /// A full disk is not counted against the version. The delay has a lower bound, because disk space is seldom freed within
-    /// seconds.
-    mutating func postponeUntilThereIsSpace(_ work: Work, _ reason: String) {
-        var work = work
-        work.obstacles += 1
-        let backOff = policy.schedule.otherDelay(failures: work.obstacles, &chance)
-        postpone(work, by: max(backOff, min(600, policy.schedule.backOffCap)), .noSpace(reason))
-    }
-
-    mutating func postpone(_ work: Work, by delay: Seconds, _ why: Work.RetryReason) {
-        var work = work
-        work.step = .later(at: now + delay, why: why)
-        state.work = work
-        state.lastError = why.line
-        log(.postponed(work.offer, why, retryIn: delay))
-    }
-
     /// Counts a failure against the version, which is then tried again later or blocked.
     mutating func failed(_ work: Work, _ result: Attempt.Result, _ reason: String) {
         record(work, result, reason)

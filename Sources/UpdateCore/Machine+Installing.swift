@@ -35,15 +35,11 @@ extension Machine {
             guard let artifact = work.artifact else { return failed(work, .failed, "its artifact is lost") }
             effects.append(.install(StagedInstallJob(id: id, offer: work.offer, artifact: artifact)))
         case .rebootRefused(let reason):
-            var work = work
-            work.obstacles += 1
-            let delay = policy.schedule.otherDelay(failures: work.obstacles, &chance)
+            let delay = policy.schedule.otherDelay(failures: work.obstacles + 1, &chance)
             postpone(work, by: delay, .rebootRefused(id, reason))
         case .lost(let reason):
             // The installer resumes from its own record.
-            var work = work
-            work.obstacles += 1
-            let delay = policy.schedule.otherDelay(failures: work.obstacles, &chance)
+            let delay = policy.schedule.otherDelay(failures: work.obstacles + 1, &chance)
             postpone(work, by: delay, .installerLost(id, reason))
         }
     }

@@ -5,10 +5,14 @@ public func refusal(of offer: Offer, _ state: AgentState, _ context: Context) ->
 
 extension Machine {
     mutating func checkIfDue() {
-        if state.poll.awaitsClock, context.wallClock >= context.buildTime {
+        if state.poll.awaitsClock, clockWasSet {
             state.poll.awaitsClock = false
-            state.poll.next = min(state.poll.next, now + chance.uniform(0, min(30, policy.schedule.splay)))
+            state.poll.clockOffset = nil
             log(.clockSet)
+            hasten()
+            if state.work == nil || state.poll.failures > 0 {
+                state.poll.next = min(state.poll.next, now + chance.uniform(0, min(30, policy.schedule.splay)))
+            }
         }
         guard !state.poll.isRunning, state.poll.next <= now, state.work?.isWaiting ?? true else { return }
         guard case .known(let versionCode, _) = context.installed else {
@@ -20,7 +24,8 @@ extension Machine {
         state.poll.isRunning = true
         state.poll.unheard = min(state.poll.unheard, 30) + 1
         // This delay applies if the agent stops before it receives a result.
-        state.poll.next = now + policy.schedule.backOffDelay(failures: state.poll.unheard, retryAfter: nil, &chance)
+        state.poll.next =
+            now + atLeastWaiting(policy.schedule.backOffDelay(failures: state.poll.unheard, retryAfter: nil, &chance))
         effects.append(
             .check(
                 CheckRequest(
@@ -42,18 +47,29 @@ extension Machine {
             takeUp(offer)
         case .refusedOffer(let refusal):
             pollSucceeded()
-            log(.offerRefused(refusal))
+            refuse(refusal)
         case .latest:
             pollSucceeded()
-            if state.work == nil {
+            if state.work != nil {
+                endIfGone()
+            } else {
                 state.lastError = nil
                 log(.upToDate(context.installed))
             }
         case .misconfigured(let misconfiguration):
-            noteMisconfiguration(misconfiguration.line)
+            noteMisconfiguration(misconfiguration.line, isFromAPI: misconfiguration.isFromAPI)
         case .transientError(let transientError):
-            noteTransientError(transientError)
+            noteTransientError(transientError, report)
         }
+    }
+
+    /// Every granted response consumes the server's roll-out quota, so an offer that makes no sense is not requested again before a
+    /// day has passed.
+    private mutating func refuse(_ refusal: OfferRefusal) {
+        log(.offerRefused(refusal))
+        guard refusal.isPublishersFault else { return }
+        state.poll.next = now + policy.schedule.regularDelay(&chance, every: waitingInterval)
+        state.lastError = "\(refusal)"
     }
 
     private mutating func pollSucceeded() {
@@ -61,6 +77,7 @@ extension Machine {
         state.poll.lastResponse = reportTime
         state.poll.bootsWithoutResponse = 0
         state.poll.awaitsClock = false
+        state.poll.clockOffset = nil
         let interval = state.work == nil ? policy.schedule.interval : waitingInterval
         state.poll.next = now + policy.schedule.regularDelay(&chance, every: interval)
     }
@@ -68,44 +85,89 @@ extension Machine {
     /// While an offer waits, the agent checks about once a day at most.
     private var waitingInterval: Seconds { max(PollSchedule.waitingInterval, policy.schedule.interval) }
 
-    private mutating func noteMisconfiguration(_ line: String) {
+    /// The delay; while an offer waits, at least ``waitingInterval``.
+    private mutating func atLeastWaiting(_ delay: Seconds) -> Seconds {
+        state.work == nil ? delay : max(delay, policy.schedule.regularDelay(&chance, every: waitingInterval))
+    }
+
+    /// While an offer waits, a reboot does not bring the next check forward.
+    var waitAfterBoot: Seconds {
+        guard state.work != nil, let last = state.poll.lastResponse, let time = context.knownTime(state), time >= last
+        else { return 0 }
+        return max(0, waitingInterval - (time - last))
+    }
+
+    /// The wall clock has jumped since ``awaitClock()``, or it no longer shows a time before this agent was built.
+    private var clockWasSet: Bool {
+        guard context.wallClock >= context.buildTime else { return false }
+        guard let offset = state.poll.clockOffset else { return true }
+        return abs(context.wallClock.unixSeconds - now.seconds - offset) > 60
+    }
+
+    /// After an error that a wrong clock can explain: continue as soon as the clock is set.
+    mutating func awaitClock() {
+        state.poll.awaitsClock = true
+        let isSet = context.wallClock >= context.buildTime
+        state.poll.clockOffset = isSet ? context.wallClock.unixSeconds - now.seconds : nil
+    }
+
+    /// - Parameter isFromAPI: false if a gateway, a filter or a captive portal may have responded: then the first checks follow
+    ///   the back-off, as long as that is shorter.
+    private mutating func noteMisconfiguration(_ line: String, isFromAPI: Bool = true) {
         var failures = 1
         if case .misconfigured(let before) = state.poll.outcome { failures = before + 1 }
         state.poll.outcome = .misconfigured(failures: failures)
-        let delay = policy.schedule.misconfiguredDelay(failures: failures, &chance)
+        var delay = policy.schedule.misconfiguredDelay(failures: failures, &chance)
+        if !isFromAPI {
+            delay = min(delay, policy.schedule.backOffDelay(failures: failures, retryAfter: nil, &chance))
+        }
+        delay = atLeastWaiting(delay)
         state.poll.next = now + delay
         state.lastError = line
         log(.misconfigured(line, retryIn: delay))
     }
 
-    private mutating func noteTransientError(_ transientError: TransientError) {
+    private mutating func noteTransientError(_ transientError: TransientError, _ report: CheckReport) {
         var failures = 1
         if case .failing(let before) = state.poll.outcome { failures = before + 1 }
         state.poll.outcome = .failing(failures: failures)
-        var delay = policy.schedule.delay(after: transientError, failures: failures, &chance)
-        if state.work != nil { delay = max(delay, policy.schedule.regularDelay(&chance, every: waitingInterval)) }
+        let delay = atLeastWaiting(policy.schedule.delay(after: transientError, failures: failures, &chance))
         state.poll.next = now + delay
         // A server that cannot serve a check cannot serve reports either.
         state.reports.notBefore = max(state.reports.notBefore, state.poll.next)
-        if case .tls = transientError, context.wallClock < context.buildTime {
-            state.poll.awaitsClock = true
-            state.lastError = "the clock of this device is not set (\(transientError.line))"
-            log(.clockExplainsTLS(transientError.line))
-        } else {
+        guard case .tls = transientError, let explanation = clockExplanation(report) else {
             state.lastError = transientError.line
             log(.failing(transientError, retryIn: delay))
+            return
         }
+        awaitClock()
+        state.lastError = "\(explanation) (\(transientError.line))"
+        log(.clockExplainsTLS("\(explanation): \(transientError.line)"))
+    }
+
+    /// How the clock explains that a certificate was refused; nil if it does not.
+    private func clockExplanation(_ report: CheckReport) -> String? {
+        let shown = context.date(context.wallClock)
+        if context.wallClock < context.buildTime { return "the clock of this device is not set, it shows \(shown)" }
+        guard report.isOutOfDate else { return nil }
+        guard let serverTime = report.serverTime, abs(serverTime - context.wallClock) > 3600 else {
+            return "the clock of this device shows \(shown): if that is right, the server's certificate must be renewed"
+        }
+        return
+            "the clock of this device is wrong, it shows \(shown), and the server's shows \(context.date(serverTime))"
     }
 
     /// An offer arrived, from a check or from the inbox of an earlier run.
     mutating func takeUp(_ offer: Offer) {
         if let refusal = offerRefusal(of: offer) {
-            log(.offerRefused(refusal))
+            refuse(refusal)
             effects.append(.emptyInbox(upTo: offer.versionCode))
             return
         }
         if let work = state.work {
-            let isNewer = offer.versionCode > work.offer.versionCode
+            // The server has withdrawn a version whose file it no longer has.
+            let isWithdrawn = work.goneSince != nil && offer.versionCode != work.offer.versionCode
+            let isNewer = offer.versionCode > work.offer.versionCode || isWithdrawn
             guard work.isWaiting || !isNewer else {
                 // The user accepted the other offer while the check ran. The new offer stays in the inbox and replaces the next
                 // check, because its roll-out quota on the server is consumed.
@@ -113,7 +175,8 @@ extension Machine {
                 return
             }
             guard isNewer else {
-                if work.isWaiting, offer.versionCode == work.offer.versionCode {
+                let canRefresh = work.isWaiting || work.step == .downloading
+                if canRefresh, offer.versionCode == work.offer.versionCode {
                     refresh(work, with: offer)
                 } else {
                     log(.ignored("an offer of \(offer.title): \(work.offer.title) is being worked on"))
@@ -152,10 +215,17 @@ extension Machine {
         log(.offerRefreshed(offer))
         var work = work
         // A file from another URL must be downloaded and verified again.
-        if offer.urlPath != work.offer.urlPath { work.artifact = nil }
+        if offer.urlPath != work.offer.urlPath {
+            work.artifact = nil
+            work.forgetObstacles()
+        }
         if offer.upgradeType != .forced { work.deadline = nil }
+        let isSameAddress = offer.urlPath == work.offer.urlPath
         work.offer = offer
         work.hasConsent = work.hasConsent || !offer.upgradeType.needsConsent
-        begin(work)
+        guard work.step == .downloading else { return begin(work) }
+        // A check may end while a download runs that began after it.
+        state.work = work
+        if !isSameAddress { effects += [.stopDownload, .download(offer)] }
     }
 }

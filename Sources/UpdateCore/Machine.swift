@@ -22,7 +22,7 @@ public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? 
         }
     }
     if !state.poll.isRunning, state.work?.isWaiting ?? true { moments.append(state.poll.next) }
-    if state.poll.awaitsClock { moments.append(now + Machine.clockCheckInterval) }
+    if state.poll.awaitsClock, state.poll.clockOffset == nil { moments.append(now + Machine.clockCheckInterval) }
     if let wake = state.reports.wakeUp { moments.append(wake) }
     return moments.min()
 }
@@ -55,7 +55,7 @@ struct Machine {
         case .command(let command): self.command(command)
         case .fileOffered(let offer, let artifact): fileOffered(offer, artifact)
         case .checked(let report): checked(report)
-        case .downloaded(let versionCode, let result): downloaded(versionCode, result.bounded)
+        case .downloaded(let versionCode, let result, let traffic): downloaded(versionCode, result.bounded, traffic)
         case .installed(let id, let result): installed(id, result.bounded)
         case .reported(let id, let delivery): reported(id, delivery)
         case .configurationChanged: configurationChanged()
@@ -70,9 +70,14 @@ struct Machine {
             // Instants of another boot mean nothing in this one.
             state.bootID = context.bootID
             state.serverClock = nil
-            state.poll.next = now + firstDelay()
+            if state.poll.clockOffset != nil {
+                state.poll.awaitsClock = false
+                state.poll.clockOffset = nil
+            }
+            let first = now + firstDelay()
+            state.poll.next = max(first, now + waitAfterBoot)
             state.poll.bootsWithoutResponse = min((state.poll.bootsWithoutResponse ?? 0) + 1, 1000)
-            state.reports.putOff(to: state.poll.next)
+            state.reports.putOff(to: first)
             if var work = state.work {
                 work.since = now
                 work.askAgainAt = nil

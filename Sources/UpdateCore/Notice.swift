@@ -67,8 +67,7 @@ extension Notice {
             "This device's clock is wrong; requests are signed with the server's time"
                 + (server.map { " (\(Int($0.unixSeconds)) s since 1970)" } ?? "")
         case .clockExplainsTLS(let line):
-            "The clock of this device is not set, so no certificate can be checked; "
-                + "checking again as soon as it is (\(line))"
+            "\(line.capitalizedFirst); checking again as soon as the clock is set"
         case .clockSet: "The clock has been set"
         case .postponed(let offer, let why, let delay):
             "\(offer.title) has to wait: \(why.line); next try in \(describe(delay))"

@@ -106,8 +106,9 @@ public struct Offer: Codable, Hashable, Sendable {
         else {
             throw .notNewer(offered: fields.versionCode, installed: checkRequest.versionCode)
         }
-        guard let url = WebURL(fields.urlPath) else {
-            throw .unusableURL(fields.urlPath.sanitized(limit: 200))
+        let url: WebURL
+        do throws(WebURL.Problem) { url = try WebURL(repairing: fields.urlPath) } catch {
+            throw .unusableURL("\(error) (\"\(fields.urlPath.sanitized(limit: 200))\")")
         }
         urlKey = fields.urlKey
         versionCode = fields.versionCode
@@ -171,7 +172,16 @@ public enum OfferRefusal: Error, Codable, Hashable, Sendable, CustomStringConver
     case alreadyInstalled(Int)
     case blocked(versionCode: Int, attempts: Int)
     case rejected(versionCode: Int)
+    /// With what is wrong with it.
     case unusableURL(String)
+
+    /// Only a change on the server helps.
+    var isPublishersFault: Bool {
+        switch self {
+        case .foreignUrlKey, .invalidVersionCode, .unusableURL: true
+        case .notNewer, .alreadyInstalled, .blocked, .rejected: false
+        }
+    }
 
     public var description: String {
         switch self {
@@ -189,7 +199,7 @@ public enum OfferRefusal: Error, Codable, Hashable, Sendable, CustomStringConver
         case .rejected(let code):
             "versionCode \(code) was rejected by the user"
         case .unusableURL(let text):
-            "the offered urlPath \"\(text)\" is not an http or https URL"
+            "the offered urlPath is unusable: \(text)"
         }
     }
 }

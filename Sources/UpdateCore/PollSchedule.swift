@@ -16,9 +16,11 @@ public struct PollSchedule: Codable, Hashable, Sendable {
     public static let retryAfterLimit: Seconds = 24 * 3600
     /// Between two checks while an offer waits, unless ``interval`` is longer.
     public static let waitingInterval: Seconds = 24 * 3600
-    /// The bounds of the back-off after errors that do not concern the update server, such as a failed download or a full disk.
+    /// The bounds of the back-off after errors that concern only this device, such as a full disk.
     /// Lower configured bounds apply instead.
     public static let otherBackOff: (base: Seconds, cap: Seconds) = (60, 3600)
+    /// See ``downloadDelay(after:failures:_:)``.
+    public static let downloadCapFactor: Seconds = 4
     /// A device without a response in this many boots in a row, or without any response, is seldom on for long. Its next first
     /// check falls within ``eagerSplay``. A power cut of all devices causes fewer boots, even if the power fails once more.
     public static let bootsWithoutResponse = 2
@@ -75,12 +77,22 @@ public struct PollSchedule: Codable, Hashable, Sendable {
 
     private static func minimum(_ retryAfter: Seconds?) -> Seconds { min(max(retryAfter ?? 0, 0), retryAfterLimit) }
 
-    /// The back-off after a failed download, or after an error that concerns only this device (``otherBackOff``).
+    /// The back-off after an error that concerns only this device (``otherBackOff``).
     func otherDelay(failures: Int, retryAfter: Seconds? = nil, _ chance: inout Chance) -> Seconds {
         var schedule = self
         schedule.backOffBase = min(backOffBase, Self.otherBackOff.base)
         schedule.backOffCap = min(backOffCap, Self.otherBackOff.cap)
         return schedule.backOffDelay(failures: failures, retryAfter: retryAfter, &chance)
+    }
+
+    /// The delay before a download is tried again. After a response that was no file, it grows to ``downloadCapFactor`` times
+    /// ``backOffCap``, a day by default: only the publisher can help. Without any response it grows to ``backOffCap``: the network
+    /// of this device may return at any time.
+    func downloadDelay(after error: TransientError, failures: Int, _ chance: inout Chance) -> Seconds {
+        var schedule = self
+        schedule.backOffBase = min(backOffBase, Self.otherBackOff.base)
+        if error.isResponse { schedule.backOffCap = backOffCap * Self.downloadCapFactor }
+        return schedule.backOffDelay(failures: failures, retryAfter: error.retryAfter, &chance)
     }
 
     /// After an error that only the operator can fix: hourly for a day, then daily.

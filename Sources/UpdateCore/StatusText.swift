@@ -69,7 +69,12 @@ private func describe(
     case .rebooting:
         return "Rebooting to finish \(work.offer.title)"
     case .later(let at, let why):
-        return "\(work.offer.title) waits: \(why.line); next try \(context.when(at, state))"
+        var tries = ""
+        if work.obstacles > 1 {
+            let since = work.obstaclesSince.map { " since \(context.date($0))" } ?? ""
+            tries = "; tried \(work.obstacles) times\(since)"
+        }
+        return "\(work.offer.title) waits: \(why.line)\(tries); next try \(context.when(at, state))"
     }
 }
 

@@ -18,42 +18,23 @@ extension String {
         return String(String(shown).prefix(limit)).trimmed
     }
 
+    /// This text without the mark U+FEFF that some editors write in front of it.
+    public var withoutByteOrderMark: Substring { hasPrefix("\u{FEFF}") ? dropFirst() : self[...] }
+
+    /// This line without blanks around it, and then without a pair of quotes around it.
+    public var unquoted: String {
+        let text = replacing("\t", with: " ").trimmed
+        guard let quote = text.first, quote == "\"" || quote == "'", text.count > 1, text.last == quote else {
+            return text
+        }
+        return String(text.dropFirst().dropLast())
+    }
+
     var trimmed: String {
         var rest = self[...]
         while rest.first == " " { rest.removeFirst() }
         while rest.last == " " { rest.removeLast() }
         return String(rest)
-    }
-}
-
-/// An absolute http or https URL with a host. It is parsed only as far as the agent needs; libcurl parses the rest.
-public struct WebURL: Hashable, Sendable {
-    public let text: String
-    public let isSecure: Bool
-    public let host: String
-    /// The path with its leading slash, without query and fragment; `/` if the URL has no path.
-    public let path: String
-
-    /// Nil if the scheme is another one, the host is missing, there are blanks or control characters, or more than 4,096 bytes.
-    public init?(_ text: String) {
-        guard text.utf8.count <= 4096, text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { return nil }
-        guard let colon = text.firstIndex(of: ":") else { return nil }
-        switch text[..<colon].lowercased() {
-        case "https": isSecure = true
-        case "http": isSecure = false
-        default: return nil
-        }
-        let afterScheme = text[text.index(after: colon)...]
-        guard afterScheme.hasPrefix("//") else { return nil }
-        let rest = afterScheme.dropFirst(2)
-        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        let hostAndPort = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
-        let host = hostAndPort.hasPrefix("[") ? hostAndPort.prefix { $0 != "]" } : hostAndPort.prefix { $0 != ":" }
-        guard !host.isEmpty, host != "[" else { return nil }
-        let path = rest.dropFirst(authority.count).prefix { $0 != "?" && $0 != "#" }
-        self.text = text
-        self.host = String(host)
-        self.path = path.isEmpty ? "/" : String(path)
     }
 }
 

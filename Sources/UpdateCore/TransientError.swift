@@ -9,11 +9,13 @@ public enum TransientError: Error, Codable, Hashable, Sendable {
     case unreadable(String)
     /// The worker itself failed.
     case worker(String)
+    /// The artifact or its signature cannot be downloaded, or is not what was signed.
+    case file(String, retryAfter: Seconds? = nil)
 
     /// The server's `Retry-After`, in seconds from the response.
     public var retryAfter: Seconds? {
         switch self {
-        case .rateLimited(let seconds), .server(_, _, let seconds): seconds
+        case .rateLimited(let seconds), .server(_, _, let seconds), .file(_, let seconds): seconds
         case .network, .tls, .unreadable, .worker: nil
         }
     }
@@ -27,6 +29,9 @@ public struct Misconfiguration: Codable, Hashable, Sendable {
     public var code: Int
     public var message: String
     public var traceID: String?
+
+    /// The response is one of the API's, with a code of its own. Otherwise another server on the path may have sent it.
+    var isFromAPI: Bool { code != status }
 
     public init(status: Int, code: Int, message: String, traceID: String?) {
         self.status = status

@@ -12,7 +12,7 @@ public struct VerificationPolicy: Codable, Hashable, Sendable {
     public var mode: Mode
     /// minisign public keys, each the base64 line of a `.pub` file.
     public var keys: [String]
-    /// The URL of the signature or digest file; `{url}` stands for the artifact's URL.
+    /// The address of the signature or digest file (``SidecarTemplate``).
     public var sidecarURL: String
     /// Refuse a signature whose trusted comment names no versionCode.
     public var requireVersionCode: Bool

@@ -4,6 +4,8 @@ import FoundationEssentials
 enum JSON: Decodable, Sendable {
     case null
     case bool(Bool)
+    case integer(Int)
+    /// Any other number. It is not exact.
     case number(Double)
     case string(String)
     case array([JSON])
@@ -11,7 +13,9 @@ enum JSON: Decodable, Sendable {
 
     /// Nil if the bytes are not one JSON value.
     init?(_ bytes: [UInt8]) {
-        guard let value = try? JSONDecoder().decode(JSON.self, from: Data(bytes)) else { return nil }
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        let text = bytes.dropFirst(bytes.starts(with: mark) ? mark.count : 0)
+        guard let value = try? JSONDecoder().decode(JSON.self, from: Data(text)) else { return nil }
         self = value
     }
 
@@ -33,11 +37,18 @@ enum JSON: Decodable, Sendable {
             self = .null
         } else if let bool = try? value.decode(Bool.self) {
             self = .bool(bool)
+        } else if let integer = try? value.decode(Int.self), Self.isExact(integer, value) {
+            self = .integer(integer)
         } else if let number = try? value.decode(Double.self) {
             self = .number(number)
         } else {
             self = .string(try value.decode(String.self))
         }
+    }
+
+    /// Above 2^53 a number with a fraction or an exponent may have been rounded to this integer.
+    private static func isExact(_ integer: Int, _ value: any SingleValueDecodingContainer) -> Bool {
+        integer.magnitude <= 1 << 53 || (try? value.decode(Decimal.self)) == Decimal(integer)
     }
 
     private struct Key: CodingKey {
@@ -57,13 +68,14 @@ enum JSON: Decodable, Sendable {
     }
 
     var integer: Int? {
-        if case .number(let number) = self { Int(exactly: number) } else { nil }
+        if case .integer(let integer) = self { integer } else { nil }
     }
 
     var kind: String {
         switch self {
         case .null: "null"
         case .bool: "a truth value"
+        case .integer(let number): "the number \(number)"
         case .number(let number): "the number \(number)"
         case .string(let text): "the text \"\(String(text.prefix(40)))\""
         case .array: "a list"

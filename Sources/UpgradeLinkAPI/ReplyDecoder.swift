@@ -81,7 +81,8 @@ public struct ReplyDecoder: Sendable {
     private func byStatus(_ reply: HTTPReply) -> CheckResponse {
         switch reply.status {
         case 200..<300:
-            return .transientError(.unreadable(describeBody(reply)))
+            let body = describeBody(reply)
+            return .transientError(.unreadable(body.contains("HTML") ? body + ": captive portal or filter?" : body))
         case 300..<400:
             let target = reply.headers["location"].map { " to \($0.sanitized(limit: 200))" } ?? ""
             return .transientError(
@@ -113,7 +114,14 @@ public struct ReplyDecoder: Sendable {
     }
 
     private func describeBody(_ reply: HTTPReply) -> String {
+        if reply.requiresClientCertificate { return HTTPReply.clientCertificateLine }
+        if reply.status == 407 { return HTTPReply.proxyLine }
         if reply.body.isEmpty { return "an empty body" }
+        let encoding = reply.headers["content-encoding"]?.lowercased() ?? "identity"
+        if encoding != "identity" {
+            return "a compressed body (Content-Encoding: \(encoding.sanitized(limit: 40))), which was not requested"
+        }
+        if reply.body.starts(with: HTTPReply.gzipMark) { return "a compressed body (gzip), which was not requested" }
         let start = String(decoding: reply.body.prefix(80), as: UTF8.self).sanitized(limit: 60)
         let isHTML = start.lowercased().hasPrefix("<!doctype") || start.lowercased().hasPrefix("<html")
         return isHTML ? "an HTML page instead of JSON" : "not the contract's JSON: \"\(start)\""
@@ -131,7 +139,7 @@ public struct ReplyDecoder: Sendable {
         guard let urlKey = data["urlKey"]?.string else { return bad("urlKey", "a string") }
         guard let versionCode = data["versionCode"]?.integer else { return bad("versionCode", "a whole number") }
         guard let urlPath = data["urlPath"]?.string else { return bad("urlPath", "a string") }
-        guard let upgradeType = (data["upgradeType"] ?? .number(0)).integer else {
+        guard let upgradeType = (data["upgradeType"] ?? .integer(0)).integer else {
             return bad("upgradeType", "a whole number")
         }
         guard let versionName = (data["versionName"] ?? .null).stringOrNothing else {

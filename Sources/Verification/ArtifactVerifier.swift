@@ -49,11 +49,9 @@ public struct ArtifactVerifier {
     /// - Throws: if `verification.signatureUrl` does not give a URL.
     public func sidecarURL(for offer: Offer) throws(VerificationFailure) -> WebURL? {
         guard policy.mode != .none else { return nil }
-        let text = policy.sidecarURL.split(separator: "{url}", omittingEmptySubsequences: false)
-            .joined(separator: offer.urlPath)
-        guard let url = WebURL(text) else {
+        guard let url = (try? SidecarTemplate(policy.sidecarURL))?.address(for: offer) else {
             throw VerificationFailure(
-                "verification.signatureUrl gives \"\(text.sanitized(limit: 200))\", which is not a URL")
+                "verification.signatureUrl, \"\(policy.sidecarURL.sanitized(limit: 200))\", gives no http or https URL")
         }
         return url
     }

@@ -1,5 +1,6 @@
 import CCrypto
 import FoundationEssentials
+import UpdateCore
 
 /// A minisign public key (minisign(1)): "Ed", a key id of 8 bytes, and an Ed25519 key of 32 bytes.
 public struct MinisignKey: Hashable, Sendable {
@@ -8,8 +9,9 @@ public struct MinisignKey: Hashable, Sendable {
 
     /// Reads the content of a `.pub` file, or only its base64 line. Nil for any other text.
     public init?(_ text: String) {
-        let lines = text.split(whereSeparator: \.isNewline).map { String($0.filter { $0 != " " }) }
-        guard let line = lines.last, let raw = Data(base64Encoded: line).map(Array.init), raw.count == 42,
+        let lines = text.withoutByteOrderMark.split(whereSeparator: \.isNewline).map { String($0).unquoted }
+        guard let line = lines.last(where: { !$0.isEmpty }), let raw = Data(base64Encoded: line).map(Array.init),
+            raw.count == 42,
             raw.starts(with: Array("Ed".utf8))
         else { return nil }
         id = Array(raw[2..<10])
@@ -44,8 +46,11 @@ public struct MinisignSignature: Sendable {
 
     /// Reads the content of a signature file. It checks the form, not the signatures.
     public init(_ bytes: [UInt8]) throws(Failure) {
-        let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
-            .map { $0.last == 0x0D ? $0.dropLast() : $0 }
+        // Editors, mail and web forms leave a mark, CRLF, blanks and empty lines.
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        let lines = bytes.dropFirst(bytes.starts(with: mark) ? mark.count : 0)
+            .split(whereSeparator: { $0 == 0x0A || $0 == 0x0D })
+            .map { $0.drop(while: Self.isBlank) }.filter { !$0.isEmpty }
         guard lines.count >= 4 else { throw .malformed("it has \(lines.count) lines instead of four") }
         guard lines[0].starts(with: Array("untrusted comment:".utf8)) else {
             throw .malformed("its first line is not an untrusted comment")
@@ -73,11 +78,20 @@ public struct MinisignSignature: Sendable {
     }
 
     private static func base64(_ line: ArraySlice<UInt8>) -> [UInt8]? {
-        Data(base64Encoded: String(decoding: line, as: UTF8.self)).map(Array.init)
+        Data(base64Encoded: String(decoding: line.filter { !isBlank($0) }, as: UTF8.self)).map(Array.init)
     }
 
-    /// The key that signed the trusted comment, if it is one of these.
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+
+    /// The key that signed the trusted comment, if it is one of these. Blanks at the end of the comment may have been signed, or
+    /// may have been added later.
     func signer(among keys: [MinisignKey]) -> MinisignKey? {
-        keys.first { $0.id == keyID && $0.verifies(globalSignature, of: signature + Array(trustedComment.utf8)) }
+        let comment = Array(trustedComment.utf8)
+        let withoutBlanks = comment.prefix(comment.lastIndex { !Self.isBlank($0) }.map { $0 + 1 } ?? 0)
+        return keys.first {
+            $0.id == keyID
+                && ($0.verifies(globalSignature, of: signature + comment)
+                    || $0.verifies(globalSignature, of: signature + withoutBlanks))
+        }
     }
 }

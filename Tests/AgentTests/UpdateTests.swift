@@ -76,13 +76,21 @@ import UpdateCore
         #expect(device.runs == 3)
     }
 
+    /// It is not counted against the version: the forger may be anybody on the path. The right file is installed later.
     @Test func aForgedFileIsNeverInstalled() async throws {
         let version = try await device.publish(2)
         try device.scratch.write("files/v2", "VERSION_CODE=2\nevil\n")
-        _ = try await withAgent([version]) { agent, _ async throws in
-            #expect(await agent.logs("v2 (code 2) is blocked after 3 failures: its content is not what was signed"))
+        _ = try await withAgent([version]) { agent, server async throws in
+            #expect(await agent.says("v2 (code 2) waits: its content is not what was signed; next try"))
+            #expect(await agent.says("; tried 4 times since 20"))
+            #expect(await agent.says("have been received for a file of"))
+            #expect(device.runs == 1)
+            #expect(await eventually { await server.reports("app_upgrade_download").count == 1 })
+            #expect(await server.polls == 1, "the offer is not requested again")
+            _ = try await device.publish(2)
+            #expect(await agent.says("Up to date (v2, code 2)"), "\(agent.statuses.suffix(3))")
         }
-        #expect(device.runs == 1)
+        #expect(device.runs == 2)
     }
 
     @Test func anOldSignedFileIsNotInstalledAsANewVersion() async throws {
@@ -169,15 +177,43 @@ import UpdateCore
         }
     }
 
-    @Test func aMissingFileEndsTheOffer() async throws {
+    /// The offer was granted once. Its file appears later.
+    @Test func anOfferWaitsForItsMissingFile() async throws {
         var version = try await device.publish(2)
-        version.file = "absent"
-        _ = try await withAgent([version], changes: "[poll]\ninterval = \"1h\"") { agent, server async throws in
-            #expect(await agent.says("The offered v2 (code 2) is not available: HTTP 404"))
+        version.staged = 1
+        try Files.rename("\(device.scratch.path)/files/v2", to: "\(device.scratch.path)/files/hidden")
+        _ = try await withAgent([version]) { agent, server async throws in
             #expect(
-                await eventually { await server.reports("app_upgrade_download").first?.contains("\"code\":2,") == true }
-            )
-            #expect(await server.records.count { $0.path.hasPrefix("/files/") } == 1)
+                await agent.says(
+                    "v2 (code 2) waits: HTTP 404 for the file: it is not there; publish the file and its signature"))
+            #expect(await agent.says("; tried 5 times since 20"), "\(agent.statuses.suffix(3))")
+            #expect(await server.polls == 1)
+            #expect(await server.reports("app_upgrade_download").isEmpty)
+            try Files.rename("\(device.scratch.path)/files/hidden", to: "\(device.scratch.path)/files/v2")
+            #expect(await agent.says("Up to date (v2, code 2)"), "\(agent.statuses.suffix(3))")
+        }
+        #expect(device.runs == 2)
+    }
+
+    /// An unusable address is shown, and does not consume the roll-out quota again and again.
+    @Test(
+        arguments: [
+            ("ftp://h/v2", "it does not begin with http:// or https://"), ("http://h/v\n2", "it contains a line break"),
+            ("/v2.bin:", "it does not begin with"),
+        ])
+    func anUnusableAddressIsShownAndNotRequestedAgain(address: String, says: String) async throws {
+        var version = try await device.publish(2)
+        version.file = address
+        let body =
+            "{\"code\":200,\"data\":{\"urlKey\":\"device\",\"versionName\":\"v2\",\"versionCode\":2,"
+            + "\"upgradeType\":2,\"urlPath\":\"\(address.replacing("\n", with: "\\n"))\"}}"
+        _ = try await withAgent([version], faults: [Fault(path: "/v1/url", status: 200, body: body)]) {
+            agent, server async throws in
+            #expect(await agent.says("The offered urlPath is unusable: \(says)"), "\(agent.statuses)")
+            #expect(await agent.logs("Offer refused: the offered urlPath is unusable"))
+            // The interval is two seconds.
+            try await Task.sleep(for: .seconds(3))
+            #expect(await server.polls == 1)
         }
     }
 
@@ -221,6 +257,51 @@ import UpdateCore
             let codes = await server.records.filter { $0.path == "/v1/url/upgrade" }.map(\.code)
             #expect(codes.first == 401_001 && codes.dropFirst().first == 200)
             #expect(codes.count { $0 == 401_001 } == 1, "the clock is corrected after one refused request")
+        }
+    }
+
+    /// The clock shows 2042, so the server's certificate seems to have expired. Its own clock tells which of the two is wrong.
+    @Test func aClockInTheFutureIsReportedAndTheCheckRepeatedWhenItIsSet() async throws {
+        try await SimulatedServer.run(device.server([])) { server async throws in
+            try await TLSFront.run(of: server.port) { front async throws in
+                try device.configure(
+                    server: front.url,
+                    changes:
+                        "[server]\ncaBundle = \"\(front.caBundle)\"\n[poll]\nbackOffBase = \"1h\"\nbackOffCap = \"1h\"")
+                let clock = try FakeClock(device.scratch, shows: 2_272_147_200)
+                try await AgentProcess.run(device, environment: clock.environment) { agent async throws in
+                    #expect(
+                        await agent.says("The clock of this device is wrong, it shows 2042-01-01 "), "\(agent.statuses)"
+                    )
+                    let year = WallTime(unixSeconds: Clock.wallTime.unixSeconds)
+                    #expect(
+                        agent.statuses.contains {
+                            $0.contains("and the server's shows 20") && !$0.contains("shows 2042-01-01 and")
+                        })
+                    #expect(agent.statuses.contains { $0.contains("certificate has expired") }, "\(year)")
+                    let polls = await server.polls
+                    try clock.set(nil)
+                    // As the kernel does when the clock is set, but it did not see this one.
+                    kill(agent.pid, SIGHUP)
+                    #expect(await agent.logs("The clock has been set"))
+                    #expect(await agent.says("Up to date (v1, code 1)"), "\(agent.statuses)")
+                    #expect(await server.polls > polls)
+                }
+            }
+        }
+    }
+
+    /// Nothing says that the clock is wrong: the certificate may have expired.
+    @Test func anExpiredCertificateNamesTheClockToo() async throws {
+        try await SimulatedServer.run(device.server([])) { server async throws in
+            try await TLSFront.run(of: server.port, validDays: -1) { front async throws in
+                try device.configure(server: front.url, changes: "[server]\ncaBundle = \"\(front.caBundle)\"")
+                try await AgentProcess.run(device) { agent async throws in
+                    #expect(
+                        await agent.says(": if that is right, the server's certificate must be renewed"),
+                        "\(agent.statuses)")
+                }
+            }
         }
     }
 

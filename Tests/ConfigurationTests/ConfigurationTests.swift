@@ -310,6 +310,66 @@ import UpdateCore
 
     // MARK: the installed version
 
+    /// As real files have it, written by shells, editors and people.
+    @Test(
+        arguments: [
+            "VERSION_CODE=2", "VERSION_CODE=\"2\"", "VERSION_CODE='2'", "export VERSION_CODE=2",
+            "export  VERSION_CODE=\"2\"",
+            "VERSION_CODE = 2", "  VERSION_CODE=2  ", "\tVERSION_CODE =\t2", "VERSION_CODE=2 # current",
+            "VERSION_CODE=\"2\" # c",
+            "VERSION_CODE=2\t#c", "\u{FEFF}VERSION_CODE=2", "VERSION_CODE=2\r\nVERSION=4.2\r\n",
+            "VERSION_CODE=1\nVERSION_CODE=2",
+            " # VERSION_CODE=1\nVERSION_CODE=2", "VERSION_CODE=\" 2 \"", "exportVERSION_CODE=1\nVERSION_CODE=2",
+            "A=b\r\r\nVERSION_CODE=2\r",
+        ])
+    func aVersionFileMayBeWrittenByHand(text: String) throws {
+        let file = try root.write("release", text)
+        guard case .known(2, _) = VersionSource.file(path: file, codeKey: "VERSION_CODE", nameKey: nil).read() else {
+            Issue.record("\(VersionSource.file(path: file, codeKey: "VERSION_CODE", nameKey: nil).read())")
+            return
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("VERSION=\"4.2 (\\\"best\\\")\"", "4.2 (\"best\")"), ("VERSION=4#2", "4#2"),
+            ("VERSION='a \\ b'", "a \\ b"),
+            ("VERSION=a b # c", "a b"), ("VERSION=\"a # b\"", "a # b"),
+        ])
+    func theValuesOfAVersionFile(text: String, name: String) throws {
+        let file = try root.write("release", "VERSION_CODE=2\n" + text)
+        #expect(
+            VersionSource.file(path: file, codeKey: "VERSION_CODE", nameKey: nil).read()
+                == .known(versionCode: 2, versionName: name))
+    }
+
+    @Test(arguments: [
+        "{key}", "\u{FEFF}untrusted comment: x\r\n{key}\r\n\r\n", " \"{key}\" \n", "untrusted comment: x\n  {key}\t\n",
+    ])
+    func aKeyFileMayBeWrittenByHand(text: String) throws {
+        let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
+        try root.write("keys/a.pub", text.replacing("{key}", with: key))
+        let settings = try load(
+            minimal.replacing("keysDirectory = \"/\"", with: "keysDirectory = \"\(root.path)/keys\""))
+        #expect(settings.verification.keys == [key])
+    }
+
+    @Test(arguments: ["ak", "\u{FEFF}ak\r\n", "\n  \"ak\"  \n", "'ak'"]) func aCredentialFileMayBeWrittenByHand(
+        text: String
+    ) throws {
+        let file = try root.write("key", text)
+        let changed = minimal.replacing("accessKey = \"ak\"", with: "accessKeyFile = \"\(file)\"")
+        #expect(changed != minimal)
+        #expect(try loadBoth(changed, [:]).credentials.accessKey == "ak")
+    }
+
+    @Test func theTemplateOfTheSignaturesAddressIsChecked() {
+        #expect(
+            complaint(minimal + "signatureUrl = \"{uri}.minisig\"")
+                == "\(Self.main): verification.signatureUrl: found \"{uri}.minisig\", allowed are text and the placeholders "
+                + "{url}, {path}, {query}, {versionCode}, {versionName}")
+    }
+
     @Test func aVersionFileIsReadLikeOsRelease() throws {
         let file = try root.write(
             "release", "# comment\nNAME='Device'\nVERSION_CODE=\"42\"\nVERSION=\"4.2 \u{1B}[1m\"\n")

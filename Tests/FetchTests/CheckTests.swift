@@ -199,7 +199,7 @@ import UpdateCore
                     switch try await fetch.run(job, libraries: libraries).reports.last {
                     case .checked(let report)?:
                         if case .transientError(let transientError) = report.response { transientError } else { nil }
-                    case .downloaded(.transientError(let transientError))?: transientError
+                    case .downloaded(.transientError(let transientError), _)?: transientError
                     default: nil
                     }
                 let line = try #require(transientError).line
@@ -269,10 +269,20 @@ import UpdateCore
                     return
                 }
                 let unknown = try await fetch.check(rig.checkJob(front.url) { $0.server.caBundle = front.caBundle })
-                guard case .misconfigured? = unknown?.response else {
+                guard case .misconfigured(let misconfiguration)? = unknown?.response else {
                     Issue.record("nginx responds with 400: \(String(describing: unknown))")
                     return
                 }
+                #expect(
+                    misconfiguration.line
+                        == "the server refuses this device: HTTP 400, a client certificate is required: "
+                        + "set server.clientCertificate and server.clientKey")
+                let download = try await fetch.download(rig.job(front.url) { $0.connection.caBundle = front.caBundle })
+                guard case .transientError(let error)? = download else {
+                    Issue.record("\(String(describing: download))")
+                    return
+                }
+                #expect(error.line.contains("a client certificate is required: set server.clientCertificate"))
             }
         }
     }
@@ -282,11 +292,11 @@ import UpdateCore
             try await TLSFront.run(of: server.port, locations: "location /files/ { return 302 \(server.url)$uri; }") {
                 front async throws in
                 let job = try rig.job(front.url) { $0.connection.caBundle = front.caBundle }
-                guard case .refused(let line)? = try await fetch.download(job) else {
-                    Issue.record("not refused")
+                guard case .transientError(let error)? = try await fetch.download(job) else {
+                    Issue.record("it was followed")
                     return
                 }
-                #expect(line.hasPrefix("a redirect from https to http"))
+                #expect(error.line.hasPrefix("a redirect from https to http"))
             }
         }
     }

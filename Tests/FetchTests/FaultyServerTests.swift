@@ -93,7 +93,7 @@ import UpdateCore
                 }
                 #expect(!transientError.line.isEmpty && transientError.line.utf8.count < 600)
                 #expect(!rig.scratch.exists("offer.json"), "\(place)")
-            case .downloaded(let result)?:
+            case .downloaded(let result, _)?:
                 switch result {
                 case .transientError: break
                 // The signature reveals wrong bytes in the middle of the file.
@@ -148,7 +148,7 @@ import UpdateCore
         return switch reports.last {
         case .checked(let report)?:
             if case .transientError(let transientError) = report.response { transientError.line } else { nil }
-        case .downloaded(.transientError(let transientError))?: transientError.line
+        case .downloaded(.transientError(let transientError), _)?: transientError.line
         default: nil
         }
     }
@@ -253,7 +253,7 @@ extension FetchReport {
     fileprivate var isFailure: Bool {
         switch self {
         case .checked(let report): if case .transientError = report.response { true } else { false }
-        case .downloaded(.transientError), .downloaded(.refused): true
+        case .downloaded(.transientError, _), .downloaded(.refused, _): true
         default: false
         }
     }

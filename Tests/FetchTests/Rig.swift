@@ -34,14 +34,17 @@ struct Rig: Sendable {
             ], faults: faults)
     }
 
+    static func offer(_ url: String) throws -> Offer {
+        let fields = OfferFields(
+            urlKey: urlKey, versionName: "v2", versionCode: 2, urlPath: url, upgradeType: 2, promptUpgradeContent: "")
+        return try Offer(fields, respondingTo: CheckRequest(urlKey: urlKey, versionCode: 1))
+    }
+
     func job(
         _ server: String, path: String = "/files/v2", change: (inout DownloadJob) -> Void = { _ in }
     ) throws -> DownloadJob {
-        let fields = OfferFields(
-            urlKey: Self.urlKey, versionName: "v2", versionCode: 2, urlPath: server + path, upgradeType: 2,
-            promptUpgradeContent: "")
         var job = DownloadJob(
-            offer: try Offer(fields, respondingTo: CheckRequest(urlKey: Self.urlKey, versionCode: 1)), devModelKey: nil,
+            offer: try Self.offer(server + path), devModelKey: nil,
             connection: ServerConnection(url: server, connectTimeout: 20, requestTimeout: 20), directory: staging,
             speedLimit: 0,
             sizeLimit: 1 << 30, keepFree: 0, lowSpeed: 100, lowSpeedTime: 30,

@@ -325,6 +325,7 @@ extension TransientError {
         case .tls: "tls"
         case .unreadable: "unreadable"
         case .worker: "worker"
+        case .file: "file"
         }
     }
 }

@@ -48,7 +48,7 @@ public struct FetchProgram: Sendable {
     }
 
     public func download(_ job: DownloadJob, timeLimit: Seconds = 60) async throws -> DownloadResult? {
-        guard case .downloaded(let result)? = try await run(.download(job), timeLimit: timeLimit).reports.last else {
+        guard case .downloaded(let result, _)? = try await run(.download(job), timeLimit: timeLimit).reports.last else {
             return nil
         }
         return result

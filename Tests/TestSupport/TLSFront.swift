@@ -17,12 +17,13 @@ public struct TLSFront: Sendable {
 
     /// - Parameters:
     ///   - locations: more lines of nginx's configuration, in the block `server`.
+    ///   - validDays: for how many days from now its certificate is valid; it has expired if this is negative.
     ///   - needsClient: whether clients need a certificate of the same authority.
     public static func run<Value: Sendable>(
-        of backend: UInt16, locations: String = "", needsClient: Bool = false,
+        of backend: UInt16, locations: String = "", needsClient: Bool = false, validDays: Int = 3650,
         body: @Sendable (TLSFront) async throws -> Value
     ) async throws -> Value {
-        let front = try await TLSFront(backend, locations, needsClient)
+        let front = try await TLSFront(backend, locations, needsClient, validDays)
         var options = PlatformOptions()
         options.teardownSequence = [.gracefulShutDown(allowedDurationToNextStep: .seconds(2))]
         let result = try await Subprocess.run(
@@ -46,7 +47,9 @@ public struct TLSFront: Sendable {
         return result.closureResult
     }
 
-    private init(_ backend: UInt16, _ locations: String, _ needsClient: Bool) async throws {
+    private init(
+        _ backend: UInt16, _ locations: String, _ needsClient: Bool, _ validDays: Int
+    ) async throws {
         scratch = try Scratch()
         let directory = scratch.path
         try await execute(
@@ -69,7 +72,7 @@ public struct TLSFront: Sendable {
                 "openssl",
                 [
                     "x509", "-req", "-in", "\(name).csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
-                    "-days", "3650", "-extfile", "\(name).ext", "-out", "\(name).crt",
+                    "-days", "\(validDays)", "-extfile", "\(name).ext", "-out", "\(name).crt",
                 ],
                 in: directory)
         }

@@ -433,6 +433,8 @@ extension AgentState {
         poll.unheard = min(poll.unheard, 1)
         guard var work else { return }
         work.obstacles = min(work.obstacles, 1)
+        work.obstaclesSince = nil
+        work.hasReportedRefusal = false
         work.started = WallTime(unixSeconds: 0)
         self.work = work
     }

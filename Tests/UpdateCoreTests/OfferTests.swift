@@ -49,12 +49,34 @@ import UpdateCore
 
     @Test(
         arguments: [
-            "", "ftp://x/y", "file:///etc/passwd", "//host/x", "https://", "http:///x", "javascript:alert(1)",
-            "http://a b/",
-            "http://host/\u{1B}[2J", "https:/host/x", "http://user@/x", "/relative",
+            ("", "it is empty"), (" \r\n", "it is empty"), ("ftp://x/y", "it does not begin with http:// or https://"),
+            ("file:///etc/passwd", "does not begin with"), ("//host/x", "does not begin with"),
+            ("https://", "it has no host"), ("http:///x", "it has no host"),
+            ("javascript:alert(1)", "does not begin with"),
+            ("http://a b/", "a blank in it"), ("http://host/\u{1B}[2J", "a line break or another control character"),
+            ("http://host/a\nb", "a line break or another control character"), ("https:/host/x", "does not begin with"),
+            ("http://user@/x", "it is not an http or https URL"), ("/relative", "does not begin with"),
+            ("http://h/" + String(repeating: "x", count: 20_000), "it has 20009 bytes, at most 16384 are supported"),
         ])
-    func aURLThatIsNotHTTPIsRefused(url: String) {
-        #expect(refusal(fields(url: url), checkRequest) == .unusableURL(url.sanitized(limit: 200)))
+    func aURLThatIsUnusableIsRefusedWithTheReason(url: String, reason: String) {
+        guard case .unusableURL(let text)? = refusal(fields(url: url), checkRequest) else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(text.contains(reason) && text.count < 300, "\(text)")
+    }
+
+    @Test(
+        arguments: [
+            ("http://h/a b.bin", "http://h/a%20b.bin"), (" http://h/a\n", "http://h/a"),
+            ("http://h/a\r\n", "http://h/a"),
+            ("\u{FEFF}http://h/a\t", "http://h/a"), ("http://h/é/版.bin?q=ü", "http://h/%C3%A9/%E7%89%88.bin?q=%C3%BC"),
+            ("http://h/100%.bin", "http://h/100%25.bin"), ("http://h/a%20b", "http://h/a%20b"),
+            ("http://h/<a>|{b}", "http://h/%3Ca%3E%7C%7Bb%7D"), ("HTTP://h/a", "http://h/a"),
+            ("http://h/" + String(repeating: "x", count: 8000), "http://h/" + String(repeating: "x", count: 8000)),
+        ])
+    func aURLWithCharactersThatItCannotHaveIsRepaired(url: String, repaired: String) throws {
+        #expect(try Offer(fields(url: url), respondingTo: checkRequest).urlPath == repaired)
     }
 
     @Test(arguments: ["http://host", "HTTPS://Host:8080/a?b=c#d", "http://[::1]:80/x", "https://user:pass@host/x"])

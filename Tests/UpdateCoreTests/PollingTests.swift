@@ -102,7 +102,10 @@ import Testing
             world.state.poll.isRunning = true
         }
         world.respond(.transientError(.tls("certificate is not yet valid")))
-        #expect(world.notices == [.clockExplainsTLS(TransientError.tls("certificate is not yet valid").line)])
+        let line = "the clock of this device is not set, it shows 1970-01-01 01:00"
+        #expect(
+            world.notices
+                == [.clockExplainsTLS("\(line): \(TransientError.tls("certificate is not yet valid").line)")])
         #expect(statusText(world.state, world.context).contains("clock of this device is not set"))
         world.state.poll.next = world.now + 3000
         // The clock is read every ten seconds, not at the end of the back-off.

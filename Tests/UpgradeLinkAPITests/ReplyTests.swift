@@ -122,10 +122,13 @@ import UpgradeLinkAPI
             ("versionCode", "2.5", "data.versionCode is the number 2.5, not a whole number"),
             ("versionCode", "1e300", "data.versionCode is the number 1e+300, not a whole number"),
             ("versionCode", "null", "data.versionCode is null, not a whole number"),
-            ("urlKey", "7", "data.urlKey is the number 7.0, not a string"),
+            ("urlKey", "7", "data.urlKey is the number 7, not a string"),
             ("urlKey", "\"other\"", "the offer is for urlKey \"other\", this device requested \"k\""),
             ("urlPath", "null", "data.urlPath is null, not a string"),
-            ("urlPath", "\"ftp://h/f\"", "the offered urlPath \"ftp://h/f\" is not an http or https URL"),
+            (
+                "urlPath", "\"ftp://h/f\"",
+                "the offered urlPath is unusable: it does not begin with http:// or https:// (\"ftp://h/f\")"
+            ),
             ("upgradeType", "true", "data.upgradeType is a truth value, not a whole number"),
             ("versionName", "[]", "data.versionName is a list, not a string"),
             ("promptUpgradeContent", "{}", "data.promptUpgradeContent is an object, not a string"),
@@ -133,6 +136,44 @@ import UpgradeLinkAPI
         ])
     func anInvalidOfferIsRefusedWithTheReason(field: String, value: String, line expected: String) {
         #expect(line(response(200, offerBody([field: value]))).contains(expected))
+    }
+
+    /// A double has 53 bits: 2^53 + 1 must not become 2^53.
+    @Test(
+        arguments: [
+            ("9007199254740993", 9_007_199_254_740_993), ("9223372036854775807", Int.max), ("2.0", 2), ("2e0", 2),
+        ])
+    func aLargeVersionCodeIsExact(text: String, code: Int) {
+        guard case .offer(let offer) = response(200, offerBody(["versionCode": text])) else {
+            Issue.record("\(line(response(200, offerBody(["versionCode": text]))))")
+            return
+        }
+        #expect(offer.versionCode == code)
+    }
+
+    @Test(arguments: ["9223372036854775808", "9007199254740993.5", "1e19", "90071992547409935e-1"])
+    func aVersionCodeThatIsNotExactIsRefused(text: String) {
+        #expect(line(response(200, offerBody(["versionCode": text]))).contains("not a whole number"))
+    }
+
+    @Test func aByteOrderMarkIsSkipped() {
+        var reply = HTTPReply(status: 200)
+        reply.body = [0xEF, 0xBB, 0xBF] + Array("{\"code\":0}".utf8)
+        #expect(ReplyDecoder(now: WallTime(unixSeconds: 0)).response(reply, to: checkRequest) == .latest)
+    }
+
+    @Test(
+        arguments: [
+            (
+                ["content-encoding": "gzip"], [UInt8](arrayLiteral: 0x1F, 0x8B, 8),
+                "a compressed body (Content-Encoding: gzip)"
+            ),
+            ([:], [0x1F, 0x8B, 8], "a compressed body (gzip)"),
+        ])
+    func aCompressedReplyIsNamed(headers: [String: String], body: [UInt8], says: String) {
+        var reply = HTTPReply(status: 200, headers: headers)
+        reply.body = body
+        #expect(line(ReplyDecoder(now: WallTime(unixSeconds: 0)).response(reply, to: checkRequest)).contains(says))
     }
 
     @Test(arguments: ["urlKey", "versionCode", "urlPath"])

@@ -54,6 +54,31 @@ import Verification
         }
     }
 
+    /// Editors, mail and web forms change line ends, add a mark, blanks and empty lines.
+    @Test(
+        arguments: [
+            ("\n", "\r\n"), ("\n", "\r\n\r\n"), ("\n", " \n"), ("\n", "\t\r\n"), ("\n", "\n\n"),
+            ("untrusted", "\u{FEFF}untrusted"),
+            ("\n", "\n  "),
+        ])
+    func aSignatureFileMayHavePassedAnEditor(of text: String, with other: String) async throws {
+        try await sign()
+        let original = try scratch.read("file.minisig")
+        let changed =
+            text == "untrusted" ? "\u{FEFF}" + original : original.replacing(text, with: other)
+        try scratch.write("file.minisig", changed)
+        #expect(verdict() == "verified")
+    }
+
+    @Test func blanksAtTheEndOfATrustedCommentMayBeSigned() async throws {
+        try await sign("urlKey=device versionCode=4  ")
+        #expect(verdict() == "verified")
+        try await sign("urlKey=device versionCode=4")
+        let text = try scratch.read("file.minisig")
+        try scratch.write("file.minisig", text.replacing("versionCode=4", with: "versionCode=4 x"))
+        #expect(verdict().contains("the signature of its trusted comment is wrong"))
+    }
+
     private func sign(_ comment: String = "urlKey=device versionCode=4", legacy: Bool = false) async throws {
         try await publisher.sign("\(scratch.path)/file", comment: comment, legacy: legacy)
     }

@@ -1,0 +1,292 @@
+import Host
+import UpdateCore
+
+/// Takes the responses to the requests for one file into the partial file.
+///
+/// A response that sends the file from its start, because the server knows no ranges, is compared with the bytes that are there.
+/// They stay as long as they are equal, and as long as the response is no web page.
+final class Intake {
+    enum Verdict {
+        case takeBody
+        case redirect
+        /// The file is complete.
+        case complete
+        /// The response ended before the file: request the rest.
+        case rest
+        /// Request the whole file, without a range.
+        case whole
+        case fail(DownloadFailure)
+    }
+
+    private let job: DownloadJob
+    private let url: WebURL
+    private let part: PartialFile
+    private let traffic: Traffic
+    private let isVerified: Bool
+    private let onBytes: (RawSpan) -> Void
+    private let onRestart: () -> Void
+
+    /// The request that is answered next is for a range.
+    var requestsRange = false
+    private(set) var verdict = Verdict.takeBody
+    private(set) var reply = HTTPReply(status: 0)
+    /// The responses whose body was taken.
+    private(set) var responses = 0
+    private(set) var hasMarkedEnd = true
+
+    /// The offset of the next byte in the file.
+    private var position = 0
+    /// The size of the file by this response; nil if it does not tell.
+    private var total: Int?
+    /// The partial file is noted to be from this response.
+    private var hasBegun = false
+    /// The first bytes of this response's body.
+    private var start: [UInt8] = []
+    /// Free bytes that may be written before the free space is read again.
+    private var allowance = 0
+
+    /// Bytes that a power cut may lose.
+    private static let syncEvery = 32 << 20
+    private static let startLimit = 2048
+    private static let measureEvery = 1 << 20
+
+    init(
+        _ job: DownloadJob, url: WebURL, _ part: PartialFile, _ traffic: Traffic, isVerified: Bool,
+        onBytes: @escaping (RawSpan) -> Void, onRestart: @escaping () -> Void
+    ) {
+        (self.job, self.url, self.part, self.traffic, self.isVerified) = (job, url, part, traffic, isVerified)
+        (self.onBytes, self.onRestart) = (onBytes, onRestart)
+    }
+
+    var headers: [String: String] { reply.headers }
+    var failure: DownloadFailure? { if case .fail(let failure) = verdict { failure } else { nil } }
+
+    // MARK: the head
+
+    /// - Returns: whether the body is wanted.
+    func head(_ reply: HTTPReply) -> Bool {
+        self.reply = reply
+        (position, total, hasBegun, start) = (0, nil, false, [])
+        verdict = judge(reply)
+        switch verdict {
+        case .takeBody: return true
+        // The body may say why.
+        case .fail(.status): return true
+        case .redirect, .complete, .rest, .whole, .fail: return false
+        }
+    }
+
+    private func judge(_ reply: HTTPReply) -> Verdict {
+        if RedirectTrail.isRedirect(reply) { return .redirect }
+        let range = reply.headers["content-range"].flatMap { ContentRange($0) }
+        switch (reply.status, range) {
+        case (206, .range(let first, _, let total)?):
+            return judgeRange(first, total ?? part.origin.total)
+        case (206, _):
+            return requestsRange ? .whole : .fail(.file("HTTP 206 without a usable Content-Range"))
+        case (416, .unsatisfied(let total)?) where requestsRange && total != part.size:
+            return .whole
+        case (416, _) where requestsRange && isVerified:
+            // There is nothing behind these bytes. If they are not the file, the verification says so.
+            return ended(at: part.size)
+        case (416, _) where requestsRange:
+            return .whole
+        case (200, _), (203, _):
+            return begins(at: 0, reply.headers["content-length"].flatMap { Int($0) }.flatMap { $0 < 0 ? nil : $0 })
+        default:
+            return .fail(.status(reply))
+        }
+    }
+
+    private func judgeRange(_ first: Int, _ total: Int?) -> Verdict {
+        guard first <= part.size, total ?? Int.max >= part.size, total == part.origin.total || part.origin.total == nil
+        else { return .whole }
+        if !isVerified {
+            let validator = PartialFile.Origin(reply, url: url, total: nil).validator
+            guard first == part.size, validator == nil || validator == part.origin.validator else { return .whole }
+        }
+        return begins(at: first, total)
+    }
+
+    private func begins(at first: Int, _ total: Int?) -> Verdict {
+        self.total = total
+        position = first
+        if let total, total > job.sizeLimit { return .fail(tooLarge(total)) }
+        if let failure = missingSpace(for: total) { return .fail(failure) }
+        if position == part.size, let failure = begin() { return .fail(failure) }
+        return .takeBody
+    }
+
+    private func missingSpace(for total: Int?) -> DownloadFailure? {
+        guard let total else { return nil }
+        let needed = total - part.size - part.reserved
+        guard needed > 0 else { return nil }
+        do throws(SystemError) {
+            let free = try Files.freeSpace(at: Files.directory(of: part.file.path))
+            guard needed > free || job.keepFree > free - needed else { return nil }
+            return .noSpace(
+                "\(describe(bytes: needed)) more are needed in \(Files.directory(of: part.file.path)), "
+                    + "\(describe(bytes: free)) are free and \(describe(bytes: job.keepFree)) "
+                    + "must stay so (download.keepFree)")
+        } catch {
+            return DownloadFailure(error)
+        }
+    }
+
+    /// The bytes that follow are new.
+    private func begin() -> DownloadFailure? {
+        hasBegun = true
+        responses += 1
+        do throws(SystemError) {
+            if let total { try part.reserve(total) }
+            var origin = PartialFile.Origin(reply, url: url, total: total)
+            if reply.status == 206 { origin.validator = origin.validator ?? part.origin.validator }
+            try part.begin(origin)
+            return nil
+        } catch {
+            return DownloadFailure(error)
+        }
+    }
+
+    // MARK: the body
+
+    /// - Returns: whether more is wanted.
+    func body(_ bytes: RawSpan) -> Bool {
+        traffic.received += bytes.byteCount
+        if start.count < Self.startLimit {
+            bytes.extracting(first: min(bytes.byteCount, Self.startLimit - start.count)).withUnsafeBytes {
+                start.append(contentsOf: $0)
+            }
+        }
+        if case .fail(.status(var reply)) = verdict {
+            reply.body = start
+            verdict = .fail(.status(reply))
+            return start.count < Self.startLimit
+        }
+        guard let failure = take(bytes) else { return true }
+        verdict = .fail(failure)
+        return false
+    }
+
+    private func take(_ bytes: RawSpan) -> DownloadFailure? {
+        var rest = bytes
+        do throws(SystemError) {
+            if position < part.size {
+                let known = rest.extracting(first: min(rest.byteCount, part.size - position))
+                let matched = try part.matching(known, at: position)
+                position += matched
+                rest = rest.extracting(droppingFirst: matched)
+                if matched < known.byteCount, let failure = try differ() { return failure }
+                if rest.byteCount == 0 { return nil }
+            }
+        } catch {
+            return DownloadFailure(error)
+        }
+        if !hasBegun, let failure = begin() { return failure }
+        return append(rest)
+    }
+
+    /// The response is not the file that the partial file is from.
+    private func differ() throws(SystemError) -> DownloadFailure? {
+        if isWebPage(start, reply.headers) {
+            return .file(describeContent(start, reply.headers, of: "file") ?? "got a web page instead of the file")
+        }
+        try part.shorten(to: position)
+        onRestart()
+        try part.reread(onBytes)
+        return nil
+    }
+
+    private func append(_ bytes: RawSpan) -> DownloadFailure? {
+        let count = bytes.byteCount
+        guard part.size + count <= job.sizeLimit else { return tooLarge(part.size + count) }
+        do throws(SystemError) {
+            if let failure = try exhausted(by: count) { return failure }
+            try part.append(bytes)
+            position += count
+            onBytes(bytes)
+            part.writeOut(job.priority)
+            if part.unsynced >= Self.syncEvery { try part.synchronize() }
+            return nil
+        } catch {
+            return DownloadFailure(error)
+        }
+    }
+
+    /// Whether these bytes would leave less than `keepFree`. Space that is reserved for the file counts as used already.
+    private func exhausted(by count: Int) throws(SystemError) -> DownloadFailure? {
+        if part.origin.total != nil, part.reserved >= count { return nil }
+        if allowance < count {
+            let directory = Files.directory(of: part.file.path)
+            let free = try Files.freeSpace(at: directory)
+            guard count <= free, job.keepFree <= free - count else {
+                part.awaitSpace(job.keepFree + max(8 << 20, part.size / 10))
+                return .noSpace(
+                    "\(describe(bytes: free)) are free in \(directory), and \(describe(bytes: job.keepFree)) must stay so "
+                        + "(download.keepFree); the size of the file is not known")
+            }
+            allowance = max(count, min(free - job.keepFree, Self.measureEvery))
+        }
+        allowance -= count
+        return nil
+    }
+
+    private func tooLarge(_ size: Int) -> DownloadFailure {
+        .refused(
+            "the file has \(describe(bytes: size)) or more, download.sizeLimit is \(describe(bytes: job.sizeLimit))")
+    }
+
+    // MARK: the end
+
+    /// The response has ended without an error.
+    func finish() {
+        guard case .takeBody = verdict else { return }
+        do throws(SystemError) {
+            if position < part.size {
+                // All bytes of the response are those of the file, but there are fewer.
+                guard position > 0, reply.hasMarkedEnd else {
+                    verdict = .fail(.file("the response ended after \(describe(bytes: position))"))
+                    return
+                }
+                if reply.status == 206 {
+                    verdict = .rest
+                    return
+                }
+                let end = position
+                try part.shorten(to: end)
+                onRestart()
+                try part.reread(onBytes)
+            }
+            if !hasBegun, let failure = begin() {
+                verdict = .fail(failure)
+                return
+            }
+        } catch {
+            verdict = .fail(DownloadFailure(error))
+            return
+        }
+        if let total, part.size < total {
+            verdict = .rest
+        } else {
+            // The end of a range is marked, but without a total it need not be the end of the file.
+            hasMarkedEnd = total != nil || reply.hasMarkedEnd && reply.status != 206 || part.unmarkedEnd == part.size
+            verdict = ended(at: part.size)
+        }
+    }
+
+    private func ended(at size: Int) -> Verdict {
+        do throws(SystemError) {
+            try part.end(at: hasMarkedEnd ? size : nil, unmarkedEnd: hasMarkedEnd ? nil : size)
+            return .complete
+        } catch {
+            return .fail(DownloadFailure(error))
+        }
+    }
+}
+
+extension PartialFile.Origin {
+    init(_ head: HTTPReply, url: WebURL, total: Int?) {
+        let tag = head.headers["etag"].flatMap { $0.hasPrefix("W/") ? nil : $0 }
+        self.init(url: url.text, validator: tag ?? head.headers["last-modified"], total: total)
+    }
+}

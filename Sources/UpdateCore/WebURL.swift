@@ -1,0 +1,116 @@
+/// An absolute http or https URL with a host. It is parsed only as far as the agent needs; libcurl parses the rest.
+public struct WebURL: Hashable, Sendable {
+    public let text: String
+    public let isSecure: Bool
+    public let host: String
+    /// The path with its leading slash, without query and fragment; `/` if the URL has no path.
+    public let path: String
+
+    /// Bytes. Presigned addresses have several thousand.
+    public static let maximumLength = 16_384
+
+    /// Nil if the scheme is another one, the host is missing, there are blanks or control characters, or the text is too long.
+    public init?(_ text: String) {
+        guard text.utf8.count <= Self.maximumLength, text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+            return nil
+        }
+        guard let colon = text.firstIndex(of: ":") else { return nil }
+        switch text[..<colon].lowercased() {
+        case "https": isSecure = true
+        case "http": isSecure = false
+        default: return nil
+        }
+        let afterScheme = text[text.index(after: colon)...]
+        guard afterScheme.hasPrefix("//") else { return nil }
+        let rest = afterScheme.dropFirst(2)
+        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        let hostAndPort = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+        let host = hostAndPort.hasPrefix("[") ? hostAndPort.prefix { $0 != "]" } : hostAndPort.prefix { $0 != ":" }
+        guard !host.isEmpty, host != "[" else { return nil }
+        let path = rest.dropFirst(authority.count).prefix { $0 != "?" && $0 != "#" }
+        self.text = text
+        self.host = String(host)
+        self.path = path.isEmpty ? "/" : String(path)
+    }
+}
+
+extension WebURL {
+    /// Why a text cannot be repaired to a URL.
+    public struct Problem: Error, Hashable, Sendable, CustomStringConvertible {
+        public let description: String
+    }
+
+    /// Reads a URL that a person may have typed: removes blanks and line breaks around it, and percent-encodes the characters
+    /// that a URL cannot have (RFC 3986, section 2.1). Where more than one URL could be meant, it throws.
+    public init(repairing text: String) throws(Problem) {
+        let blanks: Set<Unicode.Scalar> = [" ", "\t", "\n", "\r", "\u{A0}", "\u{FEFF}"]
+        var scalars = text.unicodeScalars[...]
+        while let first = scalars.first, blanks.contains(first) { scalars.removeFirst() }
+        while let last = scalars.last, blanks.contains(last) { scalars.removeLast() }
+        let trimmed = String(scalars)
+        if trimmed.isEmpty { throw Problem(description: "it is empty") }
+        guard trimmed.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+            throw Problem(description: "it contains a line break or another control character")
+        }
+        let lower = trimmed.prefix(8).lowercased()
+        guard let scheme = ["https://", "http://"].first(where: lower.hasPrefix) else {
+            throw Problem(description: "it does not begin with http:// or https://")
+        }
+        let authority = trimmed.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
+        guard !authority.isEmpty, !authority.contains(" ") else {
+            throw Problem(description: "it has no host, or a blank in it")
+        }
+        let rest = trimmed.dropFirst(scheme.count + authority.count)
+        let repaired = scheme + authority + Self.encode(Array(rest.utf8))
+        guard repaired.utf8.count <= Self.maximumLength else {
+            throw Problem(
+                description: "it has \(repaired.utf8.count) bytes, at most \(Self.maximumLength) are supported")
+        }
+        guard let url = WebURL(repaired) else { throw Problem(description: "it is not an http or https URL") }
+        self = url
+    }
+
+    private static func encode(_ bytes: [UInt8]) -> String {
+        let forbidden = Set("\"<>\\^`{|} ".utf8)
+        var text = ""
+        for (index, byte) in bytes.enumerated() {
+            let isEscape =
+                byte == UInt8(ascii: "%") && index + 2 < bytes.count && bytes[index + 1].isHexDigit
+                && bytes[index + 2].isHexDigit
+            let mustChange = byte <= 0x20 || byte >= 0x7F || forbidden.contains(byte)
+            text +=
+                mustChange || byte == UInt8(ascii: "%") && !isEscape ? byte.percentEncoded : String(UnicodeScalar(byte))
+        }
+        return text
+    }
+
+    /// The URL without its fragment, in front of and behind the first question mark.
+    var withoutFragment: (base: String, query: String?) {
+        let whole = text.prefix { $0 != "#" }
+        let base = whole.prefix { $0 != "?" }
+        return (String(base), base.count == whole.count ? nil : String(whole.dropFirst(base.count + 1)))
+    }
+}
+
+extension String {
+    /// This text as a part of a URL's path or query: everything except letters, digits and `-._~` is percent-encoded
+    /// (RFC 3986, section 2.3).
+    var percentEncoded: String {
+        utf8.map { byte in
+            let scalar = UnicodeScalar(byte)
+            let isUnreserved =
+                byte < 0x80
+                && (scalar.properties.isAlphabetic || (0x30...0x39).contains(byte) || "-._~".utf8.contains(byte))
+            return isUnreserved ? String(scalar) : byte.percentEncoded
+        }.joined()
+    }
+}
+
+extension UInt8 {
+    fileprivate var isHexDigit: Bool { Character(UnicodeScalar(self)).isHexDigit }
+
+    fileprivate var percentEncoded: String {
+        let digits = String(self, radix: 16, uppercase: true)
+        return "%" + (digits.count < 2 ? "0" : "") + digits
+    }
+}

@@ -1,0 +1,233 @@
+import Glibc
+import Host
+import Simulator
+import TestSupport
+import Testing
+import UpdateCore
+
+/// What of a partial file stays, and what is fetched again, with servers that answer byte by byte.
+@Suite struct ResumeTests {
+    private let rig: Rig
+    private let fetch = FetchProgram()
+    private static let page = Array("<html><body>Please log in</body></html>".utf8)
+
+    init() async throws { rig = try await Rig() }
+
+    private func host(_ respond: @escaping @Sendable (FileHost.Request) -> [UInt8]?) throws -> FileHost {
+        let content = try Files.read("\(rig.scratch.path)/files/v2", limit: 1 << 30)
+        let signature = try Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)
+        return try FileHost({
+            ["/files/v2": content, "/new/v2": content, "/files/v2.minisig": signature, "/new/v2.minisig": signature]
+        }) { $0.target.contains(".minisig") ? nil : respond($0) }
+    }
+
+    private var partialSize: Int { (try? Files.read("\(rig.staging)/2.part", limit: 1 << 30).count) ?? 0 }
+
+    private func line(_ result: DownloadResult?) -> String {
+        switch result {
+        case .transientError(let error)?: error.line
+        case .noSpace(let text)?, .refused(let text)?, .gone(let text)?: text
+        default: "\(String(describing: result))"
+        }
+    }
+
+    private func received(_ job: DownloadJob) async throws -> (DownloadResult?, DownloadTraffic) {
+        guard case .downloaded(let result, let traffic)? = try await fetch.run(.download(job)).reports.last else {
+            return (nil, DownloadTraffic())
+        }
+        return (result, traffic)
+    }
+
+    /// A portal, an error page and an empty body come while a part of the file is there.
+    @Test(
+        arguments: [
+            ("200 OK", ["Content-Type: text/html"], page, "got a web page instead of the file"),
+            ("200 OK", [], Array("\r\n<!doctype HTML>".utf8), "got a web page instead of the file"),
+            ("200 OK", ["Content-Length: 0"], [], "the response ended after 0 B"),
+            ("403 Forbidden", [], page, "HTTP 403 for the file: access is denied; has the address expired?"),
+            ("404 Not Found", [], page, "HTTP 404 for the file"), ("502 Bad Gateway", [], page, "HTTP 502"),
+            ("206 Partial Content", ["Content-Range: nonsense"], page, "HTTP 206 without a usable Content-Range"),
+        ])
+    func aPartialFileSurvives(status: String, headers: [String], body: [UInt8], says: String) async throws {
+        let host = try host { request in
+            switch request.earlier {
+            case 0: request.cut(request.honest(), after: 1_000_000)
+            case 1, 2: request.respond(status, headers, body)
+            default: nil
+            }
+        }
+        _ = try await fetch.download(rig.job(host.url))
+        #expect(partialSize == 1_000_000)
+        let failure = line(try await fetch.download(rig.job(host.url)))
+        #expect(failure.contains(says), "\(failure)")
+        #expect(partialSize == 1_000_000)
+        var (result, traffic) = try await received(rig.job(host.url))
+        if !rig.verified(result) { (result, traffic) = try await received(rig.job(host.url)) }
+        #expect(try rig.isComplete(result))
+        #expect(traffic == DownloadTraffic(received: Rig.size - 1_000_000, size: Rig.size))
+    }
+
+    /// An expired presigned address: the file continues at the next one.
+    @Test func aPartialFileContinuesAtAnotherAddress() async throws {
+        let host = try host { request in
+            guard request.target.hasPrefix("/files") else { return nil }
+            return request.earlier == 0
+                ? request.cut(request.honest(), after: 2_000_000) : request.respond("403 Forbidden", [], [])
+        }
+        _ = try await fetch.download(rig.job(host.url))
+        #expect(line(try await fetch.download(rig.job(host.url))).contains("has the address expired?"))
+        let (result, traffic) = try await received(rig.job(host.url, path: "/new/v2?X-Amz-Signature=abc"))
+        #expect(try rig.isComplete(result))
+        #expect(traffic.received == Rig.size - 2_000_000)
+    }
+
+    /// A server without ranges sends the file from its start: what is there is compared and stays.
+    @Test func withoutRangesAPartialFileIsComparedAndStays() async throws {
+        let host = try host { request in
+            let all = request.respond("200 OK", ["Content-Length: \(request.content.count)"], request.content)
+            return request.earlier < 2 ? request.cut(all, after: 1_000_000 * (request.earlier == 0 ? 2 : 1)) : all
+        }
+        _ = try await fetch.download(rig.job(host.url))
+        _ = try await fetch.download(rig.job(host.url))
+        #expect(partialSize == 2_000_000, "a shorter piece takes nothing away")
+        #expect(try rig.isComplete(try await fetch.download(rig.job(host.url))))
+    }
+
+    /// The published file was replaced, and its signature too: the bytes that differ are dropped in the middle of the response.
+    @Test func aChangedFileReplacesAPartialOne() async throws {
+        var old = try Files.read("\(rig.scratch.path)/files/v2", limit: 1 << 30)
+        old[1_500_000] ^= 1
+        let host = try host { [old] request in
+            request.earlier == 0
+                ? request.cut(request.respond("200 OK", ["Content-Length: \(old.count)"], old), after: 2_000_000)
+                : request.respond("200 OK", ["Content-Length: \(request.content.count)"], request.content)
+        }
+        _ = try await fetch.download(rig.job(host.url))
+        #expect(partialSize == 2_000_000)
+        let (result, traffic) = try await received(rig.job(host.url))
+        #expect(try rig.isComplete(result))
+        #expect(traffic.received == Rig.size)
+    }
+
+    /// A wrong piece in the middle is found by the signature, and the file starts over once.
+    @Test func aWrongPieceStartsTheFileOverOnce() async throws {
+        let host = try host { request in
+            switch request.earlier {
+            case 0: request.cut(request.honest(), after: 1_000_000)
+            case 1:
+                request.respond(
+                    "206 Partial Content", ["Content-Range: bytes 1000000-\(Rig.size - 1)/\(Rig.size)"],
+                    [UInt8](repeating: 7, count: Rig.size - 1_000_000))
+            default: nil
+            }
+        }
+        _ = try await fetch.download(rig.job(host.url))
+        let (result, traffic) = try await received(rig.job(host.url))
+        #expect(try rig.isComplete(result))
+        #expect(traffic.received == 2 * Rig.size - 1_000_000)
+        #expect(host.requests.filter { $0.target == "/files/v2" }.map(\.range) == [nil, "bytes=1000000-", nil])
+    }
+
+    /// Without verification only the validator tells whether a range belongs to the file.
+    @Test func aFileThatIsNotVerifiedIsResumedOnlyWithTheSameValidator() async throws {
+        try await SimulatedServer.run(rig.configuration([Fault(path: "/files/v2", times: 1, dropAfter: 500_000)])) {
+            server async throws in
+            try await TLSFront.run(of: server.port) { front async throws in
+                let job = try rig.job(front.url) {
+                    $0.connection.caBundle = front.caBundle
+                    $0.verification.mode = .none
+                }
+                _ = try await fetch.download(job)
+                await server.change { $0.faults = [Fault(path: "/files/v2", headers: ["ETag": "\"other\""])] }
+                guard case .verified? = try await fetch.download(job) else {
+                    Issue.record("not complete")
+                    return
+                }
+                let ranges = await server.records.filter { $0.path == "/files/v2" }.map { $0.headers["range"] != nil }
+                #expect(ranges == [false, true, false])
+                let ifRange = await server.records.filter { $0.path == "/files/v2" }.map {
+                    $0.headers["if-range"] != nil
+                }
+                #expect(ifRange == [false, true, false])
+            }
+        }
+    }
+
+    // MARK: disk space
+
+    /// A file system of 8 MiB, and a file without a length that does not fit.
+    @Test(.enabled(if: getuid() == 0, "mounting a small file system needs root"))
+    func keepFreeHoldsWithoutALength() async throws {
+        try await rig.scratch.withSmallFileSystem("small", size: "8m") { directory async throws in
+            let host = try host { request in
+                request.respond("200 OK", [], [UInt8](repeating: 1, count: 20_000_000))
+            }
+            var job = try rig.job(host.url)
+            job.directory = directory
+            job.keepFree = 2 << 20
+            let (result, first) = try await received(job)
+            guard case .noSpace(let text)? = result else {
+                Issue.record("\(String(describing: result))")
+                return
+            }
+            #expect(text.contains("2.1 MB must stay so (download.keepFree)"), "\(text)")
+            #expect(try Files.freeSpace(at: directory) >= 2 << 20)
+            #expect(first.received > 3_000_000)
+            // The next tries do not download the same bytes to find the same end.
+            let (again, second) = try await received(job)
+            guard case .noSpace(let next)? = again else {
+                Issue.record("\(String(describing: again))")
+                return
+            }
+            #expect(next.contains("free some space"), "\(next)")
+            #expect(second.received == 0)
+            #expect(host.requests.count { $0.target == "/files/v2" } == 1)
+        }
+    }
+
+    // MARK: proxies
+
+    @Test(arguments: [
+        (407, "the proxy requires authentication"), (403, "the proxy responded with HTTP 403 to CONNECT"),
+    ])
+    func aProxyThatRefusesToConnectIsNamed(status: Int, says: String) async throws {
+        let proxy = try host { $0.respond("\(status) No", ["Content-Length: 0"], []) }
+        var job = try rig.job("https://files.example")
+        job.connection.proxy = proxy.url
+        #expect(line(try await fetch.download(job)).contains(says))
+        let check = rig.checkJob("https://api.example") { $0.server.proxy = proxy.url }
+        guard case .transientError(let error)? = try await fetch.check(check)?.response else {
+            Issue.record("no transient error")
+            return
+        }
+        #expect(error.line.contains(says))
+    }
+
+    @Test func aProxyForPlainHTTPThatRequiresAuthenticationIsNamed() async throws {
+        let content = try Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)
+        let proxy = try FileHost({ ["/files/v2.minisig": content] }) {
+            $0.respond("407 Proxy Authentication Required", ["Content-Length: 0"], [])
+        }
+        var job = try rig.job("http://files.example")
+        job.connection.proxy = proxy.url
+        #expect(
+            line(try await fetch.download(job))
+                == "HTTP 407 for the signature: the proxy requires authentication: put the user and the password into "
+                + "server.proxy")
+    }
+
+    // MARK: the address of the signature
+
+    @Test func theSignatureOfAPresignedAddressIsNextToTheFile() async throws {
+        let host = try host { _ in nil }
+        let result = try await fetch.download(rig.job(host.url, path: "/files/v2?token=a/b&x=1#part"))
+        #expect(try rig.isComplete(result))
+        #expect(host.requests.map(\.target) == ["/files/v2.minisig?token=a/b&x=1", "/files/v2?token=a/b&x=1"])
+    }
+}
+
+extension Rig {
+    func verified(_ result: DownloadResult?) -> Bool {
+        if case .verified? = result { true } else { false }
+    }
+}
