@@ -52,13 +52,15 @@ public struct HTTPClient {
 
     /// Reads a small file. It follows redirects as a download does.
     ///
-    /// - Parameter limit: bytes; a longer reply is a transient error.
-    public func get(_ url: WebURL, limit: Int) throws(DownloadFailure) -> HTTPReply {
+    /// - Parameters:
+    ///   - limit: bytes; a longer reply is a transient error.
+    ///   - name: what the file is, for that error.
+    public func get(_ url: WebURL, limit: Int, name: String) throws(DownloadFailure) -> HTTPReply {
         var trail = RedirectTrail(url)
         while true {
             let reply: HTTPReply
             do throws(RequestError) {
-                reply = try exchange(trail.url.text, headers: [], body: nil, limit: limit)
+                reply = try exchange(trail.url.text, headers: [], body: nil, limit: limit, name: name)
             } catch {
                 throw cancellation.isCancelled ? .cancelled : .transientError(error.transientError)
             }
@@ -68,27 +70,45 @@ public struct HTTPClient {
     }
 
     private func exchange(
-        _ url: String, headers: [(name: String, value: String)], body: [UInt8]?, limit: Int
+        _ url: String, headers: [(name: String, value: String)], body: [UInt8]?, limit: Int,
+        name: String = "reply"
     ) throws(RequestError) -> HTTPReply {
         let transfer = Transfer(
             connection: connection,
             limits: .init(connectTimeout: connection.connectTimeout, totalTimeout: connection.requestTimeout),
             cancellation: cancellation)
         var received = [UInt8]()
+        var head = HTTPReply(status: 0)
         do throws(Transfer.Failure) {
-            var reply = try transfer.perform(url, headers: headers, post: body, onHead: { _ in true }) { bytes in
-                guard received.count + bytes.byteCount <= limit else { return false }
-                bytes.withUnsafeBytes { received.append(contentsOf: $0) }
-                return true
-            }
+            var reply = try transfer.perform(
+                url, headers: headers, post: body,
+                onHead: {
+                    head = $0
+                    return true
+                },
+                onBody: { bytes in
+                    let rest = min(bytes.byteCount, limit - received.count)
+                    bytes.extracting(first: rest).withUnsafeBytes { received.append(contentsOf: $0) }
+                    // The start of an error page is enough.
+                    return rest == bytes.byteCount
+                })
             reply.body = received
             return reply
         } catch {
             var isOutOfDate = false
             if case .curl(let curlError) = error { isOutOfDate = curlError.isOutOfDate }
+            let tooLong = "the \(name) is longer than \(describe(bytes: limit))"
+            if case .stopped = error, name != "reply" {
+                // An error page may be long; its status says enough.
+                guard (200..<300).contains(head.status) || head.status == 0 else {
+                    head.body = received
+                    return head
+                }
+                let content = describeContent(received, head.headers, of: name)
+                throw RequestError(transientError: .file(content ?? tooLong), isOutOfDate: false)
+            }
             throw RequestError(
-                transientError: transientError(error, tooLong: "the reply is longer than \(describe(bytes: limit))"),
-                isOutOfDate: isOutOfDate)
+                transientError: transientError(error, tooLong: tooLong), isOutOfDate: isOutOfDate)
         }
     }
 }

@@ -36,11 +36,12 @@ public func describeContent(_ start: [UInt8], _ headers: [String: String], of na
     return name == "signature" && start.starts(with: HTTPReply.gzipMark) ? "got a compressed signature" : nil
 }
 
-/// Whether content is HTML, by its start or by its label.
+/// Whether content is HTML or XML, as error pages are, by its start or by its label.
 func isWebPage(_ start: [UInt8], _ headers: [String: String]) -> Bool {
     let text = String(decoding: start.prefix(256), as: UTF8.self).withoutByteOrderMark.lowercased().drop(
         while: \.isWhitespace)
-    if ["<!doctype html", "<html", "<head", "<script", "<meta", "<title", "<body"].contains(where: text.hasPrefix) {
+    let tags = ["<!doctype", "<html", "<head", "<script", "<meta", "<title", "<body", "<!--", "<?xml"]
+    if tags.contains(where: text.hasPrefix) {
         return true
     }
     return text.hasPrefix("<") && headers["content-type"]?.lowercased().contains("text/html") == true

@@ -60,7 +60,7 @@ struct DownloadWorker {
         guard let url = try verifier.sidecarURL(for: offer) else { return nil }
         let client = HTTPClient(job.connection, cancellation: cancellation)
         do throws(DownloadFailure) {
-            let reply = try client.get(url, limit: maximumSidecarBytes)
+            let reply = try client.get(url, limit: maximumSidecarBytes, name: "signature")
             guard (200...203).contains(reply.status) else { throw .status(reply) }
             if let line = describeContent(reply.body, reply.headers, of: "signature"), !reply.isMinisign {
                 throw .transientError(.file(line))
@@ -118,8 +118,10 @@ struct DownloadWorker {
                         FetchReport.note("A resumed download is not what was signed; it starts over: \(error)"))
                     continue
                 }
-                let content = describeContent(received.start, received.headers, of: "file")
-                return .refused(content.map { "\(error): \($0)" } ?? "\(error)")
+                if let content = describeContent(received.start, received.headers, of: "file") {
+                    return .transientError(.file(content))
+                }
+                return .refused("\(error)")
             }
             if let sidecar { try Files.replace(sidecarPath, with: sidecar) }
             try download.finish(as: artifactPath)

@@ -113,7 +113,11 @@ public struct Fleet {
             case .none: break
             case .download:
                 let artifact = Artifact(path: "", sidecarPath: nil, size: 1)
-                handle(index, .downloaded(versionCode: Self.newVersion, .verified(artifact)), now, second)
+                let isMissing = scenario.fileOutage?.contains(second) == true
+                handle(
+                    index,
+                    .downloaded(versionCode: Self.newVersion, isMissing ? .gone("HTTP 404") : .verified(artifact)), now,
+                    second)
             case .install(let id):
                 devices[index].installed = Int32(Self.newVersion)
                 updated.append(Int32(second))
@@ -146,8 +150,14 @@ public struct Fleet {
             case .check: handle(index, .checked(check(index, second)), now, second)
             case .send(let id, _): handle(index, .reported(id: id, deliver(second)), now, second)
             case .download:
-                // Artifacts come from a CDN, which is not part of the simulation.
-                start(index, .download, until: second + Int.random(in: 30...600, using: &chance))
+                // Artifacts come from a CDN, which is part of the simulation only while it fails.
+                if scenario.fileOutage?.contains(second) == true {
+                    requests[second] += 1
+                    wasted += 1
+                    start(index, .download, until: second + 1)
+                } else {
+                    start(index, .download, until: second + Int.random(in: 30...600, using: &chance))
+                }
             case .install(let job):
                 start(index, .install(job.id), until: second + Int.random(in: 10...120, using: &chance))
             case .stopDownload, .resumeInstall, .reboot, .forgetAttempts, .emptyInbox, .cleanStaging, .announce, .log:

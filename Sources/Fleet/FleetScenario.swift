@@ -10,6 +10,8 @@ public struct FleetScenario: Sendable {
     public var startsCold = false
     /// The seconds in which the server does not respond; nil for none.
     public var outage: Range<Int>?
+    /// The seconds in which the files are missing (HTTP 404); nil for none. Requests for files count as requests then.
+    public var fileOutage: Range<Int>?
     /// Requests per second that the server accepts from a million devices; it replies to the others with HTTP 429. Nil for all.
     public var admitted: Int?
     /// The times, in seconds, at which the new version is offered to a larger share of the devices, and these shares.
@@ -50,6 +52,9 @@ public struct FleetScenario: Sendable {
             name: "wrong-clocks", title: "power cut, and every tenth clock is hours off", duration: 8 * hour,
             startsCold: true, releases: [(0, 1)], wrongClocks: 0.1),
         FleetScenario(
+            name: "missing-files", title: "a release whose files are missing for 6 hours", duration: 24 * hour,
+            fileOutage: 0..<7 * hour, releases: [(hour, 1)]),
+        FleetScenario(
             name: "release", title: "a release at one moment", duration: 8 * hour, releases: [(hour, 1)]),
     ]
 
@@ -79,7 +84,9 @@ public struct FleetResult: Sendable {
     }
 
     /// The requests after the outage; all requests if there is none.
-    private var afterwards: ArraySlice<UInt32> { requests[(scenario.outage?.upperBound ?? 0)...] }
+    private var afterwards: ArraySlice<UInt32> {
+        requests[(scenario.outage?.upperBound ?? scenario.fileOutage?.upperBound ?? 0)...]
+    }
 
     /// The highest number of requests in one second.
     public var peak: Int { Int(afterwards.max() ?? 0) }

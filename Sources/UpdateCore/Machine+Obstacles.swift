@@ -38,7 +38,8 @@ extension Machine {
     private mutating func tryDownloadLater(_ work: Work, _ error: TransientError, _ traffic: DownloadTraffic) {
         var error = error
         // How many times three times the file's size has been received.
-        let waste = traffic.size > 0 ? min(work.received / Work.wasteFactor / traffic.size, 6) : 0
+        let isMuch = work.received >= Work.wasteMinimum && traffic.size > 0
+        let waste = isMuch ? min(work.received / Work.wasteFactor / traffic.size, 6) : 0
         if waste > 0 {
             error = error.adding(
                 "\(describe(bytes: work.received)) have been received for a file of \(describe(bytes: traffic.size))")
@@ -87,6 +88,8 @@ extension Work {
     /// If more than this many times the file's size has been received, the delays are four times as long; and again at each
     /// multiple.
     static let wasteFactor = 3
+    /// Less data than this is not worth a word, in bytes.
+    static let wasteMinimum = 100_000
 
     mutating func forgetObstacles() {
         obstacles = 0

@@ -83,7 +83,6 @@ import UpdateCore
         _ = try await withAgent([version]) { agent, server async throws in
             #expect(await agent.says("v2 (code 2) waits: its content is not what was signed; next try"))
             #expect(await agent.says("; tried 4 times since 20"))
-            #expect(await agent.says("have been received for a file of"))
             #expect(device.runs == 1)
             #expect(await eventually { await server.reports("app_upgrade_download").count == 1 })
             #expect(await server.polls == 1, "the offer is not requested again")
