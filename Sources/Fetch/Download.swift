@@ -1,3 +1,4 @@
+import CCurl
 import Glibc
 import Host
 public import UpdateCore
@@ -78,6 +79,7 @@ public struct Download {
             try PartialFile(path, url: url.text, isVerified: isVerified)
         }
         let resumed = part.size > 0
+        traffic.size = part.origin.total ?? part.size
         try requireSpace(for: part)
         try disk { () throws(SystemError) in try part.reread(onBytes) }
         let intake = withoutActuallyEscaping(onBytes) { onBytes in
@@ -134,7 +136,7 @@ public struct Download {
     ) throws(DownloadFailure) {
         if part.isComplete { return }
         var trail = RedirectTrail(url)
-        var wantsWhole = false
+        var wantsWhole = isVerified && part.wantsWhole
         var meter = ProgressMeter(received: part.size)
         while true {
             intake.requestsRange = part.size > 0 && !wantsWhole && (isVerified || part.origin.validator != nil)
@@ -153,6 +155,7 @@ public struct Download {
             } catch .cancelled {
                 throw .cancelled
             } catch {
+                if case .curl(let error) = error, error.code == CURLE_GOT_NOTHING { part.noteRefusal() }
                 if case .status(let reply)? = intake.failure { throw .status(reply) }
                 throw .transientError(transientError(error, tooLong: ""))
             }
@@ -160,13 +163,17 @@ public struct Download {
             case .redirect:
                 try trail.follow(intake.reply)
                 continue
-            case .fail(let failure): throw failure
+            case .fail(let failure):
+                if part.size > 0 { part.noteRefusal() }
+                throw failure
             case .complete:
                 meter.finish(received: part.size, total: part.size).map(onProgress)
                 return
             case .rest where part.size > sizeBefore: wantsWhole = false
             case .rest, .whole:
-                guard !wantsWhole else { throw .file("the server sends no more than \(describe(bytes: part.size))") }
+                guard !wantsWhole || intake.requestsRange else {
+                    throw .file("the server sends no more than \(describe(bytes: part.size))")
+                }
                 wantsWhole = true
             case .takeBody: throw .file("the head of the reply does not end")
             }
@@ -216,7 +223,7 @@ extension PartialFile {
 
     /// The first bytes.
     func start() throws(SystemError) -> [UInt8] {
-        var buffer = [UInt8](repeating: 0, count: 512)
+        var buffer = [UInt8](repeating: 0, count: 2048)
         let count = try file.read(into: &buffer, at: 0)
         return Array(buffer.prefix(min(count, size)))
     }

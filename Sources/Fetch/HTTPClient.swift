@@ -136,6 +136,8 @@ func transientError(_ failure: Transfer.Failure, tooLong: String) -> TransientEr
         if error.proxyStatus >= 300 { return .network("the proxy responded with HTTP \(error.proxyStatus) to CONNECT") }
         // The alert of TLS 1.3 (RFC 8446, section 6.2) comes after the handshake, as an error of a read.
         if text.lowercased().contains("certificate required") { return .tls(HTTPReply.clientCertificateLine) }
+        // libcurl calls a header line that is too long so.
+        if error.code == CURLE_OUT_OF_MEMORY { return .unreadable("the head of the reply is too long") }
         guard tlsCodes.contains(error.code) else { return .network(text) }
         return text.contains("handshake failure") ? .tls("\(text) (is a client certificate required?)") : .tls(text)
     }

@@ -38,12 +38,15 @@ final class Intake {
     private var position = 0
     /// The size of the file by this response; nil if it does not tell.
     private var total: Int?
+    /// No byte behind this offset belongs to the file.
+    private var bound = Int.max
     /// The partial file is noted to be from this response.
     private var hasBegun = false
     /// The first bytes of this response's body.
     private var start: [UInt8] = []
     /// Free bytes that may be written before the free space is read again.
     private var allowance = 0
+    private var isOverrun = false
 
     /// Bytes that a power cut may lose.
     private static let syncEvery = 32 << 20
@@ -66,7 +69,7 @@ final class Intake {
     /// - Returns: whether the body is wanted.
     func head(_ reply: HTTPReply) -> Bool {
         self.reply = reply
-        (position, total, hasBegun, start) = (0, nil, false, [])
+        (position, total, hasBegun, start, isOverrun) = (0, nil, false, [], false)
         verdict = judge(reply)
         switch verdict {
         case .takeBody: return true
@@ -110,6 +113,7 @@ final class Intake {
 
     private func begins(at first: Int, _ total: Int?) -> Verdict {
         self.total = total
+        bound = total ?? part.origin.total ?? Int.max
         position = first
         if let total, total > job.sizeLimit { return .fail(tooLarge(total)) }
         if let failure = missingSpace(for: total) { return .fail(failure) }
@@ -163,7 +167,11 @@ final class Intake {
             verdict = .fail(.status(reply))
             return start.count < Self.startLimit
         }
-        guard let failure = take(bytes) else { return true }
+        guard let failure = take(bytes) else {
+            // The server sends more than the file has.
+            if isOverrun { verdict = ended(at: part.size) }
+            return !isOverrun
+        }
         verdict = .fail(failure)
         return false
     }
@@ -191,13 +199,24 @@ final class Intake {
         if isWebPage(start, reply.headers) {
             return .file(describeContent(start, reply.headers, of: "file") ?? "got a web page instead of the file")
         }
+        let isOtherSize = total == nil || total != part.origin.total
+        if isOtherSize, !part.isReplaced(byTotal: total) { return .file(another()) }
+        bound = total ?? Int.max
         try part.shorten(to: position)
         onRestart()
         try part.reread(onBytes)
         return nil
     }
 
-    private func append(_ bytes: RawSpan) -> DownloadFailure? {
+    private func another() -> String {
+        let sizes = total.map { " of \(describe(bytes: $0))" } ?? ""
+        let known = part.origin.total.map { ", and the file has \(describe(bytes: $0))" } ?? ""
+        return "the response\(sizes) is not the file that was begun\(known)\(beginning(start))"
+    }
+
+    private func append(_ all: RawSpan) -> DownloadFailure? {
+        let bytes = all.extracting(first: min(all.byteCount, bound - part.size))
+        isOverrun = bytes.byteCount < all.byteCount
         let count = bytes.byteCount
         guard part.size + count <= job.sizeLimit else { return tooLarge(part.size + count) }
         do throws(SystemError) {
@@ -250,6 +269,10 @@ final class Intake {
                 }
                 if reply.status == 206 {
                     verdict = .rest
+                    return
+                }
+                if let known = part.origin.total, known != position, !part.isReplaced(byTotal: position) {
+                    verdict = .fail(.file(another()))
                     return
                 }
                 let end = position

@@ -24,7 +24,23 @@ final class PartialFile {
         var freeNeeded: Int?
         /// The size at which a response ended that did not mark its end.
         var unmarkedEnd: Int?
+        /// Responses that sent another file: their length, and how many there were in a row. Missing: none.
+        var other: Other?
+        /// The requests in a row that brought nothing. Missing: none.
+        var refusals: Int?
     }
+
+    struct Other: Codable, Equatable, Sendable {
+        /// Nil if the response had no length.
+        var total: Int?
+        var count: Int
+    }
+
+    /// How many responses must send another file of the same length, before it replaces the part that is there: a filter or a
+    /// captive portal must not destroy it, but the published file may have been replaced.
+    private static let otherLimit = 3
+    /// A host that refuses ranges may have the whole file: one of so many requests is for that.
+    private static let wholeEvery = 4
 
     private static let noteLimit = 65_536
 
@@ -54,7 +70,8 @@ final class PartialFile {
             note.origin = found.origin
             note.synced = min(found.synced, size)
             note.unmarkedEnd = found.unmarkedEnd
-            if found.origin.url == url { note.freeNeeded = found.freeNeeded }
+            note.other = found.other
+            if found.origin.url == url { (note.freeNeeded, note.refusals) = (found.freeNeeded, found.refusals) }
             note.origin.url = url
         }
         if try file.size != size { try file.truncate(to: size) }
@@ -82,10 +99,28 @@ final class PartialFile {
         try writeNote()
     }
 
+    /// The next request is for the whole file, because the host has refused ranges several times.
+    var wantsWhole: Bool { (note.refusals ?? 0) % Self.wholeEvery == Self.wholeEvery - 1 }
+
+    func noteRefusal() {
+        note.refusals = (note.refusals ?? 0) % 1000 + 1
+        try? writeNote()
+    }
+
+    /// Notes that a response sends another file.
+    ///
+    /// - Returns: whether that file replaces this one.
+    func isReplaced(byTotal total: Int?) -> Bool {
+        let count = note.other.map { $0.total == total ? $0.count + 1 : 1 } ?? 1
+        note.other = Other(total: total, count: count)
+        try? writeNote()
+        return count >= Self.otherLimit
+    }
+
     /// Notes where the next bytes come from.
     func begin(_ origin: Origin) throws(SystemError) {
         note.origin = origin
-        note.freeNeeded = nil
+        (note.freeNeeded, note.other, note.refusals) = (nil, nil, nil)
         try writeNote()
     }
 

@@ -10,7 +10,10 @@ struct RedirectTrail {
 
     init(_ url: WebURL) { self.url = url }
 
-    static func isRedirect(_ reply: HTTPReply) -> Bool { [301, 302, 303, 307, 308].contains(reply.status) }
+    /// 300 is one only if the server names its choice (RFC 9110, section 15.4.1).
+    static func isRedirect(_ reply: HTTPReply) -> Bool {
+        [301, 302, 303, 307, 308].contains(reply.status) || reply.status == 300 && reply.headers["location"] != nil
+    }
 
     /// - Throws: `.transientError`. A captive portal and a broken server redirect anywhere; the next response may be right.
     mutating func follow(_ reply: HTTPReply) throws(DownloadFailure) {

@@ -36,9 +36,20 @@ public func describeContent(_ start: [UInt8], _ headers: [String: String], of na
     return name == "signature" && start.starts(with: HTTPReply.gzipMark) ? "got a compressed signature" : nil
 }
 
+/// How content begins, if that is text: a filter's message, for example.
+///
+/// - Returns: a part of a sentence, or the empty string.
+public func beginning(_ start: [UInt8]) -> String {
+    let first = start.prefix(200)
+    guard !first.isEmpty, first.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || (0x09...0x0D).contains($0) }) else {
+        return ""
+    }
+    return "; it begins with \"\(String(decoding: first, as: UTF8.self).sanitized(limit: 60))\""
+}
+
 /// Whether content is HTML or XML, as error pages are, by its start or by its label.
-func isWebPage(_ start: [UInt8], _ headers: [String: String]) -> Bool {
-    let text = String(decoding: start.prefix(256), as: UTF8.self).withoutByteOrderMark.lowercased().drop(
+public func isWebPage(_ start: [UInt8], _ headers: [String: String]) -> Bool {
+    let text = String(decoding: start, as: UTF8.self).withoutByteOrderMark.lowercased().drop(
         while: \.isWhitespace)
     let tags = ["<!doctype", "<html", "<head", "<script", "<meta", "<title", "<body", "<!--", "<?xml"]
     if tags.contains(where: text.hasPrefix) {

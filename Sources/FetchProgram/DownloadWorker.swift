@@ -61,7 +61,9 @@ struct DownloadWorker {
         let client = HTTPClient(job.connection, cancellation: cancellation)
         do throws(DownloadFailure) {
             let reply = try client.get(url, limit: maximumSidecarBytes, name: "signature")
-            guard (200...203).contains(reply.status) else { throw .status(reply) }
+            guard (200..<300).contains(reply.status), reply.status < 204 || !reply.body.isEmpty else {
+                throw .status(reply)
+            }
             if let line = describeContent(reply.body, reply.headers, of: "signature"), !reply.isMinisign {
                 throw .transientError(.file(line))
             }
@@ -105,7 +107,8 @@ struct DownloadWorker {
             do {
                 try expectation.verify()
             } catch {
-                if !received.hasMarkedEnd {
+                let content = describeContent(received.start, received.headers, of: "file")
+                if !received.hasMarkedEnd, !isWebPage(received.start, received.headers), received.size > 0 {
                     return .transientError(
                         .file(
                             "the response may have been cut after \(describe(bytes: received.size)): it has no length"))
@@ -118,10 +121,8 @@ struct DownloadWorker {
                         FetchReport.note("A resumed download is not what was signed; it starts over: \(error)"))
                     continue
                 }
-                if let content = describeContent(received.start, received.headers, of: "file") {
-                    return .transientError(.file(content))
-                }
-                return .refused("\(error)")
+                if let content { return .transientError(.file(content)) }
+                return .refused("\(error)\(beginning(received.start))")
             }
             if let sidecar { try Files.replace(sidecarPath, with: sidecar) }
             try download.finish(as: artifactPath)

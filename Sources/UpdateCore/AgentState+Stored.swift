@@ -67,6 +67,7 @@ extension Work {
         obstaclesSince = fields.optional(.obstaclesSince)
         goneSince = fields.optional(.goneSince)
         received = max(fields.value(.received, or: 0), 0)
+        fileSize = max(fields.value(.fileSize, or: 0), 0)
         hasReportedRefusal = fields.value(.hasReportedRefusal, or: false)
         installedBefore = fields.optional(.installedBefore)
     }

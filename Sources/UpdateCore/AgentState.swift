@@ -154,6 +154,8 @@ public struct Work: Codable, Hashable, Sendable {
     public var goneSince: WallTime?
     /// Bytes that downloads of this offer have received, including those that were discarded.
     public var received = 0
+    /// The largest size of the file that a server named, in bytes; 0 if none did.
+    public var fileSize = 0
     /// A file that is not what was signed has been reported to the server.
     public var hasReportedRefusal = false
     /// The installed versionCode when the installation began.
@@ -164,7 +166,7 @@ public struct Work: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case offer, step, artifact, hasConsent, timing, deferrals, askAgainAt, deadline, started, since
-        case obstacles, obstaclesSince, goneSince, received, hasReportedRefusal, installedBefore
+        case obstacles, obstaclesSince, goneSince, received, fileSize, hasReportedRefusal, installedBefore
         // As 0.1.0 named it.
         case mayReboot = "mayRestart"
     }

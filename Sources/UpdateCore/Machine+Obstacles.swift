@@ -8,6 +8,7 @@ extension Machine {
             return
         }
         work.received += min(max(traffic.received, 0), Int.max - work.received)
+        work.fileSize = max(work.fileSize, traffic.size)
         switch result {
         case .verified(let artifact):
             work.artifact = artifact
@@ -18,7 +19,7 @@ extension Machine {
             begin(work)
         case .gone(let reason):
             work.goneSince = work.goneSince ?? context.knownTime(state)
-            tryDownloadLater(work, .file(reason), traffic)
+            tryDownloadLater(work, .file(reason))
         case .refused(let reason):
             work.artifact = nil
             work.goneSince = nil
@@ -26,23 +27,23 @@ extension Machine {
                 work.hasReportedRefusal = true
                 report(.download(running: runningCode, version: versionCode, code: Report.Code.refused))
             }
-            tryDownloadLater(work, .file(reason), traffic)
+            tryDownloadLater(work, .file(reason))
         case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
         case .transientError(let error):
             if error.isResponse { work.goneSince = nil }
             if case .tls = error { awaitClock() }
-            tryDownloadLater(work, error, traffic)
+            tryDownloadLater(work, error)
         }
     }
 
-    private mutating func tryDownloadLater(_ work: Work, _ error: TransientError, _ traffic: DownloadTraffic) {
+    private mutating func tryDownloadLater(_ work: Work, _ error: TransientError) {
         var error = error
         // How many times three times the file's size has been received.
-        let isMuch = work.received >= Work.wasteMinimum && traffic.size > 0
-        let waste = isMuch ? min(work.received / Work.wasteFactor / traffic.size, 6) : 0
+        let isMuch = work.received >= Work.wasteMinimum && work.fileSize > 0
+        let waste = isMuch ? min(work.received / Work.wasteFactor / work.fileSize, 6) : 0
         if waste > 0 {
             error = error.adding(
-                "\(describe(bytes: work.received)) have been received for a file of \(describe(bytes: traffic.size))")
+                "\(describe(bytes: work.received)) have been received for a file of \(describe(bytes: work.fileSize))")
         }
         let failures = min(work.obstacles, 1000) + 1 + 2 * waste
         let delay = policy.schedule.downloadDelay(after: error, failures: failures, &chance)

@@ -60,8 +60,13 @@ extension WebURL {
         guard !authority.isEmpty, !authority.contains(" ") else {
             throw Problem(description: "it has no host, or a blank in it")
         }
+        guard authority.utf8.allSatisfy({ $0 < 0x80 }) else {
+            throw Problem(description: "its host is not ASCII: write it in the form xn--…")
+        }
         let rest = trimmed.dropFirst(scheme.count + authority.count)
-        let repaired = scheme + authority + Self.encode(Array(rest.utf8))
+        // Without a path, a suffix would belong to the host.
+        let path = rest.hasPrefix("/") ? "" : "/"
+        let repaired = scheme + authority + path + Self.encode(Array(rest.utf8))
         guard repaired.utf8.count <= Self.maximumLength else {
             throw Problem(
                 description: "it has \(repaired.utf8.count) bytes, at most \(Self.maximumLength) are supported")

@@ -44,6 +44,13 @@ import UpdateCore
             ("200 OK", ["Content-Type: text/html"], page, "got a web page instead of the file"),
             ("200 OK", [], Array("\r\n<!doctype HTML>".utf8), "got a web page instead of the file"),
             ("200 OK", ["Content-Length: 0"], [], "the response ended after 0 B"),
+            (
+                "200 OK", ["Content-Type: text/plain", "Content-Length: 18"], Array("blocked by policy\n".utf8),
+                "the response of 18 B is not the file that was begun, and the file has 3.0 MB; it begins with \"blocked by policy"
+            ),
+            ("200 OK", [], Array("{\"error\": 17}".utf8), "it begins with \"{\"error\": 17}\""),
+            ("200 OK", ["Content-Length: 1"], [0], "the response of 1 B is not the file"),
+            ("200 OK", [], Array("<!-- portal -->\n<html>".utf8), "got a web page instead of the file"),
             ("403 Forbidden", [], page, "HTTP 403 for the file: access is denied; has the address expired?"),
             ("404 Not Found", [], page, "HTTP 404 for the file"), ("502 Bad Gateway", [], page, "HTTP 502"),
             ("206 Partial Content", ["Content-Range: nonsense"], page, "HTTP 206 without a usable Content-Range"),
@@ -126,6 +133,73 @@ import UpdateCore
         #expect(try rig.isComplete(result))
         #expect(traffic.received == 2 * Rig.size - 1_000_000)
         #expect(host.requests.filter { $0.target == "/files/v2" }.map(\.range) == [nil, "bytes=1000000-", nil])
+    }
+
+    /// A file of another length was published: it replaces the part when it has come three times.
+    @Test func aFileOfAnotherLengthReplacesAPartialOneAtTheThirdTry() async throws {
+        let host = try host { request in
+            request.earlier == 0
+                ? request.cut(
+                    request.respond("200 OK", ["Content-Length: 5000000"], [UInt8](repeating: 7, count: 5_000_000)),
+                    after: 2_000_000)
+                : request.respond("200 OK", ["Content-Length: \(request.content.count)"], request.content)
+        }
+        var results: [Bool] = []
+        for _ in 0..<4 { results.append(rig.verified(try await fetch.download(rig.job(host.url)))) }
+        #expect(results == [false, false, false, true])
+    }
+
+    /// The host refuses every range, but has the whole file.
+    @Test(arguments: ["403 Forbidden", "404 Not Found", "501 Not Implemented", "204 No Content", ""])
+    func aHostThatRefusesRangesIsAskedForTheWholeFile(status: String) async throws {
+        let host = try host { request in
+            if request.earlier == 0 { return request.cut(request.honest(), after: 1_000_000) }
+            guard request.start != nil else { return request.honest() }
+            return status.isEmpty ? [] : request.respond(status, ["Content-Length: 0"], [])
+        }
+        var tries = 0
+        while tries < 8 {
+            tries += 1
+            if rig.verified(try await fetch.download(rig.job(host.url))) { break }
+        }
+        #expect(tries == 5, "a cut, three refusals, and a request for the whole file")
+    }
+
+    /// An endless response to a request for a range: nothing behind the known end is read.
+    @Test func aResponseThatIsLongerThanTheFileIsStoppedAtItsEnd() async throws {
+        let host = try host { request in
+            if request.earlier == 0 { return request.cut(request.honest(), after: 1_000_000) }
+            let rest = Array(request.content[1_000_000...]) + [UInt8](repeating: 7, count: 50_000_000)
+            return request.respond(
+                "206 Partial Content", ["Content-Range: bytes 1000000-\(Rig.size - 1)/\(Rig.size)"], rest)
+        }
+        _ = try await fetch.download(rig.job(host.url))
+        let (result, traffic) = try await received(rig.job(host.url))
+        #expect(try rig.isComplete(result))
+        #expect(traffic.received < Rig.size)
+    }
+
+    /// At the first byte, without a length: the page is named, not the missing length.
+    @Test func aWebPageWithoutALengthIsNamed() async throws {
+        let host = try host { $0.earlier == 0 ? $0.respond("200 OK", ["Content-Type: text/html"], Self.page) : nil }
+        #expect(
+            line(try await fetch.download(rig.job(host.url)))
+                == "got a web page instead of the file: captive portal or filter?")
+        #expect(partialSize == 0)
+        #expect(try rig.isComplete(try await fetch.download(rig.job(host.url))))
+    }
+
+    /// A long error page hides neither its status nor what it is.
+    @Test(arguments: [
+        ("404 Not Found", "HTTP 404 for the signature"), ("200 OK", "got a web page instead of the signature"),
+    ])
+    func aLongErrorPageForTheSignatureIsNamed(status: String, says: String) async throws {
+        let content = try Files.read("\(rig.scratch.path)/files/v2", limit: 1 << 30)
+        let page = Self.page + [UInt8](repeating: 0x20, count: 100_000)
+        let host = try FileHost({ ["/files/v2": content] }) {
+            $0.respond(status, ["Content-Type: text/html", "Content-Length: \(page.count)"], page)
+        }
+        #expect(line(try await fetch.download(rig.job(host.url))).contains(says))
     }
 
     /// Without verification only the validator tells whether a range belongs to the file.

@@ -435,6 +435,7 @@ extension AgentState {
         work.obstacles = min(work.obstacles, 1)
         work.obstaclesSince = nil
         work.hasReportedRefusal = false
+        (work.received, work.fileSize) = (0, 0)
         work.started = WallTime(unixSeconds: 0)
         self.work = work
     }

@@ -53,7 +53,9 @@ import UpdateCore
             ("file:///etc/passwd", "does not begin with"), ("//host/x", "does not begin with"),
             ("https://", "it has no host"), ("http:///x", "it has no host"),
             ("javascript:alert(1)", "does not begin with"),
-            ("http://a b/", "a blank in it"), ("http://host/\u{1B}[2J", "a line break or another control character"),
+            ("http://a b/", "a blank in it"),
+            ("http://bücher.example/v2", "its host is not ASCII: write it in the form xn--"),
+            ("http://host/\u{1B}[2J", "a line break or another control character"),
             ("http://host/a\nb", "a line break or another control character"), ("https:/host/x", "does not begin with"),
             ("http://user@/x", "it is not an http or https URL"), ("/relative", "does not begin with"),
             ("http://h/" + String(repeating: "x", count: 20_000), "it has 20009 bytes, at most 16384 are supported"),
@@ -73,6 +75,8 @@ import UpdateCore
             ("\u{FEFF}http://h/a\t", "http://h/a"), ("http://h/é/版.bin?q=ü", "http://h/%C3%A9/%E7%89%88.bin?q=%C3%BC"),
             ("http://h/100%.bin", "http://h/100%25.bin"), ("http://h/a%20b", "http://h/a%20b"),
             ("http://h/<a>|{b}", "http://h/%3Ca%3E%7C%7Bb%7D"), ("HTTP://h/a", "http://h/a"),
+            ("http://h?f=v2", "http://h/?f=v2"),
+            ("http://h:8#x", "http://h:8/#x"),
             ("http://h/" + String(repeating: "x", count: 8000), "http://h/" + String(repeating: "x", count: 8000)),
         ])
     func aURLWithCharactersThatItCannotHaveIsRepaired(url: String, repaired: String) throws {
