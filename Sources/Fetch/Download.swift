@@ -171,7 +171,7 @@ public struct Download {
                 return
             case .rest where part.size > sizeBefore: wantsWhole = false
             case .rest, .whole:
-                guard !wantsWhole || intake.requestsRange else {
+                guard !wantsWhole else {
                     throw .file("the server sends no more than \(describe(bytes: part.size))")
                 }
                 wantsWhole = true

@@ -242,7 +242,7 @@ final class Intake {
                 part.awaitSpace(job.keepFree + max(8 << 20, part.size / 10))
                 return .noSpace(
                     "\(describe(bytes: free)) are free in \(directory), and \(describe(bytes: job.keepFree)) must stay so "
-                        + "(download.keepFree); the size of the file is not known")
+                        + "(download.keepFree)")
             }
             allowance = max(count, min(free - job.keepFree, Self.measureEvery))
         }

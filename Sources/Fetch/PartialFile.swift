@@ -36,9 +36,10 @@ final class PartialFile {
         var count: Int
     }
 
-    /// How many responses must send another file of the same length, before it replaces the part that is there: a filter or a
-    /// captive portal must not destroy it, but the published file may have been replaced.
-    private static let otherLimit = 3
+    /// How many responses must send another file of the same length before it replaces the part that is there: a filter or a
+    /// captive portal must not destroy it, but the published file may have been replaced. A file that is shorter than the part, or
+    /// has no length, is more likely a filter's text; with the default back-off, twelve tries take more than a day.
+    private static func otherLimit(_ total: Int?, _ size: Int) -> Int { total ?? 0 >= size ? 3 : 12 }
     /// A host that refuses ranges may have the whole file: one of so many requests is for that.
     private static let wholeEvery = 4
 
@@ -114,7 +115,7 @@ final class PartialFile {
         let count = note.other.map { $0.total == total ? $0.count + 1 : 1 } ?? 1
         note.other = Other(total: total, count: count)
         try? writeNote()
-        return count >= Self.otherLimit
+        return count >= Self.otherLimit(total, size)
     }
 
     /// Notes where the next bytes come from.

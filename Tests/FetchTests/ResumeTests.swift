@@ -149,6 +149,22 @@ import UpdateCore
         #expect(results == [false, false, false, true])
     }
 
+    /// A filter that sends the same text for hours does not destroy the part.
+    @Test func aFiltersTextNeverReplacesAPartialFileWithinHours() async throws {
+        let host = try host { request in
+            switch request.earlier {
+            case 0: request.cut(request.honest(), after: 2_000_000)
+            case 1...8: request.respond("200 OK", ["Content-Length: 18"], Array("blocked by policy\n".utf8))
+            default: nil
+            }
+        }
+        for _ in 0..<9 { #expect(!rig.verified(try await fetch.download(rig.job(host.url)))) }
+        #expect(partialSize == 2_000_000)
+        let (result, traffic) = try await received(rig.job(host.url))
+        #expect(try rig.isComplete(result))
+        #expect(traffic.received == Rig.size - 2_000_000)
+    }
+
     /// The host refuses every range, but has the whole file.
     @Test(arguments: ["403 Forbidden", "404 Not Found", "501 Not Implemented", "204 No Content", ""])
     func aHostThatRefusesRangesIsAskedForTheWholeFile(status: String) async throws {
