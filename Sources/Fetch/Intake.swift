@@ -38,6 +38,8 @@ final class Intake {
     private var position = 0
     /// The size of the file by this response; nil if it does not tell.
     private var total: Int?
+    /// The size of the file by a response to a request for a range. A filter does not answer those in this way.
+    private var confirmedTotal: Int?
     /// No byte behind this offset belongs to the file.
     private var bound = Int.max
     /// The partial file is noted to be from this response.
@@ -88,6 +90,7 @@ final class Intake {
         case (206, _):
             return requestsRange ? .whole : .fail(.file("HTTP 206 without a usable Content-Range"))
         case (416, .unsatisfied(let total)?) where requestsRange && total != part.size:
+            confirmedTotal = total
             return .whole
         case (416, _) where requestsRange && isVerified:
             // There is nothing behind these bytes. If they are not the file, the verification says so.
@@ -103,7 +106,10 @@ final class Intake {
 
     private func judgeRange(_ first: Int, _ total: Int?) -> Verdict {
         guard first <= part.size, total ?? Int.max >= part.size, total == part.origin.total || part.origin.total == nil
-        else { return .whole }
+        else {
+            confirmedTotal = total
+            return .whole
+        }
         if !isVerified {
             let validator = PartialFile.Origin(reply, url: url, total: nil).validator
             guard first == part.size, validator == nil || validator == part.origin.validator else { return .whole }
@@ -199,13 +205,18 @@ final class Intake {
         if isWebPage(start, reply.headers) {
             return .file(describeContent(start, reply.headers, of: "file") ?? "got a web page instead of the file")
         }
-        let isOtherSize = total == nil || total != part.origin.total
-        if isOtherSize, !part.isReplaced(byTotal: total) { return .file(another()) }
+        if !isReplacement(total) { return .file(another()) }
         bound = total ?? Int.max
         try part.shorten(to: position)
         onRestart()
         try part.reread(onBytes)
         return nil
+    }
+
+    /// Whether a file of this size, whose content is another one, replaces the part.
+    private func isReplacement(_ total: Int?) -> Bool {
+        if let total, total == part.origin.total || total == confirmedTotal { return true }
+        return part.isReplaced(byTotal: total)
     }
 
     private func another() -> String {
@@ -271,7 +282,7 @@ final class Intake {
                     verdict = .rest
                     return
                 }
-                if let known = part.origin.total, known != position, !part.isReplaced(byTotal: position) {
+                if !isReplacement(position) {
                     verdict = .fail(.file(another()))
                     return
                 }

@@ -37,9 +37,9 @@ final class PartialFile {
     }
 
     /// How many responses must send another file of the same length before it replaces the part that is there: a filter or a
-    /// captive portal must not destroy it, but the published file may have been replaced. A file that is shorter than the part, or
-    /// has no length, is more likely a filter's text; with the default back-off, twelve tries take more than a day.
-    private static func otherLimit(_ total: Int?, _ size: Int) -> Int { total ?? 0 >= size ? 3 : 12 }
+    /// captive portal must not destroy it, but the published file may have been replaced. A file that is small, or has no length, is
+    /// more likely a filter's text; with the default back-off, twelve tries take more than a day.
+    private static func otherLimit(_ total: Int?, _ size: Int) -> Int { total ?? 0 >= min(size, 100_000) ? 3 : 12 }
     /// A host that refuses ranges may have the whole file: one of so many requests is for that.
     private static let wholeEvery = 4
 
@@ -112,6 +112,8 @@ final class PartialFile {
     ///
     /// - Returns: whether that file replaces this one.
     func isReplaced(byTotal total: Int?) -> Bool {
+        // Without a length, the part itself is doubtful.
+        if note.origin.total == nil { return true }
         let count = note.other.map { $0.total == total ? $0.count + 1 : 1 } ?? 1
         note.other = Other(total: total, count: count)
         try? writeNote()

@@ -149,6 +149,17 @@ import UpdateCore
         #expect(results == [false, false, false, true])
     }
 
+    /// The part came from a response that was larger than the file: the host's own answer to a range tells.
+    @Test(arguments: [["Content-Length: 5000000"], []]) func aPartThatIsLargerThanTheFileIsReplaced(
+        headers: [String]
+    ) async throws {
+        let wrong = [UInt8](repeating: 7, count: 4_000_000)
+        let host = try host { request in request.earlier == 0 ? request.respond("200 OK", headers, wrong) : nil }
+        _ = try await fetch.download(rig.job(host.url))
+        #expect(partialSize == 4_000_000)
+        #expect(try rig.isComplete(try await fetch.download(rig.job(host.url))))
+    }
+
     /// A filter that sends the same text for hours does not destroy the part.
     @Test func aFiltersTextNeverReplacesAPartialFileWithinHours() async throws {
         let host = try host { request in
