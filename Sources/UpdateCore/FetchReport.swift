@@ -27,6 +27,17 @@ public struct CheckReport: Codable, Hashable, Sendable {
         self.isOutOfDate = isOutOfDate
         self.serverTime = serverTime
     }
+
+    /// Only the response is required: the worker may be another version's while the agent itself is updated.
+    public init(from decoder: any Decoder) throws {
+        let fields = try StoredFields(decoder, CodingKeys.self)
+        response = try fields.required(.response)
+        serverClock = fields.optional(.serverClock)
+        isOutOfDate = fields.value(.isOutOfDate, or: false)
+        serverTime = fields.optional(.serverTime)
+    }
+
+    private enum CodingKeys: String, CodingKey { case response, serverClock, isOutOfDate, serverTime }
 }
 
 public enum CheckResponse: Codable, Hashable, Sendable {

@@ -90,9 +90,10 @@ extension Machine {
         state.work == nil ? delay : max(delay, policy.schedule.regularDelay(&chance, every: waitingInterval))
     }
 
-    /// While an offer waits, a reboot does not bring the next check forward.
+    /// While an offer waits, a reboot does not bring the next check forward. The end of an installation sets the next check itself.
     var waitAfterBoot: Seconds {
-        guard state.work != nil, let last = state.poll.lastResponse, let time = context.knownTime(state), time >= last
+        guard state.work?.isCancellable == true, let last = state.poll.lastResponse,
+            let time = context.knownTime(state), time >= last
         else { return 0 }
         return max(0, waitingInterval - (time - last))
     }
