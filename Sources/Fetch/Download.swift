@@ -136,7 +136,7 @@ public struct Download {
     ) throws(DownloadFailure) {
         if part.isComplete { return }
         var trail = RedirectTrail(url)
-        var wantsWhole = isVerified && part.wantsWhole
+        var wantsWhole = part.wantsWhole
         var meter = ProgressMeter(received: part.size)
         while true {
             intake.requestsRange = part.size > 0 && !wantsWhole && (isVerified || part.origin.validator != nil)
@@ -164,7 +164,7 @@ public struct Download {
                 try trail.follow(intake.reply)
                 continue
             case .fail(let failure):
-                if part.size > 0 { part.noteRefusal() }
+                part.noteRefusal()
                 throw failure
             case .complete:
                 meter.finish(received: part.size, total: part.size).map(onProgress)

@@ -46,14 +46,12 @@ final class Intake {
     private var hasBegun = false
     /// The first bytes of this response's body.
     private var start: [UInt8] = []
-    /// Free bytes that may be written before the free space is read again.
-    private var allowance = 0
+    private var space: DiskSpace
     private var isOverrun = false
 
     /// Bytes that a power cut may lose.
     private static let syncEvery = 32 << 20
     private static let startLimit = 2048
-    private static let measureEvery = 1 << 20
 
     init(
         _ job: DownloadJob, url: WebURL, _ part: PartialFile, _ traffic: Traffic, isVerified: Bool,
@@ -61,6 +59,7 @@ final class Intake {
     ) {
         (self.job, self.url, self.part, self.traffic, self.isVerified) = (job, url, part, traffic, isVerified)
         (self.onBytes, self.onRestart) = (onBytes, onRestart)
+        space = DiskSpace(part, keepFree: job.keepFree)
     }
 
     var headers: [String: String] { reply.headers }
@@ -122,25 +121,9 @@ final class Intake {
         bound = total ?? part.origin.total ?? Int.max
         position = first
         if let total, total > job.sizeLimit { return .fail(tooLarge(total)) }
-        if let failure = missingSpace(for: total) { return .fail(failure) }
+        if let total, let failure = space.missing(for: total) { return .fail(failure) }
         if position == part.size, let failure = begin() { return .fail(failure) }
         return .takeBody
-    }
-
-    private func missingSpace(for total: Int?) -> DownloadFailure? {
-        guard let total else { return nil }
-        let needed = total - part.size - part.reserved
-        guard needed > 0 else { return nil }
-        do throws(SystemError) {
-            let free = try Files.freeSpace(at: Files.directory(of: part.file.path))
-            guard needed > free || job.keepFree > free - needed else { return nil }
-            return .noSpace(
-                "\(describe(bytes: needed)) more are needed in \(Files.directory(of: part.file.path)), "
-                    + "\(describe(bytes: free)) are free and \(describe(bytes: job.keepFree)) "
-                    + "must stay so (download.keepFree)")
-        } catch {
-            return DownloadFailure(error)
-        }
     }
 
     /// The bytes that follow are new.
@@ -231,7 +214,7 @@ final class Intake {
         let count = bytes.byteCount
         guard part.size + count <= job.sizeLimit else { return tooLarge(part.size + count) }
         do throws(SystemError) {
-            if let failure = try exhausted(by: count) { return failure }
+            if let failure = try space.exhausted(by: count) { return failure }
             try part.append(bytes)
             position += count
             onBytes(bytes)
@@ -241,24 +224,6 @@ final class Intake {
         } catch {
             return DownloadFailure(error)
         }
-    }
-
-    /// Whether these bytes would leave less than `keepFree`. Space that is reserved for the file counts as used already.
-    private func exhausted(by count: Int) throws(SystemError) -> DownloadFailure? {
-        if part.origin.total != nil, part.reserved >= count { return nil }
-        if allowance < count {
-            let directory = Files.directory(of: part.file.path)
-            let free = try Files.freeSpace(at: directory)
-            guard count <= free, job.keepFree <= free - count else {
-                part.awaitSpace(job.keepFree + max(8 << 20, part.size / 10))
-                return .noSpace(
-                    "\(describe(bytes: free)) are free in \(directory), and \(describe(bytes: job.keepFree)) must stay so "
-                        + "(download.keepFree)")
-            }
-            allowance = max(count, min(free - job.keepFree, Self.measureEvery))
-        }
-        allowance -= count
-        return nil
     }
 
     private func tooLarge(_ size: Int) -> DownloadFailure {

@@ -103,7 +103,9 @@ final class PartialFile {
     /// The next request is for the whole file, because the host has refused ranges several times.
     var wantsWhole: Bool { (note.refusals ?? 0) % Self.wholeEvery == Self.wholeEvery - 1 }
 
+    /// Notes a response that brought nothing to the part.
     func noteRefusal() {
+        guard size > 0 else { return }
         note.refusals = (note.refusals ?? 0) % 1000 + 1
         try? writeNote()
     }

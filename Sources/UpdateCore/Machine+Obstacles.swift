@@ -13,6 +13,7 @@ extension Machine {
         case .verified(let artifact):
             work.artifact = artifact
             work.forgetObstacles()
+            work.received = 0
             state.lastError = nil
             log(.verified(work.offer, bytes: artifact.size))
             report(.download(running: runningCode, version: versionCode, code: Report.Code.success))

@@ -9,8 +9,7 @@ public enum StoredFormat {
 
 /// Collects the fields that could not be read, for one line in the log. A decoder's user info has it under
 /// ``CodingUserInfoKey/unreadable``.
-///
-/// It is `@unchecked Sendable` because a decoder's user info must be. Only one call of a decoder uses it, on one thread.
+// Unchecked, because a decoder's user info must be Sendable: the object never leaves one call of one decoder, on one thread.
 public final class UnreadableFields: @unchecked Sendable {
     public private(set) var paths: [String] = []
 

@@ -81,3 +81,13 @@ struct World {
     var installs: Bool { effects.contains { if case .install = $0 { true } else { false } } }
     var downloads: Bool { effects.contains { if case .download = $0 { true } else { false } } }
 }
+
+/// A device that has just been offered a version.
+func offered(_ type: Int, _ version: Int = 2, _ change: (inout World) -> Void = { _ in }) -> World {
+    var world = World()
+    change(&world)
+    world.start()
+    world.poll()
+    world.respond(.offer(World.offer(version, type)))
+    return world
+}
