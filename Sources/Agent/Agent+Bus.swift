@@ -13,19 +13,30 @@ extension Agent {
             speedLimit: speedLimit ?? settings.download.speedLimit)
     }
 
-    func carryOut(_ action: BusAction, _ call: BusCall) {
+    /// - Parameter caller: the process that called, which is authorized.
+    func carryOut(_ action: BusAction, _ call: BusCall, _ caller: Caller) {
+        let member = call.member
         switch action {
         case .command(let command):
             if let refusal = refusal(of: command, state, context()) { return call.fail(BusInterface.error(refusal)) }
-            logger.info("\(call.member) by \(call.sender)")
+            logger.info("\(member) by \(caller)")
             handle(.command(command))
             call.reply()
-        case .installFile(let file): install(file, call)
-        case .inhibit(let inhibitor): inhibit(inhibitor, call)
+        case .installFile(let path):
+            logger.info("\(member) by \(caller)")
+            install(.path(path), call)
+        case .installDescriptors:
+            logger.info("\(member) by \(caller)")
+            let files = call.files(named: ["the artifact", "the signature"])
+            guard files.count == 2 else { return call.fail(.limitsExceeded("the agent has too many open files")) }
+            install(.handedOver(artifact: files[0], signature: files[1]), call)
+        case .inhibit(let inhibitor): inhibit(inhibitor, call, caller)
         case .setSpeedLimit(let bytesPerSecond):
             speedLimit = bytesPerSecond
             tellDownload(.limitSpeed(bytesPerSecond))
-            logger.info("The speed limit is \(bytesPerSecond == 0 ? "lifted" : describe(bytes: bytesPerSecond) + "/s")")
+            logger.info(
+                "\(member) by \(caller): the speed limit is \(bytesPerSecond == 0 ? "lifted" : describe(bytes: bytesPerSecond) + "/s")"
+            )
             call.reply()
             refresh()
         }
@@ -59,10 +70,9 @@ extension Agent {
     // MARK: inhibitors
 
     /// The caller receives one end of a pipe. The inhibitor is active while that end is open.
-    private func inhibit(_ inhibitor: Inhibitor, _ call: BusCall) {
+    private func inhibit(_ inhibitor: Inhibitor, _ call: BusCall, _ caller: Caller) {
         guard inhibitors.count < BusInterface.maximumInhibitors else {
-            return call.fail(
-                BusError("org.freedesktop.DBus.Error.LimitsExceeded", "there are too many inhibitors already"))
+            return call.fail(.limitsExceeded("there are too many inhibitors already"))
         }
         guard let ends = try? Pipe.make() else {
             return call.fail(BusError("org.freedesktop.DBus.Error.Failed", "no pipe can be made"))
@@ -73,7 +83,7 @@ extension Agent {
         let watch = DescriptorWatch(reading, release: { close(reading) })
         watch.whenReadable { [weak self] in self?.release(id) }
         inhibitors.append(ActiveInhibitor(id: id, inhibitor: inhibitor, watch: watch, descriptor: reading))
-        logger.info("Inhibited by \(inhibitor.line)")
+        logger.info("Inhibited by \(inhibitor.line), \(caller)")
         call.reply([.descriptor(ends.writing)])
         close(ends.writing)
         handle(.tick)

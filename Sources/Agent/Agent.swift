@@ -15,10 +15,16 @@ public final class Agent {
         public var programs: String
         public var installer: InstallerClient.Route
         public var environment: [String: String]
+        /// The directory with the names of processes, as `/proc` in which all of them are visible.
+        public var processes: String
 
         /// - Parameter installerSocket: the path of the socket on which the service manager starts the installer; nil: the agent
         ///   starts it.
-        public init(root: String, programs: String, installerSocket: String? = nil, environment: [String: String]) {
+        public init(
+            root: String, programs: String, installerSocket: String? = nil, environment: [String: String],
+            processes: String = "/proc"
+        ) {
+            self.processes = processes
             self.root = root
             self.programs = programs
             installer =

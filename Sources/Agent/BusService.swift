@@ -1,4 +1,3 @@
-import Glibc
 import Host
 import Logging
 import Systemd
@@ -7,39 +6,38 @@ import UpdateCore
 /// The agent on the system bus. Without a bus the agent runs too; it connects as soon as a bus is available.
 final class BusService {
     private unowned let agent: Agent
-    private var bus: Bus?
-    private var watch: DescriptorWatch?
-    private var timer: Timer?
+    private var connection: BusConnection?
+    private var callers: CallerCheck?
+    private var retry: Timer?
+    private var summary: Timer?
+    private var refused = RefusedCalls()
     private var published: BusProperties?
     private var retryDelay = BusService.firstRetry
-    private var isProcessing = false
 
     /// In seconds; the delay doubles after each failure.
     private static let firstRetry = 1.0
     private static let longestRetry = 600.0
-    /// The number of messages that are handled before other events get their turn.
-    private static let turn = 16
 
     init(_ agent: Agent) {
         self.agent = agent
-        timer = Timer { [weak self] in self?.wake() }
+        retry = Timer { [weak self] in self?.connect() }
+        summary = Timer { [weak self] in self?.logSummary() }
     }
 
     // MARK: the connection
 
     func connect() {
         do throws(BusError) {
-            let bus = try Bus()
-            self.bus = bus
-            bus.serve(BusInterface.path) { [weak self] call in MainActor.assumeIsolated { self?.take(call) } }
-            bus.request(name: BusInterface.name) { [weak self] error in
+            let connection = try BusConnection(acceptsDescriptors: true) { [weak self] error in self?.lost(error) }
+            self.connection = connection
+            callers = try CallerCheck(processes: agent.installation.processes) { [weak self] error in self?.lost(error)
+            }
+            connection.bus.serve(BusInterface.path) { [weak self] call in MainActor.assumeIsolated { self?.take(call) }
+            }
+            connection.bus.request(name: BusInterface.name) { [weak self] error in
                 MainActor.assumeIsolated { self?.named(error) }
             }
-            // The bus closes its descriptor itself, so it must live until no source watches the descriptor.
-            let watch = DescriptorWatch(bus.descriptor, release: { withExtendedLifetime(bus) {} })
-            watch.whenReadable { [weak self] in self?.process() }
-            self.watch = watch
-            process()
+            connection.process()
         } catch {
             lost(error)
         }
@@ -56,53 +54,29 @@ final class BusService {
     }
 
     private func lost(_ error: BusError) {
-        if watch != nil { agent.logger.info("The connection to D-Bus is lost: \(error); trying again") }
-        watch?.cancel()
-        watch = nil
-        bus = nil
-        published = nil
-        timer?.schedule(after: retryDelay)
-        retryDelay = min(retryDelay * 2, Self.longestRetry)
+        if published != nil { agent.logger.info("The connection to D-Bus is lost: \(error); trying again") }
+        (published, retryDelay) = (nil, min(retryDelay * 2, Self.longestRetry))
+        let (connection, callers) = (connection, callers)
+        (self.connection, self.callers) = (nil, nil)
+        // The calls that wait are refused while their connection still exists.
+        callers?.close()
+        connection?.close()
+        retry?.schedule(after: retryDelay / 2)
     }
-
-    private func wake() {
-        if bus == nil { connect() } else { process() }
-    }
-
-    private func process() {
-        guard let bus, !isProcessing else { return }
-        isProcessing = true
-        defer { isProcessing = false }
-        do throws(BusError) {
-            let mayHaveMore = try bus.process(atMost: Self.turn)
-            watchForOutput(bus.hasOutput)
-            if let timeout = mayHaveMore ? 0 : bus.timeout { timer?.schedule(after: timeout) }
-        } catch {
-            lost(error)
-        }
-    }
-
-    private func watchForOutput(_ isWanted: Bool) {
-        guard let watch, watch.isWatchingForWriting != isWanted else { return }
-        if isWanted { watch.whenWritable { [weak self] in self?.process() } } else { watch.whenWritable(nil) }
-    }
-
-    /// Sends queued messages after the other events that wait now.
-    private func flush() { if bus != nil { timer?.schedule(after: 0) } }
 
     // MARK: signals
 
     /// Emits the properties that have changed since the last time.
     func publish() {
-        guard let bus else { return }
+        guard let connection else { return }
         let now = agent.busProperties()
         let changes = now.changes(since: published)
         guard !changes.isEmpty else { return }
         published = now
-        bus.emit(
+        connection.bus.emit(
             BusInterface.path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
             [.string(BusInterface.name), .dictionary(changes), .array(of: "s", [])])
-        flush()
+        connection.flush()
     }
 
     func announce(_ announcement: Announcement, _ context: Context) {
@@ -124,99 +98,79 @@ final class BusService {
         }
         // A client that receives the signal and reads the properties must find the matching state.
         publish()
-        bus?.emit(BusInterface.path, BusInterface.name, member, values)
-        flush()
+        connection?.bus.emit(BusInterface.path, BusInterface.name, member, values)
+        connection?.flush()
     }
 
     // MARK: method calls
 
+    /// Nothing of a call is read before its method and the types of its arguments are known.
     private func take(_ call: BusCall) {
-        switch (call.interface, call.member) {
-        case ("org.freedesktop.DBus.Introspectable", "Introspect"): call.reply([.string(busIntrospection)])
-        case ("org.freedesktop.DBus.Properties", _): properties(call)
-        case (BusInterface.name, "History"):
-            call.reply([.array(of: "(tsstttss)", agent.state.history.map(\.busValue))])
-        case (BusInterface.name, let member), ("", let member):
-            guard let action = BusAction(member, call.arguments) else {
-                call.fail(BusAction.complaint(member))
-                return
-            }
-            authorize(call) { [weak self] error in
-                if let error { call.fail(error) } else { self?.agent.carryOut(action, call) }
-            }
+        guard let method = BusMethod(interface: call.interface, member: call.member) else {
+            let name = call.member.sanitized(limit: 64)
+            return refuse(call, .unknownMethod("there is no method \(name) in this interface"))
+        }
+        guard call.signature == method.signature else { return refuse(call, .invalidArguments(method.usage)) }
+        // Its variant is never read.
+        if method == .set { return refuse(call, Self.readOnly) }
+        guard let arguments = call.arguments() else {
+            return refuse(
+                call, .invalidArguments("a text has more than \(BusCall.maximumTextBytes) bytes in \(method.member)"))
+        }
+        switch method {
+        case .introspect: call.reply([.string(busIntrospection)])
+        case .get, .getAll: properties(call, method, arguments)
+        case .history: call.reply([.array(of: "(tsstttss)", agent.state.history.map(\.busValue))])
         default:
-            call.fail(.unknownMethod("there is no interface \(call.interface)"))
+            guard let action = BusAction(method, arguments) else {
+                return refuse(call, .invalidArguments(method.usage))
+            }
+            authorize(call) { [weak self] caller in self?.agent.carryOut(action, call, caller) }
         }
     }
 
-    private func properties(_ call: BusCall) {
-        let properties = agent.busProperties().values
-        guard let interface = call.arguments.first?.text else {
-            return call.fail(.invalidArguments("the first argument must be the name of an interface (s)"))
-        }
+    private func properties(_ call: BusCall, _ method: BusMethod, _ arguments: [BusValue]) {
+        let interface = arguments.first?.text ?? ""
         guard interface == BusInterface.name || interface.isEmpty else {
-            return call.member == "GetAll"
-                ? call.reply([.dictionary([])]) : call.fail(.invalidArguments("there is no interface \(interface)"))
+            return method == .getAll
+                ? call.reply([.dictionary([])]) : refuse(call, .invalidArguments("there is no such interface"))
         }
-        switch call.member {
-        case "GetAll": call.reply([.dictionary(properties.map { ($0.name, $0.value) })])
-        case "Get":
-            guard call.arguments.count == 2, let name = call.arguments[1].text,
-                let property = properties.first(where: { $0.name == name })
-            else { return call.fail(.invalidArguments("there is no such property")) }
-            call.reply([.variant(property.value)])
-        case "Set":
-            call.fail(
-                BusError("org.freedesktop.DBus.Error.PropertyReadOnly", "properties are set by methods: see the XML"))
-        default: call.fail(.unknownMethod("there is no method \(call.member)"))
+        let properties = agent.busProperties().values
+        if method == .getAll { return call.reply([.dictionary(properties.map { ($0.name, $0.value) })]) }
+        guard let property = properties.first(where: { $0.name == arguments.last?.text }) else {
+            return refuse(call, .invalidArguments("there is no such property"))
         }
+        call.reply([.variant(property.value)])
     }
 
-    // MARK: authorization
-
-    private static let driver = "org.freedesktop.DBus"
-
-    private func authorize(_ call: BusCall, _ done: @escaping (BusError?) -> Void) {
-        guard let bus else { return }
-        bus.call(
-            Self.driver, "/org/freedesktop/DBus", Self.driver, "GetConnectionCredentials", [.string(call.sender)]
-        ) { [weak self] result in
-            MainActor.assumeIsolated {
-                let denied = BusError.accessDenied(
-                    "only root, the agent's own user and the group \(BusInterface.group) may do this: add the user to that group"
-                )
-                guard case .success(let values) = result, let fields = values.first?.fields,
-                    let uid = fields["UnixUserID"]?.number
-                else { return done(denied) }
-                let groups = fields["UnixGroupIDs"]?.items?.compactMap(\.number)
-                if uid == 0 || uid == UInt64(geteuid())
-                    || Groups.contains(uid: uid, groups: groups, name: BusInterface.group)
-                {
-                    return done(nil)
-                }
-                self?.askPolkit(call) { done($0 ? nil : denied) }
+    private func authorize(_ call: BusCall, then act: @escaping (Caller) -> Void) {
+        callers?.check(call) { [weak self] decision in
+            switch decision {
+            case .allowed(let caller): act(caller)
+            case .denied(let caller): self?.refuse(call, Self.notAllowed, caller)
+            case .busy(let caller, let reason): self?.refuse(call, .limitsExceeded("\(reason); try again"), caller)
             }
         }
     }
 
-    /// Whether polkit allows the call; false if polkit is not available.
-    private func askPolkit(_ call: BusCall, _ done: @escaping (Bool) -> Void) {
-        guard let bus else { return }
-        let subject = BusValue.structure([
-            .string("system-bus-name"), .dictionary([("name", .string(call.sender))]),
-        ])
-        bus.call(
-            "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority",
-            "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization",
-            [
-                subject, .string(BusInterface.polkitAction), .array(of: "{ss}", []),
-                .uint32(call.allowsInteraction ? 1 : 0), .string(""),
-            ], timeout: 120
-        ) { result in
-            MainActor.assumeIsolated {
-                guard case .success(let values) = result, let flags = values.first?.items else { return done(false) }
-                done(flags.first?.flag == true)
-            }
-        }
+    // MARK: refused calls
+
+    private static let notAllowed = BusError.accessDenied(
+        "only root, the agent's own user and the group \(BusInterface.group) may do this: add the user to that group")
+    private static let readOnly = BusError(
+        "org.freedesktop.DBus.Error.PropertyReadOnly", "properties are set by methods: see the XML")
+
+    private func refuse(_ call: BusCall, _ error: BusError, _ caller: Caller? = nil) {
+        call.fail(error)
+        guard refused.isLogged() else { return }
+        let who = caller?.description ?? "the connection \(call.sender)"
+        agent.logger.info("Refused \(call.member.sanitized(limit: 64)) by \(who): \(error)")
+        summary?.schedule(after: RefusedCalls.interval)
+    }
+
+    private func logSummary() {
+        guard let line = refused.summary() else { return }
+        agent.logger.notice("\(line)")
+        summary?.schedule(after: RefusedCalls.interval)
     }
 }

@@ -162,3 +162,8 @@ static int forget_code_of(struct dl_phdr_info *object, size_t size, void *unused
 }
 
 void upgradelink_forget_code(void) { dl_iterate_phdr(forget_code_of, NULL); }
+
+int upgradelink_unread_output(int socket) {
+    int count = 0;
+    return ioctl(socket, SIOCOUTQ, &count) < 0 ? -1 : count;
+}

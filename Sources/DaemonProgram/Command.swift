@@ -38,4 +38,10 @@ struct Command: ParsableCommand {
             "Reach the installer through this socket, on which systemd starts it as root, instead of starting it.",
             valueName: "path"))
     var installerSocket: String?
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Find the names of calling processes in this directory instead of /proc.", valueName: "directory"))
+    var processes = "/proc"
 }

@@ -15,7 +15,8 @@ enum Service {
         startLogging(environment, level: command.debug ? .debug : .info)
         let installation = Agent.Installation(
             root: command.root, programs: command.programs ?? programsDirectory(),
-            installerSocket: command.installerSocket, environment: environment)
+            installerSocket: command.installerSocket, environment: environment,
+            processes: command.processes)
         do throws(Agent.StartFailure) {
             // The agent's sources hold it until the process ends.
             try Agent(installation).start { end($0) }

@@ -1,82 +1,15 @@
 import CSystemd
 import Glibc
-
-/// An error on the bus: its D-Bus error name, and a line for the user.
-public struct BusError: Error, Hashable, Sendable, CustomStringConvertible {
-    public let name: String
-    public let description: String
-
-    public init(_ name: String, _ description: String) {
-        self.name = name
-        self.description = description
-    }
-
-    init(errno code: CInt) {
-        name = "org.freedesktop.DBus.Error.Failed"
-        description = String(cString: strerror(code < 0 ? -code : code))
-    }
-
-    public static func accessDenied(_ line: String) -> BusError {
-        BusError("org.freedesktop.DBus.Error.AccessDenied", line)
-    }
-    public static func invalidArguments(_ line: String) -> BusError {
-        BusError("org.freedesktop.DBus.Error.InvalidArgs", line)
-    }
-    public static func unknownMethod(_ line: String) -> BusError {
-        BusError("org.freedesktop.DBus.Error.UnknownMethod", line)
-    }
-}
-
-/// A received method call. Its receiver calls either ``reply(_:)`` or ``fail(_:)`` once, at once or later.
-public final class BusCall {
-    private let message: OpaquePointer?
-    public let sender: String
-    public let interface: String
-    public let member: String
-    public let arguments: [BusValue]
-    /// Whether the caller accepts that polkit asks the user for a password during the call.
-    public let allowsInteraction: Bool
-
-    fileprivate init(_ message: OpaquePointer?) {
-        self.message = sd_bus_message_ref(message)
-        sender = text(sd_bus_message_get_sender(message))
-        interface = text(sd_bus_message_get_interface(message))
-        member = text(sd_bus_message_get_member(message))
-        arguments = BusCoding.read(message)
-        allowsInteraction = sd_bus_message_get_allow_interactive_authorization(message) > 0
-    }
-
-    deinit {
-        for case .descriptor(let descriptor) in arguments { close(descriptor) }
-        sd_bus_message_unref(message)
-    }
-
-    /// Returns these values to the caller.
-    public func reply(_ values: [BusValue] = []) {
-        var reply: OpaquePointer?
-        guard sd_bus_message_new_method_return(message, &reply) >= 0 else { return }
-        defer { sd_bus_message_unref(reply) }
-        for value in values where BusCoding.append(value, to: reply) < 0 { return }
-        sd_bus_send(sd_bus_message_get_bus(message), reply, nil)
-    }
-
-    /// Returns an error to the caller.
-    public func fail(_ error: BusError) {
-        var reply: OpaquePointer?
-        var raw = sd_bus_error()
-        sd_bus_error_set(&raw, error.name, error.description)
-        defer { sd_bus_error_free(&raw) }
-        guard sd_bus_message_new_method_error(message, &reply, &raw) >= 0 else { return }
-        sd_bus_send(sd_bus_message_get_bus(message), reply, nil)
-        sd_bus_message_unref(reply)
-    }
-}
+import Host
 
 /// A connection to the system bus (sd-bus(3)). Only the thread, or the queue, that created it may use it.
 public final class Bus {
     private let bus: OpaquePointer
     private var slots: [OpaquePointer?] = []
     private var handlers: [Handler] = []
+    /// The handlers of calls whose replies have not arrived.
+    private var pending: [Int: Handler] = [:]
+    private var nextCall = 0
 
     private final class Handler {
         let body: (OpaquePointer?) -> Void
@@ -84,30 +17,38 @@ public final class Bus {
         var pointer: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
     }
 
-    /// Connects to the address in `DBUS_SYSTEM_BUS_ADDRESS`, or else to the well-known socket.
-    public init() throws(BusError) {
-        var bus: OpaquePointer?
-        let result = sd_bus_open_system(&bus)
-        guard result >= 0, let bus else { throw BusError(errno: result) }
-        self.bus = bus
-        sd_bus_set_exit_on_disconnect(bus, 0)
-    }
-
-    /// Connects to the bus at this address (D-Bus specification, "Server Addresses").
-    public init(address: String) throws(BusError) {
+    /// Connects to a bus.
+    ///
+    /// - Parameters:
+    ///   - address: (D-Bus specification, "Server Addresses"); nil for the system bus: the address in
+    ///     `DBUS_SYSTEM_BUS_ADDRESS`, or else the well-known socket.
+    ///   - acceptsDescriptors: false if the bus must not deliver messages that contain descriptors.
+    public init(address: String? = nil, acceptsDescriptors: Bool = true) throws(BusError) {
         var bus: OpaquePointer?
         sd_bus_new(&bus)
         guard let bus else { throw BusError(errno: ENOMEM) }
         self.bus = bus
-        sd_bus_set_address(bus, address)
-        sd_bus_set_bus_client(bus, 1)
-        let result = sd_bus_start(bus)
+        let variable = getenv("DBUS_SYSTEM_BUS_ADDRESS").map { String(cString: $0) } ?? ""
+        var result = sd_bus_set_address(
+            bus, address ?? (variable.isEmpty ? "unix:path=/run/dbus/system_bus_socket" : variable))
+        if result >= 0 { result = sd_bus_set_bus_client(bus, 1) }
+        if result >= 0 { result = sd_bus_negotiate_fds(bus, acceptsDescriptors ? 1 : 0) }
+        if result >= 0 { result = sd_bus_start(bus) }
         if result < 0 { throw BusError(errno: result) }
     }
 
+    /// What has not been sent is lost: waiting for a bus that reads nothing would block.
     deinit {
         slots.forEach { sd_bus_slot_unref($0) }
-        sd_bus_flush_close_unref(bus)
+        sd_bus_close_unref(bus)
+    }
+
+    /// Ends the connection. Calls without a reply fail.
+    public func close() {
+        sd_bus_close(bus)
+        let handlers = pending.values
+        pending = [:]
+        handlers.forEach { $0.body(nil) }
     }
 
     // MARK: the loop
@@ -117,6 +58,15 @@ public final class Bus {
 
     /// Whether messages wait to be sent.
     public var hasOutput: Bool { sd_bus_get_events(bus) & POLLOUT != 0 }
+
+    /// Whether the bus's socket accepts more output now.
+    public var canSend: Bool {
+        var watched = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return poll(&watched, 1, 0) > 0
+    }
+
+    /// The bytes that the bus has not read from its socket yet (unix(7), `SIOCOUTQ`); nil if that is unknown.
+    public var unreadOutput: Int? { SocketOutput.unreadBytes(of: descriptor) }
 
     /// The time in seconds after which ``process(atMost:)`` must be called even if no message arrives; nil if there is none.
     public var timeout: Double? {
@@ -215,32 +165,33 @@ public final class Bus {
         do throws(BusError) {
             let message = try makeCall(destination, path, interface, member, values)
             defer { sd_bus_message_unref(message) }
-            let handler = Handler { reply in
+            let number = nextCall
+            nextCall += 1
+            let handler = Handler { [weak self] reply in
+                self?.pending[number] = nil
                 done(Self.result(reply))
             }
-            // Released by the callback, which sd-bus calls exactly once: with the reply, or with an error of its own.
-            let context = Unmanaged.passRetained(handler).toOpaque()
+            // sd-bus calls it once: with the reply, or with an error of its own.
             let result = sd_bus_call_async(
                 bus, nil, message,
                 { reply, context, _ in
                     guard let context else { return 0 }
-                    Unmanaged<Handler>.fromOpaque(context).takeRetainedValue().body(reply)
+                    Unmanaged<Handler>.fromOpaque(context).takeUnretainedValue().body(reply)
                     return 1
-                }, context, UInt64(seconds * 1e6))
-            if result < 0 {
-                Unmanaged<Handler>.fromOpaque(context).release()
-                throw BusError(errno: result)
-            }
+                }, handler.pointer, UInt64(seconds * 1e6))
+            if result < 0 { throw BusError(errno: result) }
+            pending[number] = handler
         } catch {
             done(.failure(error))
         }
     }
 
     private static func result(_ reply: OpaquePointer?) -> Result<[BusValue], BusError> {
-        if let error = sd_bus_message_get_error(reply) {
+        if let reply, let error = sd_bus_message_get_error(reply) {
             return .failure(BusError(text(error.pointee.name), text(error.pointee.message)))
         }
-        return .success(BusCoding.read(reply))
+        guard let reply else { return .failure(.disconnected) }
+        return BusReader.read(reply).map { .success($0) } ?? .failure(.unreadable)
     }
 
     /// Calls a method and blocks until the reply arrives, for programs without an event loop.
@@ -259,14 +210,15 @@ public final class Bus {
         let result = sd_bus_call(bus, message, UInt64(seconds * 1e6), &error, &reply)
         guard result >= 0 else { throw BusError(text(error.name), text(error.message)) }
         defer { sd_bus_message_unref(reply) }
-        return BusCoding.read(reply)
+        guard let values = BusReader.read(reply) else { throw .unreadable }
+        return values
     }
 
     /// Calls the body for each signal with this member and interface, while the bus is processed.
     public func onSignal(
         _ sender: String, _ interface: String, _ member: String, _ body: @escaping ([BusValue]) -> Void
     ) {
-        let handler = Handler { body(BusCoding.read($0)) }
+        let handler = Handler { body(BusReader.read($0) ?? []) }
         handlers.append(handler)
         var slot: OpaquePointer?
         let rule = "type='signal',sender='\(sender)',interface='\(interface)',member='\(member)'"
@@ -284,4 +236,4 @@ public final class Bus {
     public func wait(seconds: Double) { sd_bus_wait(bus, UInt64(seconds * 1e6)) }
 }
 
-private func text(_ pointer: UnsafePointer<CChar>?) -> String { pointer.map { String(cString: $0) } ?? "" }
+func text(_ pointer: UnsafePointer<CChar>?) -> String { pointer.map { String(cString: $0) } ?? "" }

@@ -119,9 +119,8 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     @MainActor private func busCall(_ text: String) {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         let arguments = lines.dropFirst().map { line in UInt64(line).map { BusValue.uint64($0) } ?? .string(line) }
-        guard let action = BusAction(lines[0], Array(arguments)) else {
-            return keep(BusAction.complaint(lines[0]).description.count)
-        }
+        guard let method = BusMethod(interface: "", member: lines[0]) else { return }
+        guard let action = BusAction(method, Array(arguments)) else { return keep(method.usage.count) }
         guard case .command(let command) = action else { return }
         let context = Context(
             now: BootInstant(100), bootID: "b", wallClock: WallTime(unixSeconds: 0),

@@ -67,3 +67,6 @@ void upgradelink_trim_heap(void);
 /* dl_iterate_phdr(3) is declared only under the macro _GNU_SOURCE. Unmaps the pages of the code and constants of all loaded
    files; the next use of a page maps it again. */
 void upgradelink_forget_code(void);
+
+/* ioctl() is variadic. Returns the bytes that the other end of a unix socket has not read yet (SIOCOUTQ), or -1 with errno. */
+int upgradelink_unread_output(int socket);
