@@ -7,17 +7,23 @@ final class BusConnection {
     let bus: Bus
     private var watch: DescriptorWatch?
     private var timer: Timer?
-    private var stallCheck: Timer?
+    private var progressCheck: Timer?
     private let onLoss: (BusError) -> Void
     private var isProcessing = false
-    /// The bytes that the bus had not read at the last check; nil if there was nothing to send.
-    private var unreadOutput: Int?
+    private var isCheckingProgress = false
+    private var unreadOutput = 0
     private var stalledChecks = 0
 
     /// The number of messages that are handled before other events get their turn.
     private static let turn = 16
-    /// The bus is lost if it reads nothing during this number of checks, one a second.
-    private static let maximumStalledChecks = 3
+    /// While the bus has not read more bytes than this, no calls are taken: their replies would need more and more memory.
+    private static let maximumUnreadOutput = 524_288
+    /// Seconds until calls are taken again, at the earliest.
+    private static let pause: Seconds = 0.005
+    /// Seconds between two looks at the output.
+    private static let checkInterval: Seconds = 0.25
+    /// The connection is lost if the bus has read nothing at this number of looks.
+    private static let maximumStalledChecks = 12
 
     /// - Parameters:
     ///   - acceptsDescriptors: see ``Bus``.
@@ -26,11 +32,11 @@ final class BusConnection {
         bus = try Bus(acceptsDescriptors: acceptsDescriptors)
         self.onLoss = onLoss
         timer = Timer { [weak self] in self?.process() }
-        stallCheck = Timer { [weak self] in self?.checkProgress() }
+        progressCheck = Timer { [weak self] in self?.checkProgress() }
         // The bus closes its descriptor itself, so it must live until no source watches the descriptor.
         let watch = DescriptorWatch(bus.descriptor, release: { [bus] in withExtendedLifetime(bus) {} })
-        watch.whenReadable { [weak self] in self?.process() }
         self.watch = watch
+        watchForInput()
     }
 
     /// Ends the connection: calls without a reply fail.
@@ -39,7 +45,7 @@ final class BusConnection {
         self.watch = nil
         watch.cancel()
         timer?.cancel()
-        stallCheck?.cancel()
+        progressCheck?.cancel()
         bus.close()
     }
 
@@ -52,14 +58,21 @@ final class BusConnection {
         defer { isProcessing = false }
         do throws(BusError) {
             var mayHaveMore = true
-            // While the bus reads no replies, no calls are taken: the replies would need more and more memory.
-            for _ in 0..<Self.turn where mayHaveMore && !(bus.hasOutput && !bus.canSend) {
+            var turns = 0
+            while mayHaveMore, turns < Self.turn, bus.unreadOutput <= Self.maximumUnreadOutput {
                 mayHaveMore = try bus.process(atMost: 1)
+                turns += 1
                 guard watch != nil else { return }
             }
-            let isBlocked = bus.hasOutput
-            watchForOutput(isBlocked)
-            if let timeout = mayHaveMore && !isBlocked ? 0 : bus.timeout { timer?.schedule(after: timeout) }
+            let isPaused = mayHaveMore && turns < Self.turn
+            if isPaused { watch?.whenReadable(nil) } else { watchForInput() }
+            watchForOutput(bus.hasOutput)
+            if let timeout = isPaused ? Self.pause : mayHaveMore ? 0 : bus.timeout { timer?.schedule(after: timeout) }
+            if !isCheckingProgress, bus.unreadOutput > 0 {
+                isCheckingProgress = true
+                (unreadOutput, stalledChecks) = (.max, 0)
+                progressCheck?.schedule(after: Self.checkInterval)
+            }
         } catch {
             lost(error)
         }
@@ -71,31 +84,25 @@ final class BusConnection {
         onLoss(error)
     }
 
+    private func watchForInput() { watch?.whenReadable { [weak self] in self?.process() } }
+
     private func watchForOutput(_ isWanted: Bool) {
         guard let watch, watch.isWatchingForWriting != isWanted else { return }
-        if isWanted {
-            watch.whenReadable(nil)
-            watch.whenWritable { [weak self] in self?.process() }
-            unreadOutput = nil
-            stalledChecks = 0
-            stallCheck?.schedule(after: 1)
-        } else {
-            watch.whenWritable(nil)
-            watch.whenReadable { [weak self] in self?.process() }
-            stallCheck?.disarm()
-        }
+        if isWanted { watch.whenWritable { [weak self] in self?.process() } } else { watch.whenWritable(nil) }
     }
 
-    /// dbus-daemon stops reading from a connection whose messages it cannot deliver. That would end only when the receiver
-    /// reads, or never.
+    /// dbus-daemon stops reading from a connection when it has too many of its messages that their receivers do not read. That
+    /// would end only when those receivers read.
     private func checkProgress() {
-        guard watch?.isWatchingForWriting == true else { return }
+        guard watch != nil else { return }
         let unread = bus.unreadOutput
-        stalledChecks = unread == unreadOutput ? stalledChecks + 1 : 0
+        stalledChecks = unread < unreadOutput ? 0 : stalledChecks + 1
         unreadOutput = unread
+        isCheckingProgress = unread > 0
+        guard isCheckingProgress else { return }
         if stalledChecks >= Self.maximumStalledChecks {
-            return lost(BusError("org.freedesktop.DBus.Error.Timeout", "the bus does not read"))
+            return lost(BusError("org.freedesktop.DBus.Error.Timeout", "the bus reads nothing"))
         }
-        stallCheck?.schedule(after: 1)
+        progressCheck?.schedule(after: Self.checkInterval)
     }
 }

@@ -45,7 +45,8 @@ final class BusService {
 
     private func named(_ error: BusError?) {
         if let error {
-            agent.logger.warning("Not on D-Bus as \(BusInterface.name): \(error)")
+            agent.logger.warning("Not on D-Bus as \(BusInterface.name): \(error); trying again")
+            lost(error)
         } else {
             agent.logger.info("On D-Bus as \(BusInterface.name)")
             retryDelay = Self.firstRetry

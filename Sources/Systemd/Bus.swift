@@ -59,14 +59,9 @@ public final class Bus {
     /// Whether messages wait to be sent.
     public var hasOutput: Bool { sd_bus_get_events(bus) & POLLOUT != 0 }
 
-    /// Whether the bus's socket accepts more output now.
-    public var canSend: Bool {
-        var watched = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-        return poll(&watched, 1, 0) > 0
-    }
-
-    /// The bytes that the bus has not read from its socket yet (unix(7), `SIOCOUTQ`); nil if that is unknown.
-    public var unreadOutput: Int? { SocketOutput.unreadBytes(of: descriptor) }
+    /// The bytes that the bus has not read from its socket yet (unix(7), `SIOCOUTQ`), with the
+    /// kernel's overhead.
+    public var unreadOutput: Int { SocketOutput.unreadBytes(of: descriptor) ?? 0 }
 
     /// The time in seconds after which ``process(atMost:)`` must be called even if no message arrives; nil if there is none.
     public var timeout: Double? {
@@ -108,17 +103,21 @@ public final class Bus {
         slots.append(slot)
     }
 
-    /// Requests a well-known name.
+    /// Requests a well-known name, also if an earlier connection of this user still has it: a bus that reads nothing from that
+    /// connection does not notice its end.
     ///
     /// - Parameter done: called with an error, or with nil if the name is owned now.
     public func request(name: String, done: @escaping (BusError?) -> Void) {
+        // D-Bus specification, "RequestName": ALLOW_REPLACEMENT, REPLACE_EXISTING, DO_NOT_QUEUE. The policy of the bus says who
+        // may own the name.
+        let flags: UInt32 = 1 | 2 | 4
         call(
             "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
-            [.string(name), .uint32(4)]
+            [.string(name), .uint32(flags)]
         ) { result in
             switch result {
             case .success(let values):
-                // The flag 4 is DO_NOT_QUEUE; the reply 1 is PRIMARY_OWNER, any other one means that another process owns it.
+                // The reply 1 is PRIMARY_OWNER.
                 done(values.first?.number == 1 ? nil : BusError("", "another process owns the name \(name)"))
             case .failure(let error): done(error)
             }

@@ -7,6 +7,8 @@ import TestSupport
 import Testing
 import UpdateCore
 
+@testable import Agent
+
 /// A hostile client (Tests/Attacks/bus.py) on a real bus: once with the policy of the package, and once with a bus that permits
 /// everything, so that the agent itself is attacked.
 @Suite(.enabled(if: getuid() == 0, "a private system bus and other users on it need root"))
@@ -110,7 +112,7 @@ struct BusAttackTests {
     @Test func aClientThatReadsNoRepliesDoesNotMakeTheAgentGrow() async throws {
         try await withAgent { bus, agent async throws in
             _ = try await Subprocess.run(
-                .name("python3"), arguments: .init(command(bus, "deaf", 200_000)), input: .inputWriter,
+                .name("python3"), arguments: .init(command(bus, "deaf", 25_000)), input: .inputWriter,
                 output: .sequence, error: .discarded
             ) { client async throws in
                 for try await line in client.standardOutput.strings() where line == "held" { break }
@@ -140,5 +142,45 @@ struct BusAttackTests {
             #expect(try await !bus.call("Check", user: 65534).isSuccess)
             #expect(await agent.logs("Refused Check by uid 65534, pid "))
         }
+    }
+}
+
+struct WaitingCallsTests {
+    @Test func callsOfOneConnectionDoNotKeepOthersWaiting() {
+        var waiting = WaitingCalls()
+        let admitted = (0..<100).count { _ in waiting.begin(connection: ":1.7") }
+        #expect(admitted == WaitingCalls.maximumPerConnection)
+        #expect(waiting.begin(connection: ":1.8"))
+        waiting.end(connection: ":1.7")
+        #expect(waiting.begin(connection: ":1.7"))
+        #expect(!waiting.begin(connection: ":1.7"))
+    }
+
+    @Test func callsOfOneUserDoNotKeepOthersWaiting() {
+        var waiting = WaitingCalls()
+        #expect((0..<100).count { _ in waiting.begin(user: 1000) } == WaitingCalls.maximumPerUser)
+        #expect(waiting.begin(user: 1001))
+        waiting.end(user: 1000)
+        #expect(waiting.begin(user: 1000))
+        #expect(!waiting.begin(user: 1000))
+    }
+
+    @Test func theNumberOfAllCallsIsBounded() {
+        var waiting = WaitingCalls()
+        #expect((0..<100).count { waiting.begin(connection: ":1.\($0)") } == WaitingCalls.maximum)
+        #expect(!waiting.begin(user: 1000))
+        waiting.end(connection: ":1.3")
+        #expect(waiting.begin(user: 1000))
+        #expect(!waiting.begin(connection: ":1.3"))
+    }
+
+    @Test func refusedCallsAreCounted() {
+        var refused = RefusedCalls()
+        #expect((0..<1000).count { _ in refused.isLogged() } == 1)
+        #expect(refused.summary() == "Refused 999 more calls on D-Bus within 60 s")
+        #expect(!refused.isLogged())
+        #expect(refused.summary() == "Refused 1 more calls on D-Bus within 60 s")
+        #expect(refused.summary() == nil)
+        #expect(refused.isLogged())
     }
 }
