@@ -145,7 +145,7 @@ struct BusAttackTests {
     }
 }
 
-struct WaitingCallsTests {
+@MainActor struct WaitingCallsTests {
     @Test func callsOfOneConnectionDoNotKeepOthersWaiting() {
         var waiting = WaitingCalls()
         let admitted = (0..<100).count { _ in waiting.begin(connection: ":1.7") }
