@@ -16,7 +16,7 @@ public struct EffectiveConfiguration: Sendable {
         entries = Schema.options.map { option in
             let value = merged.value(option.key)
             return Entry(
-                key: option.key, value: option.isSecret ? value.map { _ in "***" } : value?.json,
+                key: option.key, value: value.map(option.shown),
                 file: merged.entries[option.key]?.file)
         }
     }

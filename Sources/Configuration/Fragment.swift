@@ -29,15 +29,19 @@ struct Fragment: Sendable {
         do throws(TOMLError) {
             table = try TOMLTable(parsing: bytes)
         } catch {
-            throw ConfigurationError(file: "\(file):\(error.position)", key: "", problem: "not TOML: \(error.text)")
+            throw ConfigurationError(
+                file: "\(file):\(error.position)", key: "", problem: "not TOML: \(error.text.withoutQuotations)")
         }
         var values: [String: Value] = [:]
         for (section, entry) in table.entries.sorted(by: { $0.key < $1.key }) {
             guard Schema.sections.contains(section) else { throw Self.unknown(section, file) }
             let value = Value(entry.value)
             guard case .table(let fields) = value else {
+                // The text may be a secret that lost its place.
+                var found = value.found
+                if case .string = value { found = "a text" }
                 throw ConfigurationError(
-                    file: file, key: section, problem: "found \(value.found), allowed is a table: [\(section)]")
+                    file: file, key: section, problem: "found \(found), allowed is a table: [\(section)]")
             }
             for (name, field) in fields.sorted(by: { $0.key < $1.key }) {
                 let key = "\(section).\(name)"
@@ -65,5 +69,16 @@ struct Fragment: Sendable {
         }
         let allowed = similar.map { "did you mean \($0)?" } ?? "allowed are \(known.joined(separator: ", "))"
         return ConfigurationError(file: file, key: key, problem: "found a key that is not known; \(allowed)")
+    }
+}
+
+extension String {
+    /// The parser's message without what it quotes of the file, except single characters and the names of keys. A password or a
+    /// key without quotation marks is read as a number or a word, and quoted.
+    fileprivate var withoutQuotations: String {
+        if contains("cannot redefine") || contains("cannot insert") { return self }
+        let quoted = firstRange(of: "saw '").map { index(before: $0.upperBound) } ?? firstIndex(of: "'")
+        guard let quoted, let end = lastIndex(of: "'"), distance(from: quoted, to: end) > 3 else { return self }
+        return self[..<quoted] + "something else" + self[index(after: end)...]
     }
 }

@@ -53,10 +53,24 @@ struct MergedConfiguration: Sendable {
 
     private mutating func merge(_ fragment: Fragment) {
         for (key, value) in fragment.values { entries[key] = Entry(value: value, file: fragment.file) }
-        if fragment.isReadableByOthers, fragment.values["credentials.secretKey"] != nil {
+        guard fragment.isReadableByOthers else { return }
+        for (key, value) in fragment.values.sorted(by: { $0.key < $1.key })
+        where Schema.byKey[key]?.isSecret(value) == true {
+            let remedy =
+                key == "credentials.secretKey"
+                ? "move the key to /etc/credstore/upgradelinkd.secretKey or to credentials.secretKeyFile"
+                : "move this option to a drop-in that they cannot read"
             warnings.append(
-                "\(fragment.file): credentials.secretKey: others can read this file; chmod o-r it, or move the key to "
-                    + "/etc/credstore/upgradelinkd.secretKey or to credentials.secretKeyFile")
+                "\(fragment.file): \(key): others can read this file, which contains a secret; chmod o-r it, or \(remedy)"
+            )
+        }
+    }
+
+    /// Warnings about files that contain a secret only, and that others can read.
+    var warningsAboutFiles: [String] {
+        ["credentials.secretKeyFile", "server.clientKey"].compactMap { key in
+            guard let path = text(key), Files.isReadableByOthers(path) else { return nil }
+            return "\(path): \(key): others can read this file, which contains a secret; chmod o-r it"
         }
     }
 

@@ -4,9 +4,13 @@ import UpdateCore
 struct Option: Sendable {
     enum Kind: Sendable {
         case text
+        /// A text without control and invisible characters. A line break in a key would end the header of a request.
+        case line
         /// An absolute path.
         case path
         case url
+        /// The URL of a proxy; it may contain a password.
+        case proxy
         case flag
         case integer(ClosedRange<Int>)
         /// A duration; the bounds are in seconds.
@@ -41,11 +45,28 @@ struct Option: Sendable {
         case (.text, .string(let text)) where !text.isEmpty: return nil
         case (.text, _): return "found \(found), allowed is a text that is not empty"
 
+        case (.line, .string(let text)) where !text.isEmpty:
+            guard let hidden = text.hiddenCharacter else { return nil }
+            return "found \(hidden) in the text, allowed is one line without such characters; write the value again"
+        case (.line, _): return "found \(found), allowed is a text that is not empty"
+
         case (.path, .string(let text)) where text.hasPrefix("/"): return nil
         case (.path, _): return "found \(found), allowed is an absolute path"
 
         case (.url, .string(let text)) where WebURL(text) != nil: return nil
+        // A wrong URL may hide a password at a place where `found` does not expect it.
+        case (.url, .string(let text)) where text.contains("@"):
+            return "found a text with @, allowed is an http or https URL"
         case (.url, _): return "found \(found), allowed is an http or https URL"
+
+        case (.proxy, .string(let text)):
+            do throws(ProxyURL.Problem) {
+                _ = try ProxyURL(text)
+                return nil
+            } catch {
+                return "found a text that is not the URL of a proxy: \(error); \(Self.proxyForm)"
+            }
+        case (.proxy, _): return "found something else than a text; \(Self.proxyForm)"
 
         case (.flag, .bool): return nil
         case (.flag, _): return "found \(found), allowed are true and false"
@@ -95,6 +116,19 @@ struct Option: Sendable {
         }
     }
 
+    private static let proxyForm =
+        "write it as \"http://proxy.example:3128\", with user:password@ before the host if the proxy requires a login"
+
+    /// Whether the value must not be shown as a whole.
+    func isSecret(_ value: Value) -> Bool { isSecret || value.hasUserInfo }
+
+    /// The value as JSON without its secrets.
+    func shown(_ value: Value) -> String {
+        if isSecret { return "***" }
+        guard value.hasUserInfo, case .string(let text) = value else { return value.json }
+        return Value.string(text.withoutUserInfo).json
+    }
+
     static func seconds(_ value: Value) -> Seconds? {
         switch value {
         case .integer(let number): Seconds(number)
@@ -123,18 +157,18 @@ enum Schema {
         Option("server.caBundle", .path),
         Option("server.clientCertificate", .path),
         Option("server.clientKey", .path),
-        Option("server.proxy", .text),
+        Option("server.proxy", .proxy),
         Option("server.connectTimeout", .duration(0.1...600), .string("30s")),
         Option("server.requestTimeout", .duration(0.1...3600), .string("60s")),
 
-        Option("credentials.accessKey", .text),
-        Option("credentials.secretKey", .text, isSecret: true),
+        Option("credentials.accessKey", .line),
+        Option("credentials.secretKey", .line, isSecret: true),
         Option("credentials.accessKeyFile", .path),
         Option("credentials.secretKeyFile", .path),
 
-        Option("device.urlKey", .text),
-        Option("device.devModelKey", .text),
-        Option("device.devKey", .text),
+        Option("device.urlKey", .line),
+        Option("device.devModelKey", .line),
+        Option("device.devKey", .line),
         Option("device.interface", .text),
         Option("device.devKeyFormat", .choice(DevKeyFormat.allCases.map(\.rawValue)), .string("hex")),
         Option("device.devKeySalt", .text, isSecret: true),

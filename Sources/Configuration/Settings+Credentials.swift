@@ -52,10 +52,21 @@ extension Settings {
         } catch {
             throw merged.error(key, "\(error)")
         }
-        let text =
-            String(decoding: bytes, as: UTF8.self).withoutByteOrderMark.split(whereSeparator: \.isNewline)
-            .map { String($0).unquoted.filter { $0 != " " && $0 != "\t" } }.first { !$0.isEmpty } ?? ""
-        guard !text.isEmpty else { throw merged.error(key, "\(file) is empty, allowed is one line with the key") }
+        let remedy = "write the key alone on one line"
+        guard let content = String(validating: bytes, as: UTF8.self) else {
+            throw merged.error(key, "found \(file), which is not UTF-8 text; \(remedy)")
+        }
+        let lines = content.withoutByteOrderMark.split(whereSeparator: \.isNewline)
+            .map { String($0).unquoted.filter { $0 != " " && $0 != "\t" } }.filter { !$0.isEmpty }
+        guard let text = lines.first else {
+            throw merged.error(key, "\(file) is empty, allowed is one line with the key")
+        }
+        guard lines.count == 1 else {
+            throw merged.error(key, "found a line break within the key in \(file); \(remedy)")
+        }
+        if let hidden = text.hiddenCharacter {
+            throw merged.error(key, "found \(hidden) in the key in \(file); \(remedy)")
+        }
         return text
     }
 }

@@ -126,7 +126,7 @@ public struct Settings: Hashable, Sendable {
         installerDirectory =
             merged.text("state.installerDirectory") ?? merged.text("state.directory").map { "\($0)/installer" }
             ?? Self.defaultInstallerDirectory
-        warnings = merged.warnings
+        warnings = merged.warnings + merged.warningsAboutFiles
     }
 
     private static func server(_ merged: MergedConfiguration) throws(ConfigurationError) -> ServerConnection {
@@ -145,7 +145,8 @@ public struct Settings: Hashable, Sendable {
             url: merged.require(text: "server.url"),
             signingPath: merged.text("server.signingPath"), caBundle: merged.text("server.caBundle"),
             clientCertificate: merged.text("server.clientCertificate"), clientKey: merged.text("server.clientKey"),
-            proxy: merged.text("server.proxy"), connectTimeout: merged.require(seconds: "server.connectTimeout"),
+            proxy: merged.text("server.proxy").flatMap { try? ProxyURL($0) },
+            connectTimeout: merged.require(seconds: "server.connectTimeout"),
             requestTimeout: merged.require(seconds: "server.requestTimeout"))
     }
 
@@ -219,7 +220,8 @@ public struct Settings: Hashable, Sendable {
         let mode = merged.text("verification.mode").flatMap(VerificationPolicy.Mode.init) ?? .minisign
         let template = merged.text("verification.signatureUrl") ?? (mode == .sha256 ? "{url}.sha256" : "{url}.minisig")
         do throws(SidecarTemplate.Problem) { _ = try SidecarTemplate(template) } catch {
-            throw merged.error("verification.signatureUrl", "found \"\(template.sanitized(limit: 200))\", \(error)")
+            throw merged.error(
+                "verification.signatureUrl", "found \"\(template.withoutUserInfo.sanitized(limit: 200))\", \(error)")
         }
         return VerificationPolicy(
             mode: mode, keys: mode == .minisign ? try VerificationKeys.collect(merged) : [], sidecarURL: template,

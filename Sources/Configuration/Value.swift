@@ -1,5 +1,6 @@
 import FoundationEssentials
 import TOML
+import UpdateCore
 
 /// A value of a configuration file.
 enum Value: Hashable, Sendable {
@@ -24,10 +25,11 @@ enum Value: Hashable, Sendable {
         }
     }
 
-    /// The kind and the value for an error line. A long value is cut.
+    /// The kind and the value for an error line, without the user and the password of a URL. A long value is cut.
     var found: String {
         switch self {
-        case .string(let text): "the text \"\(text.count > 60 ? text.prefix(60) + "…" : text[...])\""
+        case .string(let text):
+            "the text \"\(text.withoutUserInfo.prefix(60))\(text.withoutUserInfo.count > 60 ? "…" : "")\""
         case .integer(let number): "the number \(number)"
         case .number(let number): "the number \(number)"
         case .bool(let flag): "\(flag)"
@@ -35,6 +37,12 @@ enum Value: Hashable, Sendable {
         case .table: "a table"
         case .moment(let text): "the date or time \(text)"
         }
+    }
+
+    /// Whether it is a URL with a user or a password.
+    var hasUserInfo: Bool {
+        guard case .string(let text) = self else { return false }
+        return WebURL(text)?.hasUserInfo ?? (text.withoutUserInfo != text)
     }
 
     /// The value as JSON, for a module's meta-data.

@@ -6,7 +6,7 @@ extension VersionSource {
     public func read() -> InstalledVersion {
         switch self {
         case .fixed(let code, let name):
-            return .known(versionCode: code, versionName: name)
+            return .known(versionCode: code, versionName: name?.sanitized(limit: 128))
         case .file(let path, let codeKey, let nameKey):
             let bytes: [UInt8]
             do throws(SystemError) {

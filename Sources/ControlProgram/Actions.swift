@@ -112,7 +112,7 @@ struct Install: AgentCommand {
         let descriptors = files.map { BusValue.descriptor($0.descriptor) }
         let reply = try agent.call("InstallDescriptor", descriptors[0], descriptors[1], timeout: 86_400)
         withExtendedLifetime(files) {}
-        let code = reply.first?.number ?? 0
+        guard let code = reply.first?.number else { throw AgentClient.unexpected("the reply to InstallDescriptor") }
         say("Version \(code) is verified and will be installed: upgradelinkctl status --watch")
     }
 }

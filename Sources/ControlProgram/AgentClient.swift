@@ -1,16 +1,31 @@
 import Glibc
+import Host
 import Systemd
 import UpdateCore
 
-/// A connection to the agent over D-Bus.
-struct AgentClient {
+/// A connection to the agent over D-Bus. A flood of calls by other users can make the bus refuse a connection or a call, or lose
+/// a reply. What only reads is therefore tried again. What changes something is sent once, because it is unknown whether a call
+/// without a reply has been carried out.
+final class AgentClient {
     static let name = "org.upgradelink.Agent1"
     static let path = "/org/upgradelink/Agent1"
+    private static let properties = "org.freedesktop.DBus.Properties"
+    private static let driver = "org.freedesktop.DBus"
 
-    let bus: Bus
+    private var bus: Bus
+    private var changeHandler: (() -> Void)?
 
-    init() throws(BusError) { bus = try Bus() }
+    init() throws(BusError) { bus = try Self.patiently { () throws(BusError) in try Self.connect() } }
 
+    /// - Returns: a connection that the bus has accepted.
+    private static func connect() throws(BusError) -> Bus {
+        let bus = try Bus()
+        _ = try bus.callAndWait(driver, "/org/freedesktop/DBus", driver, "GetId")
+        return bus
+    }
+
+    /// Calls a method, once.
+    ///
     /// - Parameter timeout: seconds; the default is longer than the 120 s that the agent waits for polkit.
     @discardableResult
     func call(_ method: String, _ arguments: BusValue..., timeout: Double = 150) throws(BusError) -> [BusValue] {
@@ -18,13 +33,17 @@ struct AgentClient {
     }
 
     func status() throws(BusError) -> AgentStatus {
-        let values = try bus.callAndWait(
-            Self.name, Self.path, "org.freedesktop.DBus.Properties", "GetAll", [.string(Self.name)])
-        return AgentStatus(values.first?.fields ?? [:])
+        let reply = try read(Self.properties, "GetAll", .string(Self.name))
+        guard let first = reply.first, first.signature == "a{sv}" else { throw Self.unexpected("its properties") }
+        return try AgentStatus(first.fields)
     }
 
+    /// The latest entries, the oldest first.
     func history() throws(BusError) -> [HistoryEntry] {
-        (try call("History").first?.items ?? []).compactMap(HistoryEntry.init)
+        guard let items = try read(Self.name, "History").first?.items else { throw Self.unexpected("the history") }
+        var entries: [HistoryEntry] = []
+        for item in items.suffix(HistoryEntry.limit) { entries.append(try HistoryEntry(item)) }
+        return entries
     }
 
     /// The offered version, for commands without a versionCode.
@@ -34,7 +53,87 @@ struct AgentClient {
         return offer.versionCode
     }
 
+    // MARK: changes
+
+    /// Calls the body when the agent signals a change, while ``process()`` runs.
+    func onChange(_ body: @escaping () -> Void) {
+        changeHandler = body
+        bus.onSignal(Self.name, Self.properties, "PropertiesChanged") { _ in body() }
+    }
+
+    /// Handles some of the received signals. If the connection is lost, it makes another one.
+    func process() throws(BusError) {
+        do throws(BusError) {
+            _ = try bus.process(atMost: 100)
+        } catch {
+            try reconnect()
+        }
+    }
+
+    /// Blocks until a signal arrives, or this time is over.
+    func wait(seconds: Double) { bus.wait(seconds: seconds) }
+
+    private func reconnect() throws(BusError) {
+        bus = try Self.patiently { () throws(BusError) in try Self.connect() }
+        if let changeHandler {
+            onChange(changeHandler)
+            changeHandler()
+        }
+    }
+
+    // MARK: patience
+
+    /// In seconds, for all tries together.
+    private static let patience: Seconds = 10
+    private static let pause: Seconds = 0.25
+
+    /// Calls a method that changes nothing, if necessary several times and on a new connection.
+    private func read(_ interface: String, _ method: String, _ arguments: BusValue...) throws(BusError) -> [BusValue] {
+        var isFirst = true
+        return try Self.patiently { () throws(BusError) in
+            if !isFirst { try self.renew() }
+            isFirst = false
+            return try self.bus.callAndWait(Self.name, Self.path, interface, method, arguments)
+        }
+    }
+
+    private func renew() throws(BusError) {
+        bus = try Self.connect()
+        if let changeHandler { onChange(changeHandler) }
+    }
+
+    private static func patiently<Value>(_ body: () throws(BusError) -> Value) throws(BusError) -> Value {
+        let end = Clock.bootTime + patience
+        while true {
+            do throws(BusError) {
+                return try body()
+            } catch {
+                guard isTransient(error) else { throw error }
+                guard Clock.bootTime < end else {
+                    throw BusError(error.name, "\(error); tried for \(Int(patience)) s: the bus may be overloaded")
+                }
+                usleep(UInt32(pause * 1e6))
+            }
+        }
+    }
+
+    /// The bus refused the connection or the call, or the connection or the reply was lost. sd-bus reports some of these as errno
+    /// values.
+    private static func isTransient(_ error: BusError) -> Bool {
+        let names = ["LimitsExceeded", "NoReply", "NoServer", "Disconnected"].map { "org.freedesktop.DBus.Error.\($0)" }
+        let codes = ["ENOTCONN", "ECONNRESET", "EPIPE", "EAGAIN", "ESHUTDOWN"].map { "System.Error.\($0)" }
+        // The queue of connections that wait for the bus is full.
+        return (names + codes).contains(error.name) || error.description == String(cString: strerror(EAGAIN))
+    }
+
     // MARK: errors
+
+    /// A reply that does not match the interface: from an agent of an unknown version, or one that has been taken over.
+    static func unexpected(_ what: String) -> BusError {
+        BusError(
+            "org.freedesktop.DBus.Error.InconsistentMessage",
+            "the agent sent a reply that upgradelinkctl does not understand (\(what)): systemctl status upgradelinkd")
+    }
 
     static func line(_ error: BusError) -> String {
         switch error.name {
@@ -56,107 +155,5 @@ struct AgentClient {
         case let name where name.hasPrefix(Self.name): 1
         default: 2
         }
-    }
-}
-
-/// The agent's properties.
-struct AgentStatus: Encodable {
-    struct Version: Encodable {
-        var versionCode: UInt64
-        var versionName: String
-    }
-    struct Offered: Encodable {
-        var versionCode: UInt64
-        var versionName: String
-        var upgradeType: String
-        var text: String
-        var size: UInt64
-    }
-    struct Progress: Encodable {
-        var received: UInt64
-        var total: UInt64
-        var rate: UInt64
-    }
-    struct Inhibitor: Encodable {
-        var what: String
-        var who: String
-        var why: String
-    }
-
-    var state: String
-    var statusText: String
-    var installed: Version
-    var offer: Offered
-    var progress: Progress
-    // Times are seconds since 1970; 0 for none.
-    var nextCheck: UInt64
-    var lastCheck: UInt64
-    var lastError: String
-    var deadline: UInt64
-    var deferralsLeft: UInt64
-    /// Bytes per second; 0 for no limit.
-    var speedLimit: UInt64
-    var inhibitors: [Inhibitor]
-
-    init(_ fields: [String: BusValue]) {
-        func text(_ name: String) -> String { fields[name]?.text ?? "" }
-        func number(_ name: String) -> UInt64 { fields[name]?.number ?? 0 }
-        func part(_ name: String, _ index: Int) -> BusValue? {
-            let items = fields[name]?.items ?? []
-            return index < items.count ? items[index] : nil
-        }
-        state = text("State")
-        statusText = text("StatusText")
-        installed = Version(
-            versionCode: part("InstalledVersion", 0)?.number ?? 0, versionName: part("InstalledVersion", 1)?.text ?? "")
-        offer = Offered(
-            versionCode: part("Offer", 0)?.number ?? 0, versionName: part("Offer", 1)?.text ?? "",
-            upgradeType: part("Offer", 2)?.text ?? "", text: part("Offer", 3)?.text ?? "",
-            size: part("Offer", 4)?.number ?? 0)
-        progress = Progress(
-            received: part("Progress", 0)?.number ?? 0, total: part("Progress", 1)?.number ?? 0,
-            rate: part("Progress", 2)?.number ?? 0)
-        nextCheck = number("NextCheck")
-        lastCheck = number("LastCheck")
-        lastError = text("LastError")
-        deadline = number("Deadline")
-        deferralsLeft = number("DeferralsLeft")
-        speedLimit = number("SpeedLimit")
-        inhibitors = (fields["Inhibitors"]?.items ?? []).compactMap { item in
-            guard let parts = item.items, parts.count == 3 else { return nil }
-            return Inhibitor(what: parts[0].text ?? "", who: parts[1].text ?? "", why: parts[2].text ?? "")
-        }
-    }
-
-    /// 0 up to date, 1 something is pending or in progress, 2 something is wrong.
-    var exitStatus: CInt {
-        switch state {
-        case "idle", "checking": 0
-        case "error": 2
-        default: 1
-        }
-    }
-}
-
-struct HistoryEntry: Encodable {
-    var versionCode: UInt64
-    var versionName: String
-    var upgradeType: String
-    var started: UInt64
-    var ended: UInt64
-    var bytes: UInt64
-    var result: String
-    var reason: String
-
-    init?(_ value: BusValue) {
-        guard let parts = value.items, parts.count == 8 else { return nil }
-        versionCode = parts[0].number ?? 0
-        versionName = parts[1].text ?? ""
-        upgradeType = parts[2].text ?? ""
-        started = parts[3].number ?? 0
-        ended = parts[4].number ?? 0
-        bytes = parts[5].number ?? 0
-        result = parts[6].text ?? ""
-        reason = parts[7].text ?? ""
     }
 }

@@ -20,8 +20,9 @@ struct Checkup {
     var version: Finding {
         switch settings.device.version.read() {
         case .known(let code, let name):
-            .well("installed version", name.map { "\($0), code \(code)" } ?? "code \(code)")
-        case .unknown(let reason): .ill("installed version", reason, "set device.versionFile and device.versionCodeKey")
+            .well("installed version", name.map { "\($0), code \(code)" as Shown } ?? "code \(code)")
+        case .unknown(let reason):
+            .ill("installed version", "\(reason)", "set device.versionFile and device.versionCodeKey")
         }
     }
 
@@ -43,7 +44,7 @@ struct Checkup {
     var clock: Finding {
         let now = Clock.wallTime
         return now >= Clock.buildTime
-            ? .well("clock", LocalTime.text(now))
+            ? .well("clock", "\(LocalTime.text(now))")
             : .ill(
                 "clock", "\(LocalTime.text(now)) is before this program was built", "set it: timedatectl set-ntp true")
     }
@@ -74,7 +75,7 @@ struct Checkup {
         let isSecure = WebURL(settings.server.url)?.isSecure == true
         if case .transientError(.tls(let text))? = report?.response {
             return [
-                .ill("TLS", text, "check the clock and server.caBundle"),
+                .ill("TLS", "\(text)", "check the clock and server.caBundle"),
                 .ill("server", "not checked without TLS", "fix TLS first"),
             ]
         }
@@ -117,10 +118,10 @@ struct Checkup {
             report?.serverClock == nil
                 ? .well("server", "it knows this device and responds")
                 : .ill("server", "it responds, but this device's clock is wrong", "set the clock")
-        case .misconfigured(let problem)?: .ill("server", problem.line, "see [server], [credentials] and [device]")
+        case .misconfigured(let problem)?: .ill("server", "\(problem.line)", "see [server], [credentials] and [device]")
         case .transientError(let transientError)?:
-            .ill("server", transientError.line, "check the network, server.url and server.proxy")
-        case nil: .ill("server", end, "install upgradelinkd again")
+            .ill("server", "\(transientError.line)", "check the network, server.url and server.proxy")
+        case nil: .ill("server", "\(end)", "install upgradelinkd again")
         }
     }
 
@@ -148,7 +149,7 @@ struct Checkup {
                 "install it, or set install.module")
         }
         return Files.isExecutable(path)
-            ? .well("update module", path) : .ill("update module", "\(path) is not executable", "chmod +x it")
+            ? .well("update module", "\(path)") : .ill("update module", "\(path) is not executable", "chmod +x it")
     }
 
     /// The state of the agent's unit and of the installer socket, as systemd reports it.
@@ -201,10 +202,10 @@ struct Checkup {
         do throws(BusError) {
             let status = try AgentClient().status()
             return status.exitStatus == 2
-                ? .ill("agent", status.statusText, "see journalctl -u upgradelinkd")
-                : .well("agent", status.statusText)
+                ? .ill("agent", "\(status.statusText)", "see journalctl -u upgradelinkd")
+                : .well("agent", "\(status.statusText)")
         } catch {
-            return .ill("agent", AgentClient.line(error), "see systemctl status upgradelinkd")
+            return .ill("agent", "\(AgentClient.line(error))", "see systemctl status upgradelinkd")
         }
     }
 }

@@ -6,8 +6,17 @@ import UpdateCore
 /// `upgradelinkctl`, the operator's command for the agent.
 public enum ControlProgram {
     public static func main() -> Never {
-        Command.main()
-        exit(0)
+        do {
+            var command = try Command.parseAsRoot()
+            try command.run()
+            exit(0)
+        } catch {
+            let text = Command.fullMessage(for: error)
+            let status = Command.exitCode(for: error)
+            // Help and completion scripts contain nothing but this program's own text. An error quotes the arguments.
+            if status == .success { print(text) } else if !text.isEmpty { complain(Shown(lines: text)) }
+            exit(status.rawValue)
+        }
     }
 }
 
@@ -41,7 +50,7 @@ extension AgentCommand {
             do {
                 try run(try AgentClient())
             } catch let error as BusError {
-                complain(AgentClient.line(error))
+                complain("\(AgentClient.line(error))")
                 throw ExitCode(AgentClient.exitStatus(error))
             }
         }

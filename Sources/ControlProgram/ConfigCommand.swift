@@ -17,7 +17,8 @@ struct ConfigCommand: ParsableCommand {
         do throws(ConfigurationError) {
             for entry in try EffectiveConfiguration(root: root).entries where entry.file != nil || !changed {
                 guard let value = entry.value else { continue }
-                say("\(entry.key) = \(value)".padding(to: 60) + "  # \(entry.file ?? "default")")
+                let line: Shown = "\(entry.key) = \(value, limit: 4000)"
+                say("\(line.padding(to: 60))  # \(entry.file ?? "default")")
             }
         } catch {
             complain("\(error)")

@@ -24,7 +24,7 @@ struct Doctor: ParsableCommand {
         let credentials: Credentials
         do throws(ConfigurationError) {
             (settings, credentials) = try Settings.loadWithCredentials(root: root, environment: Environment.current)
-            say(Finding.well("configuration", settings.warnings.first ?? "right").line)
+            say(Finding.well("configuration", "\(settings.warnings.first ?? "right")").line)
         } catch {
             say(Finding.ill("configuration", "\(error)", "fix it, then run upgradelinkd --check-config").line)
             throw ExitCode(1)
@@ -53,13 +53,13 @@ struct Doctor: ParsableCommand {
 /// The result of one check, as a line.
 struct Finding {
     var isWell: Bool
-    var line: String
+    var line: Shown
 
-    static func well(_ name: String, _ text: String) -> Finding {
+    static func well(_ name: Shown, _ text: Shown) -> Finding {
         Finding(isWell: true, line: "\(Terminal.paint("ok  ", .green)) \(name): \(text)")
     }
 
-    static func ill(_ name: String, _ text: String, _ remedy: String) -> Finding {
+    static func ill(_ name: Shown, _ text: Shown, _ remedy: Shown) -> Finding {
         Finding(isWell: false, line: "\(Terminal.paint("BAD ", .red)) \(name): \(text); \(remedy)")
     }
 }

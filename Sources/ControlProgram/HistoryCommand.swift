@@ -15,12 +15,14 @@ struct HistoryCommand: AgentCommand {
         if json { return try printJSON(entries) }
         if entries.isEmpty { return say("Nothing has been installed yet.") }
         for entry in entries.reversed() {
-            let when = LocalTime.text(WallTime(unixSeconds: Seconds(entry.ended)))
-            let took = describe(Seconds(entry.ended) - Seconds(entry.started))
-            let result = Terminal.paint(entry.result, entry.result == "installed" ? .green : .red)
-            var line = "\(when)  \(result)  \(entry.versionName.sanitized(limit: 64)) (code \(entry.versionCode)), "
-            line += "\(entry.upgradeType), \(describe(bytes: Int(clamping: entry.bytes))), took \(took)"
-            say(entry.reason.isEmpty ? line : "\(line): \(entry.reason.sanitized(limit: 300))")
+            let when = LocalTime.text(WallTime(unixSeconds: Seconds(min(entry.ended, Terminal.latest))))
+            let took = describe(max(0, Seconds(entry.ended) - Seconds(entry.started)))
+            let result = Terminal.paint("\(entry.result, limit: 64)", entry.result == "installed" ? .green : .red)
+            let version: Shown =
+                "\(entry.versionName, limit: 64) (code \(entry.versionCode)), \(entry.upgradeType, limit: 64)"
+            let line: Shown =
+                "\(when)  \(result)  \(version), \(describe(bytes: Int(clamping: entry.bytes))), took \(took)"
+            say(entry.reason.isEmpty ? line : "\(line): \(entry.reason, limit: 500)")
         }
     }
 }

@@ -26,10 +26,11 @@ struct Inhibit: AgentCommand {
         let name = program.split(separator: "/").last.map(String.init) ?? program
         // The bus and the descriptor stay open until this process ends.
         let held = try agent.call("Inhibit", .string(what), .string(who ?? name), .string(why))
+        guard case .descriptor? = held.first else { throw AgentClient.unexpected("the reply to Inhibit") }
         ChildProcess.start(
             Program(program, Array(command.dropFirst()), streams: .inherited, timeLimit: nil)
         ) { end in
-            withExtendedLifetime((agent.bus, held)) {}
+            withExtendedLifetime((agent, held)) {}
             switch end {
             case .exited(let status): Glibc.exit(status)
             // The exit status that shells use.

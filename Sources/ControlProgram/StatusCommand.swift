@@ -21,22 +21,23 @@ struct StatusCommand: AgentCommand {
         if status.exitStatus != 0 { throw ExitCode(status.exitStatus) }
     }
 
-    private func lines(_ status: AgentStatus) -> [String] {
+    private func lines(_ status: AgentStatus) -> [Shown] {
         let colour: Terminal.Colour =
             switch status.exitStatus {
             case 0: .green
             case 1: .yellow
             default: .red
             }
-        var rows = [
-            ("Status", Terminal.paint(status.statusText, colour)),
+        var rows: [(name: Shown, value: Shown)] = [
+            ("Status", Terminal.paint("\(status.statusText)", colour)),
             ("Installed", title(status.installed.versionCode, status.installed.versionName)),
         ]
         let offer = status.offer
         if offer.versionCode > 0 {
-            let size = offer.size > 0 ? ", \(describe(bytes: Int(clamping: offer.size)))" : ""
-            rows.append(("Offer", "\(title(offer.versionCode, offer.versionName)), \(offer.upgradeType)\(size)"))
-            if !offer.text.isEmpty { rows.append(("", offer.text.sanitized(limit: 1000))) }
+            let size: Shown = offer.size > 0 ? ", \(describe(bytes: Int(clamping: offer.size)))" : ""
+            rows.append(
+                ("Offer", "\(title(offer.versionCode, offer.versionName)), \(offer.upgradeType, limit: 64)\(size)"))
+            if !offer.text.isEmpty { rows.append(("", "\(offer.text)")) }
         }
         if status.state == "consent" {
             rows.append(("Deferrals", "\(status.deferralsLeft) left"))
@@ -44,53 +45,49 @@ struct StatusCommand: AgentCommand {
         }
         if status.deadline > 0 { rows.append(("Deadline", Terminal.moment(status.deadline))) }
         for inhibitor in status.inhibitors {
-            let why = inhibitor.why.isEmpty ? "" : ": \(inhibitor.why)"
-            rows.append(("Inhibited", "\(inhibitor.what) by \(inhibitor.who)\(why)"))
+            let why: Shown = inhibitor.why.isEmpty ? "" : ": \(inhibitor.why, limit: 200)"
+            rows.append(("Inhibited", "\(inhibitor.what, limit: 64) by \(inhibitor.who, limit: 64)\(why)"))
         }
         if status.nextCheck > 0 { rows.append(("Next check", Terminal.moment(status.nextCheck))) }
         if status.lastCheck > 0 { rows.append(("Last check", Terminal.moment(status.lastCheck))) }
-        if !status.lastError.isEmpty { rows.append(("Last error", status.lastError)) }
+        if !status.lastError.isEmpty { rows.append(("Last error", "\(status.lastError)")) }
         if status.speedLimit > 0 {
             rows.append(("Speed limit", "\(describe(bytes: Int(clamping: status.speedLimit)))/s"))
         }
         return rows.map { name, value in
-            (name.isEmpty ? "" : "\(name):").padding(to: 13) + value
+            (name.isEmpty ? "" : "\(name):" as Shown).padding(to: 13) + value
         }
     }
 
-    private func title(_ code: UInt64, _ name: String) -> String {
-        code == 0 ? "unknown" : name.isEmpty ? "code \(code)" : "\(name.sanitized(limit: 128)) (code \(code))"
+    private func title(_ code: UInt64, _ name: String) -> Shown {
+        code == 0 ? "unknown" : name.isEmpty ? "code \(code)" : "\(name, limit: 128) (code \(code))"
     }
 
-    /// Shows the state now and after each change that the agent signals.
+    /// Shows the state now and after each change that the agent signals, at most ten times a second.
     private func follow(_ agent: AgentClient) throws {
-        var shown = ""
-        func show() throws(BusError) {
-            let status = try agent.status()
-            guard !json else { return (try? printJSON(status)) ?? () }
-            let progress = status.progress
-            let bar = status.state == "downloading" ? Terminal.bar(progress.received, of: progress.total) + " " : ""
-            let line = Terminal.isInteractive ? bar + status.statusText : status.statusText
-            guard line != shown else { return }
-            shown = line
-            emit(Terminal.isInteractive ? "\r\u{1B}[K\(line)" : "\(line)\n", STDOUT_FILENO)
-        }
+        var shown: Shown = ""
         var hasChanged = true
-        agent.bus.onSignal(AgentClient.name, "org.freedesktop.DBus.Properties", "PropertiesChanged") { _ in
-            hasChanged = true
-        }
+        agent.onChange { hasChanged = true }
         while true {
             if hasChanged {
                 hasChanged = false
-                try show()
+                let status = try agent.status()
+                if json { try printJSON(status) } else { show(status, unless: &shown) }
+                usleep(100_000)
             }
-            if try !agent.bus.process(atMost: 100), !hasChanged { agent.bus.wait(seconds: 60) }
+            try agent.process()
+            if !hasChanged { agent.wait(seconds: 60) }
         }
     }
-}
 
-extension String {
-    func padding(to width: Int) -> String {
-        count < width ? self + String(repeating: " ", count: width - count) : self
+    private func show(_ status: AgentStatus, unless shown: inout Shown) {
+        let progress = status.progress
+        let bar: Shown =
+            status.state == "downloading" && Terminal.isInteractive
+            ? "\(Terminal.bar(progress.received, of: progress.total)) " : ""
+        let line: Shown = "\(bar)\(status.statusText)"
+        guard line != shown else { return }
+        shown = line
+        if Terminal.isInteractive { Terminal.replaceLine(line) } else { say(line) }
     }
 }

@@ -35,8 +35,8 @@ enum Service {
     private static func check(_ root: String, _ environment: [String: String]) -> Never {
         do throws(ConfigurationError) {
             let (settings, _) = try Settings.loadWithCredentials(root: root, environment: environment)
-            settings.warnings.forEach { print("warning: \($0)") }
-            print("The configuration is right.")
+            settings.warnings.forEach { Environment.printLine("warning: \($0)") }
+            Environment.printLine("The configuration is right.")
             exit(0)
         } catch {
             Environment.printError("\(error)")

@@ -29,7 +29,8 @@ public struct HTTPClient {
         try exchange(url, headers: headers, body: body, limit: limit)
     }
 
-    /// The time that the server shows. Anybody on the path can change it: the certificate is not checked, and no key is sent.
+    /// The time that the server shows. Anybody on the path can change it: the certificate is not checked, and no key and no
+    /// password is sent to the server.
     ///
     /// - Returns: nil if there is no response, or one without a `Date`.
     public func untrustedDate(of url: String) -> String? {
@@ -42,7 +43,7 @@ public struct HTTPClient {
             cancellation: cancellation)
         var date: String?
         _ = try? transfer.perform(
-            url,
+            WebURL(url)?.withoutUserInfo ?? url,
             onHead: {
                 date = $0.headers["date"]
                 return false

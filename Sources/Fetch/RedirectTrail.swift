@@ -19,12 +19,14 @@ struct RedirectTrail {
     mutating func follow(_ reply: HTTPReply) throws(DownloadFailure) {
         let location = reply.headers["location"] ?? ""
         guard let target = resolve(location) else {
-            throw .file("HTTP \(reply.status) without a usable Location (\"\(location.sanitized(limit: 200))\")")
+            throw .file(
+                "HTTP \(reply.status) without a usable Location (\"\(location.withoutUserInfo.sanitized(limit: 200))\")"
+            )
         }
         hops += 1
         guard hops <= Self.limit else { throw .file("more than \(Self.limit) redirects") }
         guard target.isSecure || !url.isSecure else {
-            throw .file("a redirect from https to http (\(target.text.sanitized(limit: 200)))")
+            throw .file("a redirect from https to http (\(target.shown))")
         }
         url = target
     }

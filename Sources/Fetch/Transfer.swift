@@ -71,6 +71,13 @@ struct Transfer {
         }
         defer { curl_easy_cleanup(handle) }
 
+        // A line break in a value would begin another header, chosen by the value.
+        for (name, value) in headers where value.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) {
+            throw .curl(
+                CurlError(
+                    code: CURLE_BAD_FUNCTION_ARGUMENT, text: "the value for \(name) contains a control character"))
+        }
+
         var list: UnsafeMutablePointer<curl_slist>?
         defer { curl_slist_free_all(list) }
         // Without "Expect: 100-continue", which costs a second with servers that ignore it. Compression would hide the bytes
@@ -184,7 +191,7 @@ struct Transfer {
         }
         let files: [(CURLoption, String?)] = [
             (CURLOPT_CAINFO, connection.caBundle), (CURLOPT_SSLCERT, connection.clientCertificate),
-            (CURLOPT_SSLKEY, connection.clientKey), (CURLOPT_PROXY, connection.proxy),
+            (CURLOPT_SSLKEY, connection.clientKey), (CURLOPT_PROXY, connection.proxy?.text),
         ]
         for case (let option, let value?) in files { upgradelink_set_string(handle, option, value) }
     }

@@ -6,9 +6,13 @@ import Verification
 
 /// Signs API requests, sends them and decodes the replies.
 struct APIWorker {
+    private let reporter: Reporter
     private let cancellation: Cancellation
 
-    init(_ cancellation: Cancellation) { self.cancellation = cancellation }
+    init(_ reporter: Reporter, _ cancellation: Cancellation) {
+        self.reporter = reporter
+        self.cancellation = cancellation
+    }
 
     /// Sends an update check. It stores a granted offer before it returns the report.
     func check(_ job: CheckJob) -> CheckReport {
@@ -45,7 +49,7 @@ struct APIWorker {
         do {
             return try inbox.store(offer)
         } catch {
-            JSONLine.send(FetchReport.note("The offer of \(offer.title) cannot be stored yet: \(error)"))
+            reporter.send(.note("The offer of \(offer.title) cannot be stored yet: \(error)"))
             return offer
         }
     }

@@ -8,13 +8,15 @@ import Verification
 /// Downloads the signature, then the file, and renames the verified file to its final name.
 struct DownloadWorker {
     private let job: DownloadJob
+    private let reporter: Reporter
     private let cancellation: Cancellation
     private let speedLimit: SpeedLimit
     private let traffic = Traffic()
     private var offer: Offer { job.offer }
 
-    init(_ job: DownloadJob, _ speedLimit: SpeedLimit, _ cancellation: Cancellation) {
+    init(_ job: DownloadJob, _ reporter: Reporter, _ speedLimit: SpeedLimit, _ cancellation: Cancellation) {
         self.job = job
+        self.reporter = reporter
         self.speedLimit = speedLimit
         self.cancellation = cancellation
     }
@@ -103,7 +105,7 @@ struct DownloadWorker {
             let received = try download.run(
                 onBytes: { expectation.digest?.add($0) },
                 onRestart: { expectation.digest?.restart() },
-                onProgress: { JSONLine.send(FetchReport.progress($0)) })
+                onProgress: { reporter.send(.progress($0)) })
             do {
                 try expectation.verify()
             } catch {
@@ -117,8 +119,7 @@ struct DownloadWorker {
                 // One of the pieces may be wrong: download the whole file once more.
                 if received.isPieced, !hasStartedOver {
                     hasStartedOver = true
-                    JSONLine.send(
-                        FetchReport.note("A resumed download is not what was signed; it starts over: \(error)"))
+                    reporter.send(.note("A resumed download is not what was signed; it starts over: \(error)"))
                     continue
                 }
                 if let content { return .transientError(.file(content)) }

@@ -20,7 +20,8 @@ public enum FetchProgram {
             Environment.printError("upgradelink-fetch: no job on standard input; upgradelinkd starts this program")
             exit(64)
         }
-        if let problem = CryptoLibrary.problem ?? HTTPLibrary.problem { fail(job, problem) }
+        let reporter = Reporter(job, environment: Environment.current)
+        if let problem = CryptoLibrary.problem ?? HTTPLibrary.problem { fail(job, problem, reporter) }
         let cancellation = Cancellation()
         let speedLimit = SpeedLimit(0)
         switch job {
@@ -45,20 +46,21 @@ public enum FetchProgram {
         }
         // The calls of the job block, so they run on another thread. The main queue handles the agent's end and SIGTERM.
         Thread.start {
-            run(job, speedLimit, cancellation)
+            run(job, reporter, speedLimit, cancellation)
             exit(0)
         }
         MainActor.assumeIsolated { MainQueue.serve() }
     }
 
-    private static func run(_ job: FetchJob, _ speedLimit: SpeedLimit, _ cancellation: Cancellation) {
+    private static func run(
+        _ job: FetchJob, _ reporter: Reporter, _ speedLimit: SpeedLimit, _ cancellation: Cancellation
+    ) {
         switch job {
-        case .check(let job): JSONLine.send(FetchReport.checked(APIWorker(cancellation).check(job)))
-        case .report(let job): JSONLine.send(FetchReport.reported(APIWorker(cancellation).report(job)))
-        case .download(let job):
-            JSONLine.send(DownloadWorker(job, speedLimit, cancellation).run())
-        case .adopt(let job): JSONLine.send(FetchReport.adopted(AdoptWorker(job).run()))
-        case .digest(let text): JSONLine.send(FetchReport.digest(sha256(text)))
+        case .check(let job): reporter.send(.checked(APIWorker(reporter, cancellation).check(job)))
+        case .report(let job): reporter.send(.reported(APIWorker(reporter, cancellation).report(job)))
+        case .download(let job): reporter.send(DownloadWorker(job, reporter, speedLimit, cancellation).run())
+        case .adopt(let job): reporter.send(.adopted(AdoptWorker(job).run()))
+        case .digest(let text): reporter.send(.digest(sha256(text)))
         }
     }
 
@@ -79,14 +81,14 @@ public enum FetchProgram {
     @MainActor private static var input: LineChannel?
 
     /// Reports that this device lacks a library. This is a failure neither of the server nor of the version.
-    private static func fail(_ job: FetchJob, _ problem: String) -> Never {
+    private static func fail(_ job: FetchJob, _ problem: String, _ reporter: Reporter) -> Never {
         let transientError = TransientError.worker(problem)
         switch job {
-        case .check: JSONLine.send(FetchReport.checked(CheckReport(response: .transientError(transientError))))
-        case .report: JSONLine.send(FetchReport.reported(.transientError(transientError)))
+        case .check: reporter.send(.checked(CheckReport(response: .transientError(transientError))))
+        case .report: reporter.send(.reported(.transientError(transientError)))
         case .download:
-            JSONLine.send(FetchReport.downloaded(.transientError(transientError), DownloadTraffic()))
-        case .adopt: JSONLine.send(FetchReport.adopted(.refused(problem)))
+            reporter.send(.downloaded(.transientError(transientError), DownloadTraffic()))
+        case .adopt: reporter.send(.adopted(.refused(problem)))
         case .digest: Environment.printError("upgradelink-fetch: \(problem)")
         }
         exit(EX_UNAVAILABLE)

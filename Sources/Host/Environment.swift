@@ -1,4 +1,5 @@
 import Glibc
+import UpdateCore
 
 /// The environment variables and the path of this process.
 public enum Environment {
@@ -26,8 +27,16 @@ public enum Environment {
         Files.linkTarget("/proc/self/exe") ?? CommandLine.arguments.first ?? ""
     }
 
-    /// Writes a line to standard error; write errors are ignored.
-    public static func printError(_ line: String) {
-        _ = Array("\(line)\n".utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    /// Writes one line to standard error, which may be the journal or a terminal: the text is sanitised, because it may quote
+    /// what came from outside. Write errors are ignored.
+    public static func printError(_ line: String) { write(line, to: STDERR_FILENO) }
+
+    /// Writes one line to standard output in the same way.
+    public static func printLine(_ line: String) { write(line, to: STDOUT_FILENO) }
+
+    private static func write(_ line: String, to descriptor: CInt) {
+        _ = Array("\(line.sanitized(limit: 4000))\n".utf8).withUnsafeBytes {
+            Glibc.write(descriptor, $0.baseAddress, $0.count)
+        }
     }
 }

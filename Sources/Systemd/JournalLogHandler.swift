@@ -1,6 +1,7 @@
 import CSystemd
 import Glibc
 public import Logging
+import UpdateCore
 
 /// Sends log entries to the journal with their fields (sd_journal_sendv(3)). Metadata becomes fields whose names are the keys
 /// in upper case: `MESSAGE_ID`, `UPGRADELINK_VERSION_CODE`.
@@ -16,9 +17,12 @@ public struct JournalLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        var fields = ["MESSAGE=\(event.message)", "PRIORITY=\(event.level.priority)", "SYSLOG_IDENTIFIER=upgradelinkd"]
+        var fields = [
+            "MESSAGE=\("\(event.message)".sanitized(limit: entryLimit))", "PRIORITY=\(event.level.priority)",
+            "SYSLOG_IDENTIFIER=upgradelinkd",
+        ]
         for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }) {
-            fields.append("\(key.uppercased())=\(value)")
+            fields.append("\(key.uppercased())=\("\(value)".sanitized(limit: entryLimit))")
         }
         // One buffer stays valid during the call; each vector points to a field in it.
         let bytes = fields.map { Array($0.utf8) }
@@ -56,10 +60,14 @@ public struct TerminalLogHandler: LogHandler {
     }
 
     public func log(event: LogEvent) {
-        let line = event.level >= .warning ? "\(event.level): \(event.message)\n" : "\(event.message)\n"
+        let message = "\(event.message)".sanitized(limit: entryLimit)
+        let line = event.level >= .warning ? "\(event.level): \(message)\n" : "\(message)\n"
         _ = Array(line.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }
+
+/// Characters. Messages quote what came from outside.
+private let entryLimit = 4000
 
 extension Logger.Level {
     /// The priority number of syslog(3).

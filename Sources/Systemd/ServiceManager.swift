@@ -1,6 +1,7 @@
 import CSystemd
 import Glibc
 import Host
+import UpdateCore
 
 /// Messages to the service manager (sd_notify(3)). Without a service manager they have no effect.
 public enum ServiceManager {
@@ -26,7 +27,5 @@ public enum ServiceManager {
 
     private static func notify(_ message: String) { sd_notify(0, message) }
 
-    private static func oneLine(_ text: String) -> String {
-        String(text.map { $0.isNewline ? " " : $0 })
-    }
+    private static func oneLine(_ text: String) -> String { text.sanitized(limit: 1000) }
 }

@@ -108,7 +108,7 @@ public struct Offer: Codable, Hashable, Sendable {
         }
         let url: WebURL
         do throws(WebURL.Problem) { url = try WebURL(repairing: fields.urlPath) } catch {
-            throw .unusableURL("\(error) (\"\(fields.urlPath.sanitized(limit: 200))\")")
+            throw .unusableURL("\(error) (\"\(fields.urlPath.withoutUserInfo.sanitized(limit: 200))\")")
         }
         urlKey = fields.urlKey
         versionCode = fields.versionCode

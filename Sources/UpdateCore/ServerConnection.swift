@@ -7,13 +7,13 @@ public struct ServerConnection: Codable, Hashable, Sendable {
     public var caBundle: String?
     public var clientCertificate: String?
     public var clientKey: String?
-    public var proxy: String?
+    public var proxy: ProxyURL?
     public var connectTimeout: Seconds
     public var requestTimeout: Seconds
 
     public init(
         url: String, signingPath: String? = nil, caBundle: String? = nil, clientCertificate: String? = nil,
-        clientKey: String? = nil, proxy: String? = nil, connectTimeout: Seconds, requestTimeout: Seconds
+        clientKey: String? = nil, proxy: ProxyURL? = nil, connectTimeout: Seconds, requestTimeout: Seconds
     ) {
         self.url = url
         self.signingPath = signingPath

@@ -35,6 +35,35 @@ public struct WebURL: Hashable, Sendable {
 }
 
 extension WebURL {
+    /// The user and the password; nil if there are none.
+    var userInfo: UserInfo? { userInfoText.map { UserInfo($0) } }
+
+    public var hasUserInfo: Bool { userInfoText != nil }
+
+    private var afterScheme: Substring { text.drop { $0 != "/" }.dropFirst(2) }
+
+    private var userInfoText: Substring? {
+        let authority = afterScheme.prefix { !"/?#".contains($0) }
+        return authority.lastIndex(of: "@").map { authority[..<$0] }
+    }
+
+    /// The URL without its user and password.
+    public var withoutUserInfo: String {
+        guard let userInfo = userInfoText else { return text }
+        return String(text[..<userInfo.startIndex] + text[userInfo.endIndex...].dropFirst())
+    }
+
+    /// The URL for messages, at most 200 characters. A query may contain a token, as that of a presigned address does.
+    public var shown: String {
+        let start = text[..<afterScheme.startIndex]
+        let place = afterScheme.dropFirst(userInfoText.map { $0.count + 1 } ?? 0)
+        let path = place.prefix { $0 != "?" && $0 != "#" }
+        let query = path.endIndex < place.endIndex && place[path.endIndex] == "?" ? "?…" : ""
+        return "\(start)\(hasUserInfo ? "***@" : "")\(path)\(query)".sanitized(limit: 200)
+    }
+}
+
+extension WebURL {
     /// Why a text cannot be repaired to a URL.
     public struct Problem: Error, Hashable, Sendable, CustomStringConvertible {
         public let description: String
@@ -112,7 +141,7 @@ extension String {
 }
 
 extension UInt8 {
-    fileprivate var isHexDigit: Bool { Character(UnicodeScalar(self)).isHexDigit }
+    var isHexDigit: Bool { Character(UnicodeScalar(self)).isHexDigit }
 
     fileprivate var percentEncoded: String {
         let digits = String(self, radix: 16, uppercase: true)

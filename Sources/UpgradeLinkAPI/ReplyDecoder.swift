@@ -84,7 +84,7 @@ public struct ReplyDecoder: Sendable {
             let body = describeBody(reply)
             return .transientError(.unreadable(body.contains("HTML") ? body + ": captive portal or filter?" : body))
         case 300..<400:
-            let target = reply.headers["location"].map { " to \($0.sanitized(limit: 200))" } ?? ""
+            let target = reply.headers["location"].map { " to \($0.withoutUserInfo.sanitized(limit: 200))" } ?? ""
             return .transientError(
                 .unreadable("HTTP \(reply.status), a redirect\(target); set server.url to the final address"))
         default:

@@ -89,7 +89,8 @@ public struct ArtifactVerifier {
     private func requireSecure(_ url: String, _ mode: String) throws(VerificationFailure) {
         guard WebURL(url)?.isSecure == true else {
             throw VerificationFailure(
-                "verification.mode = \"\(mode)\" requires https, and \(url.sanitized(limit: 200)) is not https")
+                "verification.mode = \"\(mode)\" requires https, and "
+                    + "\(WebURL(url)?.shown ?? url.withoutUserInfo.sanitized(limit: 200)) is not https")
         }
     }
 

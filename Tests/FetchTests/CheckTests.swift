@@ -139,7 +139,7 @@ import UpdateCore
             ]
         }
         var job = rig.checkJob("http://server.invalid")
-        job.server.proxy = proxy.url
+        job.server.proxy = try ProxyURL(proxy.url)
         #expect(try await fetch.check(job)?.response == .latest)
         #expect(
             proxy.requests.first?.hasPrefix("POST http://server.invalid/v1/url/upgrade HTTP/1.1\r\n") == true,

@@ -294,9 +294,10 @@ import UpdateCore
     func aProxyThatRefusesToConnectIsNamed(status: Int, says: String) async throws {
         let proxy = try host { $0.respond("\(status) No", ["Content-Length: 0"], []) }
         var job = try rig.job("https://files.example")
-        job.connection.proxy = proxy.url
+        job.connection.proxy = try ProxyURL(proxy.url)
         #expect(line(try await fetch.download(job)).contains(says))
-        let check = rig.checkJob("https://api.example") { $0.server.proxy = proxy.url }
+        let connection = job.connection
+        let check = rig.checkJob("https://api.example") { $0.server.proxy = connection.proxy }
         guard case .transientError(let error)? = try await fetch.check(check)?.response else {
             Issue.record("no transient error")
             return
@@ -310,7 +311,7 @@ import UpdateCore
             $0.respond("407 Proxy Authentication Required", ["Content-Length: 0"], [])
         }
         var job = try rig.job("http://files.example")
-        job.connection.proxy = proxy.url
+        job.connection.proxy = try ProxyURL(proxy.url)
         #expect(
             line(try await fetch.download(job))
                 == "HTTP 407 for the signature: the proxy requires authentication: put the user and the password into "
