@@ -124,17 +124,19 @@ struct HistoryEntry: Encodable {
             throw AgentClient.unexpected("an entry of the history")
         }
         versionCode = parts[0].number ?? 0
-        versionName = parts[1].bounded
-        upgradeType = parts[2].bounded
+        versionName = parts[1].bounded(512)
+        upgradeType = parts[2].bounded(512)
         started = parts[3].number ?? 0
         ended = parts[4].number ?? 0
         bytes = parts[5].number ?? 0
-        result = parts[6].bounded
-        reason = parts[7].bounded
+        result = parts[6].bounded(512)
+        reason = parts[7].bounded(2048)
     }
 }
 
 extension BusValue {
-    /// The text, at most 8192 Unicode scalars of it: the agent's own texts are shorter. Empty for another type.
-    fileprivate var bounded: String { text.map { String($0.unicodeScalars.prefix(8192)) } ?? "" }
+    /// The text, at most 4096 Unicode scalars of it: no text of the agent is longer. Empty for another type.
+    fileprivate var bounded: String { bounded(4096) }
+
+    fileprivate func bounded(_ limit: Int) -> String { text.map { String($0.unicodeScalars.prefix(limit)) } ?? "" }
 }

@@ -18,23 +18,8 @@ struct ControlTests {
         chmod(device.scratch.path, 0o711)
     }
 
-    struct Run: Sendable {
-        var status: TerminationStatus
-        var output: String
-        var error: String
-    }
-
-    private func ctl(_ bus: String, _ arguments: [String], user: Int = 0) async throws -> Run {
-        var command = ["\(programsDirectory)/upgradelinkctl"] + arguments
-        if user != 0 {
-            command = ["/usr/bin/setpriv", "--reuid=\(user)", "--regid=\(user)", "--clear-groups"] + command
-        }
-        let result = try await Subprocess.run(
-            .path(FilePath(command[0])), arguments: .init(Array(command.dropFirst())),
-            environment: .inherit.updating(["DBUS_SYSTEM_BUS_ADDRESS": bus]), output: .string(limit: 1 << 20),
-            error: .string(limit: 1 << 20))
-        return Run(
-            status: result.terminationStatus, output: result.standardOutput, error: result.standardError)
+    private func ctl(_ bus: String, _ arguments: [String], user: Int = 0) async throws -> ControlRun {
+        try await ControlRun.of(arguments, bus: bus, user: user)
     }
 
     private func withAgent<Value: Sendable>(
