@@ -17,7 +17,8 @@ extension AgentState {
         history = fields.list(.history, limit: Attempt.remembered)
         serverClock = fields.optional(.serverClock)
         lastCommitted = fields.optional(.lastCommitted)
-        lastError = fields.optional(.lastError, String.self)?.sanitized(limit: Self.errorLimit)
+        // An earlier version may have stored the address of a proxy with its password.
+        lastError = fields.optional(.lastError, String.self)?.withoutUserInfo.sanitized(limit: Self.errorLimit)
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -107,7 +108,7 @@ extension Trial {
         let fields = try StoredFields(decoder, CodingKeys.self)
         versionCode = try fields.required(.versionCode)
         failures = max(fields.value(.failures, or: 1), 0)
-        reason = fields.value(.reason, or: "").sanitized(limit: AgentState.errorLimit)
+        reason = fields.value(.reason, or: "").withoutUserInfo.sanitized(limit: AgentState.errorLimit)
     }
 }
 
@@ -124,7 +125,7 @@ extension Attempt {
         let known: Result? = fields.optional(.result)
         result = known ?? .dropped
         let other = known == nil ? fields.value(.result, or: "unknown") : ""
-        reason = [other, text].filter { !$0.isEmpty }.joined(separator: ": ").sanitized(limit: 300)
+        reason = [other, text].filter { !$0.isEmpty }.joined(separator: ": ").withoutUserInfo.sanitized(limit: 300)
     }
 }
 
@@ -151,7 +152,7 @@ extension ReportQueue.Entry {
 // Texts of other processes are cut before they are stored, because the stored file must not exceed its reader's size limit.
 
 extension String {
-    fileprivate var bounded: String { sanitized(limit: AgentState.errorLimit) }
+    fileprivate var bounded: String { withoutUserInfo.sanitized(limit: AgentState.errorLimit) }
 }
 
 extension TransientError {

@@ -59,6 +59,16 @@ import UpdateCore
                 #expect(!line.hasPrefix("<0>") && line.hiddenCharacter == nil, "\(line)")
             }
         }
+        // Standard error of the installer is the journal too.
+        for program in ["upgradelink-installer", "upgradelinkd"] {
+            let argument = "--x\u{1B}[2J\u{202E}\r\n<0>Forged"
+            let run = await Program(
+                "\(programsDirectory)/\(program)", [argument], streams: .captured, timeLimit: 20
+            ).run()
+            #expect(run.end == .exited(64) && !run.errors.isEmpty, "\(run)")
+            for line in run.errors { #expect(line.hiddenCharacter == nil, "\(line)") }
+            #expect(program == "upgradelinkd" || run.errors.count == 1)
+        }
     }
 
     @Test(arguments: [

@@ -57,14 +57,20 @@ extension SystemTests {
                         await machine.shell("ls /etc/upgradelinkd/upgradelinkd.toml /var/lib/upgradelinkd").contains(
                             "state.json"))
 
-                    // A purge removes everything.
+                    // A purge removes everything, and only what is ours.
+                    try container.write("etc/credstore/upgradelinkd.accessKey", "ak\n", mode: 0o600)
+                    try container.write("etc/credstore/upgradelinkd.secretKey", "sk\n", mode: 0o600)
+                    try container.write("etc/credstore/other.secret", "x\n", mode: 0o600)
+                    try container.write("etc/credstore.encrypted/upgradelinkd.secretKey", "x\n", mode: 0o600)
                     #expect(try await machine.run("apt-get", "purge", "-y", "upgradelinkd").isSuccess)
                     let left =
                         "find / -xdev \\( -iname '*upgradelink*' -o -user upgradelinkd -o -nouser \\) "
-                        + "! -path '/proc/*' ! -path '/etc/credstore/*' ! -path '/opt/*' ! -path '/run/systemd/*' "
+                        + "! -path '/proc/*' ! -path '/opt/*' ! -path '/run/systemd/*' "
                         + "! -path '/usr/local/*' ! -path '/srv/*' ! -path '/sys/*' 2>/dev/null"
                     #expect(await machine.shell(left) == "")
                     #expect(await machine.shell("grep upgradelink /etc/passwd /etc/group") == "")
+                    #expect(await machine.shell("ls /etc/credstore") == "other.secret")
+                    #expect(await machine.shell("ls -d /etc/credstore.encrypted") == "/etc/credstore.encrypted")
                 }
             }
         }
