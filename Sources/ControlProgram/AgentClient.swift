@@ -61,13 +61,14 @@ final class AgentClient {
         bus.onSignal(Self.name, Self.properties, "PropertiesChanged") { _ in body() }
     }
 
-    /// Handles some of the received signals. If the connection is lost, it makes another one.
+    /// Handles the received signals. If the connection is lost, or if more signals come than can be handled, it makes another
+    /// one: those that wait are dropped with the old one, so that they do not fill the memory.
     func process() throws(BusError) {
+        var needsConnection = true
         do throws(BusError) {
-            _ = try bus.process(atMost: 100)
-        } catch {
-            try reconnect()
-        }
+            needsConnection = try bus.process(atMost: 100)
+        } catch {}
+        if needsConnection { try reconnect() }
     }
 
     /// Blocks until a signal arrives, or this time is over.

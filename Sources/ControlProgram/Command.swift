@@ -11,11 +11,23 @@ public enum ControlProgram {
             try command.run()
             exit(0)
         } catch {
-            let text = Command.fullMessage(for: error)
+            let text = message(for: error)
             let status = Command.exitCode(for: error)
             // Help and completion scripts contain nothing but this program's own text. An error quotes the arguments.
             if status == .success { print(text) } else if !text.isEmpty { complain(Shown(lines: text)) }
             exit(status.rawValue)
+        }
+    }
+
+    /// The message with the usage. It quotes the arguments, which must not begin lines of their own.
+    private static func message(for error: any Error) -> String {
+        let arguments = CommandLine.arguments.dropFirst()
+        guard arguments.contains(where: { $0.hiddenCharacter != nil }) else { return Command.fullMessage(for: error) }
+        do {
+            _ = try Command.parseAsRoot(arguments.map { $0.sanitized(limit: Shown.valueLimit) })
+            return Command.fullMessage(for: error).sanitized(limit: Shown.valueLimit)
+        } catch let harmless {
+            return Command.fullMessage(for: harmless)
         }
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Host
+import UpdateCore
 
 /// `upgradelinkd`, the agent.
 public enum DaemonProgram {
@@ -12,14 +13,16 @@ public enum DaemonProgram {
         MainActor.assumeIsolated { Service.run(command) }
     }
 
-    /// Ends the process if there is nothing to run: after `--help`, or with an error, which quotes the arguments.
+    /// Ends the process if there is nothing to run: after `--help`, or with an error. That quotes the arguments, which must not
+    /// begin lines of their own in the journal.
     private static func parse() -> Command {
         do {
             return try Command.parse()
         } catch {
             let status = Command.exitCode(for: error)
-            let text = Command.fullMessage(for: error)
-            if status == .success { print(text) } else { Environment.printErrors(text) }
+            if status == .success { print(Command.fullMessage(for: error)) }
+            let message = Command.message(for: error).sanitized(limit: 1000)
+            if status != .success { Environment.printError("upgradelinkd: \(message); see --help") }
             exit(status.rawValue)
         }
     }

@@ -34,16 +34,9 @@ public enum Environment {
     /// Writes one line to standard output in the same way.
     public static func printLine(_ line: String) { write(line, to: STDOUT_FILENO) }
 
-    /// Writes several lines to standard error in the same way.
-    public static func printErrors(_ lines: String) {
-        writeText(lines.sanitizedLines(limit: 20_000), to: STDERR_FILENO)
-    }
-
     private static func write(_ line: String, to descriptor: CInt) {
-        writeText(line.sanitized(limit: 4000), to: descriptor)
-    }
-
-    private static func writeText(_ text: String, to descriptor: CInt) {
-        _ = Array("\(text)\n".utf8).withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        _ = Array("\(line.sanitized(limit: 4000))\n".utf8).withUnsafeBytes {
+            Glibc.write(descriptor, $0.baseAddress, $0.count)
+        }
     }
 }

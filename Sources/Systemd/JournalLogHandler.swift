@@ -18,11 +18,11 @@ public struct JournalLogHandler: LogHandler {
 
     public func log(event: LogEvent) {
         var fields = [
-            "MESSAGE=\("\(event.message)".sanitized(limit: entryLimit))", "PRIORITY=\(event.level.priority)",
+            Self.field("MESSAGE", "\(event.message)"), "PRIORITY=\(event.level.priority)",
             "SYSLOG_IDENTIFIER=upgradelinkd",
         ]
         for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }) {
-            fields.append("\(key.uppercased())=\("\(value)".sanitized(limit: entryLimit))")
+            fields.append(Self.field(key.uppercased(), "\(value)"))
         }
         // One buffer stays valid during the call; each vector points to a field in it.
         let bytes = fields.map { Array($0.utf8) }
@@ -38,6 +38,9 @@ public struct JournalLogHandler: LogHandler {
             _ = sd_journal_sendv(vectors, CInt(vectors.count))
         }
     }
+
+    /// A field of an entry. Its value is one line, because tools that show entries as lines would take a second one for an entry.
+    static func field(_ name: String, _ value: String) -> String { "\(name)=\(value.sanitized(limit: entryLimit))" }
 
     /// Whether this process's standard error goes to the journal (systemd.exec(5), `JOURNAL_STREAM`).
     public static func isConnected(_ environment: [String: String]) -> Bool {

@@ -85,12 +85,16 @@ struct HostileAgentTests {
         }
     }
 
+    /// The memory is limited to 32 MiB, and each second brings as many signals.
     @Test func signalsWithoutAPauseAreShownTenTimesASecondAtMost() async throws {
         try await withAttack("flood") { bus async throws in
+            let limit = hasSanitizer ? [] : ["/usr/bin/prlimit", "--data=33554432"]
             let run = try await ControlRun.of(
-                ["status", "--watch"], bus: bus.address, prefix: ["/usr/bin/timeout", "3"])
+                ["status", "--watch"], bus: bus.address, prefix: limit + ["/usr/bin/timeout", "4"])
+            // timeout(1) ended it.
+            #expect(run.status == .exited(124), "\(run.status) \(run.error)")
             let lines = run.output.split(separator: "\n")
-            #expect((2...31).contains(lines.count), "\(lines.count)")
+            #expect((2...41).contains(lines.count), "\(lines.count)")
             #expect(isHarmless(run.output))
         }
     }
@@ -129,12 +133,14 @@ struct HostileAgentTests {
 
     @Test func argumentsAreQuotedWithoutTheirControlCharacters() async throws {
         for arguments in [
-            ["\u{1B}[2Jstatus"], ["status", "--\u{9B}5m"], ["defer", "\u{1B}]0;x\u{7}"], ["limit", "\u{202E}\u{8}\r"],
+            ["\u{1B}[2Jstatus"], ["status", "--\u{9B}5m\nForged"], ["reject", "--version-code=7\nForged"],
+            ["retry", "7\nForged"], ["defer", "\u{1B}]0;x\u{7}"], ["limit", "\u{202E}\u{8}\r"],
             ["install", "/nonexistent/\u{1B}[31m\u{2066}"], ["config", "--root", "/nonexistent/\u{1B}[31m\n"],
             ["help", "\u{7}"], ["inhibit", "--", "/nonexistent/\u{1B}[5m"],
         ] {
             let run = try await ControlRun.of(arguments, bus: "unix:path=/nonexistent")
             #expect(isHarmless(run.output) && isHarmless(run.error), "\(arguments): \(run)")
+            #expect(!run.error.contains("\nForged"), "\(arguments): \(run)")
         }
         let wrong = try await ControlRun.of(["status", "--nosuch"], bus: "")
         #expect(wrong.status == .exited(64) && wrong.error.contains("Unknown option '--nosuch'"), "\(wrong)")

@@ -54,6 +54,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             let shown = text.sanitized(limit: 50)
             precondition(shown.count <= 50)
             precondition(!shown.unicodeScalars.contains { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) })
+            precondition(JournalLogHandler.field("MESSAGE", text).unicodeScalars.allSatisfy { $0.value >= 0x20 })
             keep(WebURL(text).map { $0.shown.count + $0.withoutUserInfo.count } ?? 0)
             precondition(text.withoutUserInfo.withoutUserInfo == text.withoutUserInfo)
             if let proxy = try? ProxyURL(text) { precondition(!"\(proxy)".contains("@") || proxy.hasUserInfo) }
