@@ -67,8 +67,8 @@ enum BusCoding {
     static func kind(_ character: Character) -> CChar { CChar(bitPattern: character.asciiValue ?? 0) }
 }
 
-/// Reads the values of a reply or a signal. A message that contains more values than any of ours is not read to its end, and
-/// the elements of an array of numbers that this project does not use are skipped, so that a message needs no more memory than
+/// Reads the values of a reply or a signal. When a message contains more values than any of ours, the other elements of its
+/// arrays are skipped, and so are numbers of types that this project does not use. A message therefore needs no more memory than
 /// a small multiple of its size.
 struct BusReader {
     /// A list of 64 inhibitors or of all attempts has some hundred.
@@ -86,15 +86,20 @@ struct BusReader {
     private init(_ message: OpaquePointer?) { self.message = message }
 
     /// D-Bus allows at most 64 levels of containers, which bounds the recursion.
-    private mutating func values(areOutermost: Bool = false) -> [BusValue]? {
+    private mutating func values(areOutermost: Bool = false, areElements: Bool = false) -> [BusValue]? {
         var values: [BusValue] = []
         while true {
             var type: CChar = 0
             var contents: UnsafePointer<CChar>?
             let found = sd_bus_message_peek_type(message, &type, &contents)
             if found == 0 { return values }
+            guard found > 0 else { return nil }
+            if left <= 0, areElements {
+                guard sd_bus_message_skip(message, nil) >= 0 else { return nil }
+                continue
+            }
             left -= 1
-            guard found > 0, left >= 0,
+            guard
                 let value = value(
                     Character(UnicodeScalar(UInt8(bitPattern: type))), contents.map { String(cString: $0) } ?? "",
                     isOutermost: areOutermost)
@@ -136,7 +141,9 @@ struct BusReader {
     }
 
     private mutating func container(_ type: CChar, _ contents: String) -> [BusValue]? {
-        guard sd_bus_message_enter_container(message, type, contents) > 0, let items = values() else { return nil }
+        guard sd_bus_message_enter_container(message, type, contents) > 0,
+            let items = values(areElements: type == BusCoding.kind("a"))
+        else { return nil }
         return sd_bus_message_exit_container(message) < 0 ? nil : items
     }
 }
