@@ -17,8 +17,8 @@ SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
 UNITS = upgradelinkd.service upgradelink-installer@.service upgradelink-installer-resume.service
 
-# All four programs are one file with the required parts of the Swift runtime, so the device needs no Swift. `make bench`
-# measures the size.
+# All four programs and two update modules are one file with the required parts of the Swift runtime, so the device needs no
+# Swift. `make bench` measures the size.
 RELEASE = -c release -Xswiftc -Osize --static-swift-stdlib --scratch-path .build-release --product upgradelink
 STAGE = .build-release/stage
 
@@ -26,7 +26,7 @@ STAGE = .build-release/stage
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
-.PHONY: help deps build demo picture test explore diagram soak fuzz test-asan test-tsan test-leaks lint release bench fleet install uninstall deb clean
+.PHONY: help deps build modules demo picture test explore diagram soak fuzz test-asan test-tsan test-leaks lint release bench fleet install uninstall deb clean
 
 help:
 	@echo "make demo      build, and show the update of a device (installs nothing, leaves no files behind)"
@@ -52,12 +52,19 @@ deps:
 build: deps
 	@$(SWIFT) build --quiet
 
-demo: build
-	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/packaging/modules"
+# The update modules as the package installs them, with the program of a development build.
+MODULES = .build/debug/update-modules
+modules: build
+	@mkdir -p $(MODULES)
+	@for name in file directory; do ln -sf ../upgradelink-module $(MODULES)/$$name; done
+	@ln -sf "$(CURDIR)"/packaging/modules/* $(MODULES)/
+
+demo: modules
+	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/$(MODULES)"
 
 # The picture in README.md, generated from a real run.
-picture: build
-	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/packaging/modules" \
+picture: modules
+	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/$(MODULES)" \
 	    --picture "$(CURDIR)/docs/demo.svg"
 
 lint:
@@ -156,6 +163,8 @@ install: release
 	ln -sf upgradelink "$(DESTDIR)$(LIBDIR)/upgradelink-fetch"
 	ln -sf upgradelink "$(DESTDIR)$(LIBDIR)/upgradelink-installer"
 	install packaging/modules/* "$(DESTDIR)$(VENDORDIR)/modules/"
+	for name in file directory; do \
+	    ln -sfr "$(DESTDIR)$(LIBDIR)/upgradelink" "$(DESTDIR)$(VENDORDIR)/modules/$$name" || exit 1; done
 	install -m 644 config/vendor.toml "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml"
 	install -m 644 config/upgradelinkd.toml "$(DESTDIR)$(SHAREDIR)/upgradelinkd/"
 	install -m 644 packaging/sysusers/upgradelinkd.conf "$(DESTDIR)$(SYSUSERSDIR)/"

@@ -25,6 +25,7 @@ let package = Package(
         .executable(name: "upgradelink-fetch", targets: ["upgradelink-fetch"]),
         .executable(name: "upgradelink-installer", targets: ["upgradelink-installer"]),
         .executable(name: "upgradelink", targets: ["upgradelink"]),
+        .executable(name: "upgradelink-module", targets: ["upgradelink-module"]),
         .executable(name: "upgradelink-sim", targets: ["upgradelink-sim"]),
         // Preloaded by tests that set a process's clock.
         .library(name: "fakeclock", type: .dynamic, targets: ["FakeClock"]),
@@ -67,6 +68,8 @@ let package = Package(
         .target(
             name: "Installation", dependencies: ["UpdateCore", "Host", "Verification"], swiftSettings: strict),
         .target(name: "Systemd", dependencies: ["UpdateCore", "Host", "CSystemd", logging], swiftSettings: strict),
+        // The update modules that are part of the one program.
+        .target(name: "Modules", dependencies: ["Host"], swiftSettings: strict),
 
         .target(
             name: "Agent",
@@ -94,9 +97,10 @@ let package = Package(
         .executableTarget(name: "upgradelinkctl", dependencies: ["ControlProgram"], swiftSettings: strict),
         .executableTarget(name: "upgradelink-fetch", dependencies: ["FetchProgram"], swiftSettings: strict),
         .executableTarget(name: "upgradelink-installer", dependencies: ["InstallerProgram"], swiftSettings: strict),
+        .executableTarget(name: "upgradelink-module", dependencies: ["Modules"], swiftSettings: strict),
         .executableTarget(
             name: "upgradelink",
-            dependencies: ["DaemonProgram", "ControlProgram", "FetchProgram", "InstallerProgram", "Host"],
+            dependencies: ["DaemonProgram", "ControlProgram", "FetchProgram", "InstallerProgram", "Modules", "Host"],
             swiftSettings: strict),
 
         // For demonstrations, tests and integrators; never on a device.
@@ -131,6 +135,10 @@ let package = Package(
             name: "TestSupport", dependencies: ["Host", "Simulator", "UpdateCore", subprocess, system],
             path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "HostTests", dependencies: ["Host", "UpdateCore", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ModulesTests",
+            dependencies: ["upgradelink-module", "Modules", "Host", "Simulator", "TestSupport", subprocess, system],
+            swiftSettings: strict),
         .testTarget(name: "TOMLTests", dependencies: ["TOML"], swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "Host", "UpdateCore", "TestSupport"],
@@ -145,7 +153,8 @@ let package = Package(
         .testTarget(
             name: "InstallationTests",
             dependencies: [
-                "upgradelink-installer", "InstallerProgram", "Installation", "Configuration", "Verification", "Host",
+                "upgradelink-installer", "upgradelink-module", "InstallerProgram", "Installation", "Configuration",
+                "Verification", "Host",
                 "UpdateCore", "Simulator", "TestSupport", subprocess, system,
             ],
             swiftSettings: strict),
@@ -156,7 +165,8 @@ let package = Package(
         .testTarget(
             name: "ControlTests",
             dependencies: [
-                "upgradelinkctl", "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Host", "Simulator",
+                "upgradelinkctl", "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "upgradelink-module",
+                "Host", "Simulator",
                 "TestSupport", "UpdateCore", subprocess, system,
             ], swiftSettings: strict),
         // The files that earlier releases stored are in Tests/Formats.
@@ -186,7 +196,8 @@ let package = Package(
         .testTarget(
             name: "AgentTests",
             dependencies: [
-                "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "Agent", "Configuration", "Host",
+                "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "upgradelink-module", "Agent",
+                "Configuration", "Host",
                 "UpdateCore",
                 "Simulator", "TestSupport", subprocess, system,
             ], swiftSettings: strict),

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int upgradelink_permanent_address(const char *interface_name, uint8_t address[6]) {
@@ -166,4 +167,11 @@ void upgradelink_forget_code(void) { dl_iterate_phdr(forget_code_of, NULL); }
 int upgradelink_unread_output(int socket) {
     int count = 0;
     return ioctl(socket, SIOCOUTQ, &count) < 0 ? -1 : count;
+
+int upgradelink_sync_file_system(int descriptor) { return syncfs(descriptor); }
+
+int upgradelink_remove_capabilities(int descriptor) {
+    static const char name[] = "security.capability";
+    if (fgetxattr(descriptor, name, NULL, 0) < 0) return errno == ENODATA || errno == EOPNOTSUPP ? 0 : -1;
+    return fremovexattr(descriptor, name);
 }

@@ -4,8 +4,8 @@ import UpdateCore
 /// A running program: started, watched and ended on the main queue.
 ///
 /// A program has ended when its process has ended. Processes that it left in the background do not delay the end, even if
-/// they hold its output open. Except with ``Program/Streams/inherited``, the process leads its own session and is terminated
-/// together with the processes of its group.
+/// they hold its output open. Except with ``Program/Streams/inherited`` and ``Program/Streams/errors``, the process leads its own
+/// session and is terminated together with the processes of its group.
 @MainActor public final class ChildProcess {
     private let pid: pid_t
     private let ownsSession: Bool
@@ -54,7 +54,7 @@ import UpdateCore
     ) {
         self.pid = pid
         self.onEnd = onEnd
-        ownsSession = !program.streams.areInherited
+        ownsSession = !program.streams.shareSession
         var channels: [LineChannel] = []
         if let output = ends.output {
             channels.append(LineChannel(input: output, output: ends.input, onLine: onLine))
@@ -110,13 +110,15 @@ import UpdateCore
         timers.forEach { $0.cancel() }
         timers = []
         channels.forEach { $0.finish() }
-        // WIFEXITED and WEXITSTATUS are macros (wait(2)): the low seven bits are the signal, the next byte is the exit
-        // status.
-        let number = status & 0x7F
-        onEnd(hasTimedOut ? .timedOut : number == 0 ? .exited(status >> 8 & 0xFF) : .signalled(number))
+        onEnd(hasTimedOut ? .timedOut : ProcessEnd(waitStatus: status))
     }
 }
 
 extension Program.Streams {
-    var areInherited: Bool { if case .inherited = self { true } else { false } }
+    var shareSession: Bool {
+        switch self {
+        case .inherited, .errors: true
+        case .pipes, .socket, .captured: false
+        }
+    }
 }

@@ -61,20 +61,22 @@ public enum Files {
         try synchronizeDirectory(of: path)
     }
 
-    /// Removes a file, or a directory with its content. Symbolic links are removed, not followed. It is no error if the path
-    /// does not exist.
+    /// Removes a file, or a directory with its content. Symbolic links are removed, not followed, except those on the way to
+    /// `path`. It is no error if the path does not exist.
+    ///
+    /// - Throws: EBUSY at a directory that something is mounted on; what is mounted there stays as it is.
     public static func removeTree(_ path: String) throws(SystemError) {
-        var status = stat()
-        guard lstat(path, &status) == 0 else {
-            if errno == ENOENT { return }
-            throw SystemError("examine", path)
+        guard let last = path.split(separator: "/").last, let name = FileName(String(last)) else {
+            throw SystemError("remove", path, code: EINVAL)
         }
-        if status.st_mode & S_IFMT == S_IFDIR {
-            for name in try list(path) { try removeTree("\(path)/\(name)") }
-            guard rmdir(path) == 0 else { throw SystemError("remove", path) }
-        } else {
-            guard unlink(path) == 0 || errno == ENOENT else { throw SystemError("remove", path) }
+        let above: Directory
+        do throws(SystemError) {
+            above = try Directory(directory(of: String(path[..<last.endIndex])))
+        } catch {
+            if error.code == ENOENT { return }
+            throw error
         }
+        try above.removeTree(name)
     }
 
     /// The target of a symbolic link; nil if there is no link that can be read.
@@ -128,24 +130,6 @@ public enum Files {
     public static func isReadableByOthers(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & 0o004 != 0
-    }
-
-    /// The first existing directory on the way to `path`, `path` included, in which a user other than root can replace the next
-    /// name; nil if there is none.
-    public static func firstUnsafeDirectory(onTheWayTo path: String) -> String? {
-        var directory = ""
-        for name in [Substring("")] + path.split(separator: "/") {
-            if !name.isEmpty { directory += "/\(name)" }
-            let place = directory.isEmpty ? "/" : directory
-            var status = stat()
-            guard lstat(place, &status) == 0 else { return nil }
-            // A link that root owns is trusted; its target is examined.
-            if status.st_uid == 0, status.st_mode & S_IFMT == S_IFLNK, stat(place, &status) != 0 { return place }
-            // In a sticky directory, users cannot rename the files of other users.
-            let isShared = status.st_mode & 0o022 != 0 && status.st_mode & mode_t(S_ISVTX) == 0
-            if status.st_uid != 0 || isShared || status.st_mode & S_IFMT != S_IFDIR { return place }
-        }
-        return nil
     }
 
     /// The bytes that an unprivileged process can still write on the file system.

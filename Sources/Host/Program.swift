@@ -13,6 +13,8 @@ public struct Program: Sendable {
         case captured
         /// Standard input, output and error, and the session, are those of this process.
         case inherited
+        /// Standard input is empty; lines come from standard error. Standard output and the session are those of this process.
+        case errors
     }
 
     /// A name without a slash is searched for in `PATH`.
@@ -49,6 +51,14 @@ public enum ProcessEnd: Hashable, Sendable, CustomStringConvertible {
     case timedOut
     /// For this reason.
     case couldNotStart(String)
+
+    /// - Parameter status: as waitpid(2) reports it.
+    init(waitStatus status: CInt) {
+        // WIFEXITED and WEXITSTATUS are macros (wait(2)): the low seven bits are the signal, the next byte is the exit
+        // status.
+        let number = status & 0x7F
+        self = number == 0 ? .exited(status >> 8 & 0xFF) : .signalled(number)
+    }
 
     public var succeeded: Bool { self == .exited(0) }
 

@@ -40,6 +40,12 @@ struct StreamEnds {
                 (input, output, passed) = (mine, mine, file)
                 temporary = [its]
                 theirs = [its, its, STDERR_FILENO]
+            case .errors:
+                let lines = try pipe()
+                let empty = try OpenFile("/dev/null", O_RDONLY)
+                errors = lines.reading
+                temporary = [try opening(fcntl(empty.descriptor, F_DUPFD_CLOEXEC, 3)), lines.writing]
+                theirs = [temporary[0], STDOUT_FILENO, temporary[1]]
             case .captured:
                 let (lines, errorLines) = (try pipe(), try pipe())
                 let empty = try OpenFile("/dev/null", O_RDONLY)
@@ -101,7 +107,7 @@ enum Spawn {
         sigfillset(&all)
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setsigdefault(&attributes, &all)
-        let session = program.streams.areInherited ? 0 : upgradelink_spawn_session()
+        let session = program.streams.shareSession ? 0 : upgradelink_spawn_session()
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) | Int16(session))
 
         let arguments = CStrings([program.path] + program.arguments)

@@ -43,9 +43,7 @@ import UpdateCore
     }
 
     func run(_ state: ModuleState, then done: @escaping @MainActor (StepOutcome) -> Void) {
-        call(state.rawValue, onOutput: log) { end in
-            done(end.succeeded ? .succeeded : .failed("\(name) failed in \(state.rawValue): \(end)"))
-        }
+        call(state.rawValue, onOutput: log) { failure in done(failure.map { .failed($0) } ?? .succeeded) }
     }
 
     /// Runs a query of the protocol. The response is the first line that the module prints, or an empty string.
@@ -53,27 +51,52 @@ import UpdateCore
         _ query: String, then done: @escaping @MainActor (Result<String, QueryFailure>) -> Void
     ) {
         var response: String?
-        call(query, onOutput: { response = response ?? $0 }) { end in
-            done(
-                end.succeeded
-                    ? .success(response ?? "")
-                    : .failure(QueryFailure(reason: "\(name) failed in \(query): \(end)")))
+        call(query, onOutput: { response = response ?? $0 }) { failure in
+            done(failure.map { .failure(QueryFailure(reason: $0)) } ?? .success(response ?? ""))
         }
     }
 
     struct QueryFailure: Error { var reason: String }
 
+    /// - Parameter done: called with the reason if the module failed. The last line that it wrote to standard error tells the
+    ///   operator more than an exit status.
     private func call(
         _ argument: String, onOutput: @escaping @MainActor (String) -> Void,
-        then done: @escaping @MainActor (ProcessEnd) -> Void
+        then done: @escaping @MainActor (_ failure: String?) -> Void
     ) {
         var command = [path, argument, tree.path]
         if needsNetwork, NetworkNamespace.isPrivate { command = NetworkNamespace.leaving + command }
+        var lastLine: String?
         ChildProcess.start(
             Program(
                 command[0], Array(command.dropFirst()), streams: .captured, workingDirectory: tree.path, mark: mark,
                 timeLimit: settings.timeLimit(of: argument)),
-            onLine: onOutput, onErrorLine: log, onEnd: done)
+            onLine: onOutput,
+            onErrorLine: { line in
+                log(line)
+                lastLine = Self.reason(line) ?? lastLine
+            },
+            onEnd: { end in
+                let reason =
+                    switch (end, lastLine) {
+                    case (.exited, let line?): line
+                    case (_, let line?): "\(end); its last message: \(line)"
+                    case (_, nil): "\(end)"
+                    }
+                done(end.succeeded ? nil : "\(name) failed in \(argument): \(reason)")
+            })
+    }
+
+    /// The characters of a module's line that a reason has at most.
+    private static let reasonLimit = 300
+
+    /// A line for the reason of a failure: without the priority for the journal, such as `<3>` (sd-daemon(3)), and safe for
+    /// terminals. Nil if it is empty.
+    private static func reason(_ line: String) -> String? {
+        var text = line[...]
+        if let priority = text.prefixMatch(of: /<[0-7]>/) { text = text[priority.range.upperBound...] }
+        let reason = String(text).sanitized(limit: reasonLimit)
+        return reason.isEmpty ? nil : reason
     }
 
     /// The module declares it with an empty file `NAME.network` next to it, or the operator configures it.

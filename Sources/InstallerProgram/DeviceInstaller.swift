@@ -26,7 +26,7 @@ import Verification
             (try? settings().installerDirectory)
             ?? Settings.installerDirectory(ofUnreadableConfiguration: root)
         // Root trusts the files in this directory: if another user could write them, that user would get the rights of root.
-        if geteuid() == 0, let place = Files.firstUnsafeDirectory(onTheWayTo: directory) {
+        if geteuid() == 0, let place = Directory.firstUntrusted(onTheWayTo: directory) {
             throw ConfigurationError(
                 file: "the configuration", key: "state.installerDirectory",
                 problem:

@@ -313,7 +313,7 @@ struct BusTests {
     @Test func aRebootWaitsForConsentAndIsTriedAgainAfterARefusal() async throws {
         try device.scratch.write(
             "modules/rebooting",
-            "#!/bin/sh\n[ \"$1\" = NeedsArtifactReboot ] && { echo Automatic; exit 0; }\nexec \(repositoryDirectory)/packaging/modules/directory \"$@\"\n",
+            "#!/bin/sh\n[ \"$1\" = NeedsArtifactReboot ] && { echo Automatic; exit 0; }\nexec \(modulesDirectory)/directory \"$@\"\n",
             mode: 0o755)
         let command =
             "echo x >>@ROOT@/reboots; [ $(wc -l <@ROOT@/reboots) -gt 1 ] || { echo inhibited by TV >&2; exit 1; }"

@@ -162,7 +162,7 @@ struct CrashScene: Sendable {
                 ArtifactInstall) cmp -s "$2/files/artifact" \(directory)/files/v2 || echo Unverified >>\(directory)/states ;;
             esac
             echo "$1" >>\(directory)/states
-            exec \(repositoryDirectory)/packaging/modules/directory "$@"
+            exec \(modulesDirectory)/directory "$@"
             """, mode: 0o755)
         // On a device systemd ends all processes before the reboot; here the test does.
         try device.scratch.write("reboot", "#!/bin/sh\ntouch \(directory)/rebooted\n", mode: 0o755)

@@ -16,7 +16,7 @@ import Testing
         // The module counts how often it is called to install.
         try device.scratch.write(
             "modules/counting",
-            "#!/bin/sh\n[ \"$1\" != ArtifactInstall ] || echo x >>\(count)\nexec \(repositoryDirectory)/packaging/modules/directory \"$@\"\n",
+            "#!/bin/sh\n[ \"$1\" != ArtifactInstall ] || echo x >>\(count)\nexec \(modulesDirectory)/directory \"$@\"\n",
             mode: 0o755)
         let faults = [Fault(path: "/files/v2", bytesPerSecond: 1_500_000)]
         let configuration = device.server([version], faults: faults)
@@ -44,7 +44,7 @@ import Testing
         let version = try await device.publish(2)
         try device.scratch.write(
             "modules/slow",
-            "#!/bin/sh\n[ \"$1\" != ArtifactInstall ] || { echo x >>\(device.scratch.path)/installs; sleep 2; }\nexec \(repositoryDirectory)/packaging/modules/directory \"$@\"\n",
+            "#!/bin/sh\n[ \"$1\" != ArtifactInstall ] || { echo x >>\(device.scratch.path)/installs; sleep 2; }\nexec \(modulesDirectory)/directory \"$@\"\n",
             mode: 0o755)
         try await SimulatedServer.run(device.server([version])) { server async throws in
             try device.configure(server: server.url, changes: "[install]\nmodule = \"slow\"")

@@ -18,6 +18,7 @@ import Testing
         "Verification": ["UpdateCore", "Host", "CCrypto", "Glibc", "FoundationEssentials"],
         "Installation": ["UpdateCore", "Host", "Verification", "FoundationEssentials"],
         "Systemd": ["UpdateCore", "Host", "CSystemd", "Glibc", "Logging"],
+        "Modules": ["Host", "Glibc"],
         "Agent": [
             "UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "Logging", "FoundationEssentials",
         ],
@@ -35,8 +36,9 @@ import Testing
         "upgradelinkctl": ["ControlProgram"],
         "upgradelink-fetch": ["FetchProgram"],
         "upgradelink-installer": ["InstallerProgram"],
+        "upgradelink-module": ["Modules"],
         "upgradelink": [
-            "DaemonProgram", "ControlProgram", "FetchProgram", "InstallerProgram", "Host", "Glibc",
+            "DaemonProgram", "ControlProgram", "FetchProgram", "InstallerProgram", "Modules", "Host", "Glibc",
         ],
         "Fleet": ["UpdateCore"],
     ]

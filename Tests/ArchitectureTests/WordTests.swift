@@ -26,7 +26,7 @@ import Testing
         ("Sources/Configuration/Settings+InstallerDirectory.swift", ["folder"]),
         ("Sources/Configuration/Fragment.swift", ["folder"]), ("Tests/SystemTests/SelfUpdateTests.swift", ["folder"]),
         ("Tests/ConfigurationTests/ConfigurationTests.swift", ["folder", "folders"]),
-        ("Tests/InstallationTests/LostRecordTests.swift", ["folder"]), ("packaging/modules/directory", ["folder"]),
+        ("Tests/InstallationTests/LostRecordTests.swift", ["folder"]), ("Sources/Modules/", ["folder"]),
         ("packaging/debian/copyright", ["whom"]), ("Tests/AgentTests/BusTests.swift", ["nobody"]),
     ]
 

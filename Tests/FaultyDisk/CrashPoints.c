@@ -5,6 +5,7 @@
  *     hit            the name of the process that was killed, which writes it
  *     journal        a line for each change: its kind, the path, the old path, the kept file, the synced length
  *   CRASH_AT         the number of the call before which the process is killed; 0 or absent: none
+ *   CRASH_PROGRAM    the name of one more program that is killed
  *   CRASH_DISK       the prefix of the paths that the journal describes; absent: it is not written
  */
 #define _GNU_SOURCE
@@ -23,7 +24,8 @@ static int is_ours(void) {
     static const char *const programs[] = {"upgradelinkd", "upgradelink-fetch", "upgradelink-installer"};
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
         if (strcmp(program_invocation_short_name, programs[i]) == 0) return 1;
-    return 0;
+    const char *other = getenv("CRASH_PROGRAM");
+    return other && strcmp(program_invocation_short_name, other) == 0;
 }
 
 /* Appends to a file of CRASH_DIRECTORY. Returns the new length, or -1. */

@@ -97,6 +97,65 @@ int mkdir(const char *path, mode_t mode) {
     return (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
 }
 
+/* The same with names in open directories. */
+
+/* The path of a name in an open directory. */
+static const char *path_in(int directory, const char *name, char path[8192]) {
+    char above[4096];
+    snprintf(path, 8192, "%s/%s", path_of(directory, above), name);
+    return path;
+}
+
+int openat(int directory, const char *name, int flags, ...) {
+    va_list rest;
+    va_start(rest, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(rest, mode_t) : 0;
+    va_end(rest);
+    char path[8192];
+    if (fault_at(path_in(directory, name, path))) return -1;
+    if (flags & (O_WRONLY | O_RDWR)) {
+        crash_point();
+        if (flags & O_CREAT && syscall(SYS_faccessat, directory, name, F_OK) != 0) crash_note("create", path, NULL);
+    }
+    return (int)syscall(SYS_openat, directory, name, flags, mode);
+}
+
+int renameat(int from, const char *name, int to, const char *other) {
+    char path[8192], place[8192];
+    if (fault_at(path_in(to, other, place))) return -1;
+    crash_point();
+    crash_note("rename", place, path_in(from, name, path));
+    return (int)syscall(SYS_renameat2, from, name, to, other, 0);
+}
+
+int unlinkat(int directory, const char *name, int flags) {
+    char path[8192];
+    if (fault_at(path_in(directory, name, path))) return -1;
+    crash_point();
+    /* The journal has no directories. */
+    if (!(flags & AT_REMOVEDIR)) crash_note("remove", path, NULL);
+    return (int)syscall(SYS_unlinkat, directory, name, flags);
+}
+
+int mkdirat(int directory, const char *name, mode_t mode) {
+    char path[8192];
+    if (fault_at(path_in(directory, name, path))) return -1;
+    crash_point();
+    return (int)syscall(SYS_mkdirat, directory, name, mode);
+}
+
+int symlinkat(const char *target, int directory, const char *name) {
+    char path[8192];
+    if (fault_at(path_in(directory, name, path))) return -1;
+    crash_point();
+    return (int)syscall(SYS_symlinkat, target, directory, name);
+}
+
+int fchmod(int descriptor, mode_t mode) {
+    crash_point();
+    return (int)syscall(SYS_fchmod, descriptor, mode);
+}
+
 /* No disk operations: messages to other processes, and what comes before the start of a process. */
 
 ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags) {

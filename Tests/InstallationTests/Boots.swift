@@ -26,7 +26,7 @@ struct Boots: Sendable {
         self.publisher = publisher
         self.versionFile = versionFile
         settings = InstallSettings(
-            module: module, moduleDirectories: [directory ?? "\(repositoryDirectory)/packaging/modules"],
+            module: module, moduleDirectories: [directory ?? modulesDirectory],
             fileName: fileName,
             files: files, metaData: "{}", timeout: 60, timeouts: [:], rebootCommand: ["/bin/true"],
             urlKey: InstallerDevice.urlKey, devModelKey: nil, sizeLimit: .max,

@@ -8,6 +8,7 @@ import UpdateCore
 @Suite struct ModuleTests {
     struct Module: Sendable, CustomTestStringConvertible {
         var name: String
+        /// Absolute.
         var directory: String
         /// The `[install]` table.
         var install: String
@@ -19,28 +20,30 @@ import UpdateCore
         var testDescription: String { "\(name) of \(directory.contains("mender") ? "Mender" : "this project")" }
     }
 
+    private static let menderDirectory = "\(repositoryDirectory)/.cache/mender/usr/share/mender/modules/v3"
+
     static let modules: [Module] = [
         Module(
-            name: "file", directory: "packaging/modules",
+            name: "file", directory: modulesDirectory,
             install: "files = { destination = \"@ROOT@/live/version\", permissions = \"640\" }",
             versionFile: "@ROOT@/live/version", isArchive: false),
         Module(
-            name: "directory", directory: "packaging/modules", install: "files = { link = \"@ROOT@/live\" }",
+            name: "directory", directory: modulesDirectory, install: "files = { link = \"@ROOT@/live\" }",
             versionFile: "@ROOT@/live/version", isArchive: true),
         Module(
-            name: "single-file", directory: ".cache/mender/usr/share/mender/modules/v3",
+            name: "single-file", directory: menderDirectory,
             install:
                 "fileName = \"version\"\nfiles = { dest_dir = \"@ROOT@/live\", filename = \"version\", permissions = \"640\" }",
             versionFile: "@ROOT@/live/version", isArchive: false),
         Module(
-            name: "directory", directory: ".cache/mender/usr/share/mender/modules/v3",
+            name: "directory", directory: menderDirectory,
             install: "fileName = \"update.tar\"\nfiles = { dest_dir = \"@ROOT@/live\" }",
             versionFile: "@ROOT@/live/version",
             isArchive: true),
     ]
 
     private func device(_ module: Module) async throws -> InstallerDevice {
-        let directory = "\(repositoryDirectory)/\(module.directory)"
+        let directory = module.directory
         try #require(Files.exists("\(directory)/\(module.name)"), "run packaging/dependencies.sh test")
         return try await InstallerDevice(
             install: "module = \"\(module.name)\"\nmoduleDirectories = [\"\(directory)\"]\n\(module.install)",
@@ -149,9 +152,15 @@ import UpdateCore
         let device = try await device(module)
         try device.configure(
             install:
-                "module = \"\(module.name)\"\nmoduleDirectories = [\"\(repositoryDirectory)/\(module.directory)\"]",
+                "module = \"\(module.name)\"\nmoduleDirectories = [\"\(module.directory)\"]",
             versionFile: module.versionFile)
         let run = await device.run(.install(try await job(device, module, 2, version: 2)))
         #expect(run.output.contains { $0.contains(remedy) }, "\(run.output)")
+        guard case .rolledBack(let reason) = run.result else {
+            Issue.record("\(run.result)")
+            return
+        }
+        #expect(reason.hasPrefix("\(module.name) failed in ArtifactInstall: \(module.name): no "), "\(reason)")
+        #expect(reason.contains(remedy), "\(reason)")
     }
 }

@@ -174,7 +174,7 @@ public struct AgentDevice: Sendable {
             keysDirectory = "@ROOT@/files"
             [install]
             module = "directory"
-            moduleDirectories = ["@ROOT@/modules", "\(repositoryDirectory)/packaging/modules"]
+            moduleDirectories = ["@ROOT@/modules", "\(modulesDirectory)"]
             files = { link = "@ROOT@/live" }
             retryDelay = "0.2s"
             gracePeriod = 0

@@ -53,6 +53,19 @@ public final class Scratch: Sendable {
 /// Where this package's programs were built.
 public var programsDirectory: String { Files.directory(of: Environment.executablePath) }
 
+/// The update modules of this project, in one directory as the package installs them: links to the program that has some of them,
+/// and the others, which are scripts.
+public let modulesDirectory: String = {
+    let directory = "\(programsDirectory)/update-modules"
+    try? Files.createDirectory(directory, mode: 0o755)
+    // It is no error if another test process has made them already.
+    for name in ["file", "directory"] { symlink("../upgradelink-module", "\(directory)/\(name)") }
+    for name in (try? Files.list("\(repositoryDirectory)/packaging/modules")) ?? [] {
+        symlink("\(repositoryDirectory)/packaging/modules/\(name)", "\(directory)/\(name)")
+    }
+    return directory
+}()
+
 /// Whether the programs were built with a sanitizer (make test-asan, make test-tsan), which needs more memory.
 public let hasSanitizer = getenv("UPGRADELINKD_SANITIZER") != nil
 

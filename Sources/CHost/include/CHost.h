@@ -70,3 +70,10 @@ void upgradelink_forget_code(void);
 
 /* ioctl() is variadic. Returns the bytes that the other end of a unix socket has not read yet (SIOCOUTQ), or -1 with errno. */
 int upgradelink_unread_output(int socket);
+
+/* syncfs(2) is declared only under the macro _GNU_SOURCE. Returns 0, or -1 with errno. */
+int upgradelink_sync_file_system(int descriptor);
+
+/* The header of fremovexattr(2) is not in Swift's module of the C library. Removes a file's capabilities (capabilities(7)), if
+   it has some. Returns 0, or -1 with errno. */
+int upgradelink_remove_capabilities(int descriptor);

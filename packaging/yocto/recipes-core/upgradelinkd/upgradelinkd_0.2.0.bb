@@ -47,7 +47,12 @@ do_install() {
         ln -s upgradelink ${D}${nonarch_libdir}/upgradelinkd/$name
     done
     for module in ${UPGRADELINKD_MODULES}; do
-        install -m 0755 ${S}/packaging/modules/$module ${D}${nonarch_libdir}/upgradelinkd/modules/
+        if [ -e ${S}/packaging/modules/$module ]; then
+            install -m 0755 ${S}/packaging/modules/$module ${D}${nonarch_libdir}/upgradelinkd/modules/
+        else
+            # Part of the program.
+            ln -s ../upgradelink ${D}${nonarch_libdir}/upgradelinkd/modules/$module
+        fi
     done
 
     for unit in upgradelinkd.service upgradelink-installer@.service upgradelink-installer-resume.service; do

@@ -1,0 +1,105 @@
+import Glibc
+
+/// Users other than root, and other than the user of this process, can change the names in a directory.
+public struct UntrustedDirectory: Error, CustomStringConvertible {
+    /// The directory, or a symbolic link of another user.
+    public let place: String
+    /// The owner, if that is another user.
+    public let owner: UInt32?
+    let isLink: Bool
+
+    public var description: String {
+        let user = geteuid() == 0 ? "root" : "this user"
+        if isLink {
+            return
+                "\(place) is a symbolic link of user \(owner ?? 0): remove it, or give it to root (chown -h root \(place))"
+        }
+        let remedy = "chmod go-w \(place)"
+        guard let owner else { return "others than \(user) can write to \(place): \(remedy)" }
+        return "\(place) belongs to user \(owner), and not to \(user): chown root \(place) && \(remedy)"
+    }
+}
+
+extension Directory {
+    /// Opens a directory that this process can create and replace files in without following what another user has planted:
+    /// root, or the user of this process, owns it and every directory on the way to it, and others cannot write to them. A
+    /// sticky directory such as /tmp may be on the way, but not be the last, because everybody can plant a new name in it.
+    ///
+    /// - Parameters:
+    ///   - path: an absolute path. Symbolic links of root, and of the user of this process, are followed.
+    ///   - creates: creates missing directories, with mode 0755.
+    ///   - trustsLast: whether also the directory itself is checked, and not only those on the way to it.
+    /// - Throws: ``UntrustedDirectory``, or ``SystemError``.
+    public static func trusted(
+        _ path: String, creates: Bool = false, trustsLast: Bool = true
+    ) throws -> Directory {
+        guard path.hasPrefix("/") else { throw SystemError("open", path, code: EINVAL) }
+        var names = components(Array(path.utf8))
+        var directory = try Directory("/")
+        try directory.check(isLast: names.isEmpty)
+        var links = 0
+        while let component = names.popLast() {
+            if component == [0x2E, 0x2E] {
+                // The directory above was checked on the way to this one.
+                directory = try directory.parent()
+                continue
+            }
+            guard let name = FileName(component) else { continue }
+            guard let status = try directory.status(of: name) else {
+                try directory.check(isLast: true)
+                guard creates else { throw SystemError("open", directory.path(of: name), code: ENOENT) }
+                do throws(SystemError) {
+                    try directory.createDirectory(name, mode: 0o755)
+                    try directory.synchronize()
+                } catch {
+                    guard error.code == EEXIST else { throw error }
+                }
+                names.append(component)
+                continue
+            }
+            if status.kind == .symbolicLink {
+                let place = directory.path(of: name)
+                guard status.isOwn else { throw UntrustedDirectory(place: place, owner: status.user, isLink: true) }
+                links += 1
+                guard links <= 40 else { throw SystemError("open", place, code: ELOOP) }
+                let target = try directory.link(name)
+                if target.first == 0x2F { directory = try Directory("/") }
+                names += components(target)
+                continue
+            }
+            directory = try directory.directory(name)
+            if !names.isEmpty || trustsLast { try directory.check(isLast: false) }
+        }
+        if trustsLast { try directory.check(isLast: true) }
+        return directory
+    }
+
+    /// The first directory on the way to `path`, `path` included, in which users other than root and than the user of this
+    /// process can change names, or which is no directory; nil if there is none.
+    public static func firstUntrusted(onTheWayTo path: String) -> String? {
+        do {
+            _ = try trusted(path)
+            return nil
+        } catch let error as UntrustedDirectory {
+            return error.place
+        } catch {
+            guard let error = error as? SystemError else { return path }
+            return error.code == ENOENT ? nil : error.path
+        }
+    }
+
+    /// The names of a path, the first one last; `.` and empty names are left out.
+    private static func components(_ path: [UInt8]) -> [[UInt8]] {
+        path.split(separator: 0x2F).map(Array.init).filter { $0 != [0x2E] }.reversed()
+    }
+
+    /// - Parameter isLast: whether new names are created in it. Users cannot rename the files of others in a sticky directory,
+    ///   but create new ones.
+    private func check(isLast: Bool) throws {
+        let status = try status
+        guard status.isOwn else { throw UntrustedDirectory(place: path, owner: status.user, isLink: false) }
+        guard !status.isWritableByOthers || status.isSticky && !isLast else {
+            throw UntrustedDirectory(place: path, owner: nil, isLink: false)
+        }
+    }
+}

@@ -1,0 +1,33 @@
+/// The states in which these modules do something.
+enum ModuleState {
+    case install, rollback, commit, cleanup
+    case other
+
+    /// - Parameter name: as the protocol names the state. A module ignores states that it does not know.
+    init(_ name: String) {
+        switch name {
+        case "ArtifactInstall": self = .install
+        case "ArtifactRollback": self = .rollback
+        case "ArtifactCommit": self = .commit
+        case "Cleanup": self = .cleanup
+        default: self = .other
+        }
+    }
+}
+
+/// An update module. Power can fail between any two of its actions; any state can then come again, or ArtifactRollback.
+protocol Module {
+    static var name: String { get }
+    /// The responses to the queries of the protocol.
+    static var needsReboot: String { get }
+    static var supportsRollback: String { get }
+
+    init(_ tree: ModuleTree)
+    func enter(_ state: ModuleState) throws
+}
+
+/// Why a state was not reached, and what to do: the last line that the module writes to standard error.
+struct ModuleError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}

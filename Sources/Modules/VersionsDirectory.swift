@@ -1,0 +1,117 @@
+import Glibc
+import Host
+
+/// The directory that holds the versions of the module `directory`. It may hold other directories too: the module removes only
+/// those with its mark, a file in each that it made.
+struct VersionsDirectory {
+    let directory: Directory
+    /// As the link and other releases of the module name it.
+    let path: String
+
+    init(_ directory: Directory, path: String) {
+        self.directory = directory
+        self.path = path
+    }
+
+    /// The name of a version of this directory; nil if the path is somewhere else.
+    func name(of path: String) -> FileName? {
+        guard path.hasPrefix("\(self.path)/") else { return nil }
+        return FileName(String(path.dropFirst(self.path.count + 1)))
+    }
+
+    // MARK: marks
+
+    private static let mark = FileName(".upgradelink-version")
+
+    /// Makes the mark. A version that was packed from an installed one has another one's mark.
+    static func mark(_ version: Directory, version name: String) throws {
+        guard let mark else { return }
+        if try version.status(of: mark)?.kind == .directory {
+            throw ModuleError("the archive has a directory \(mark), which is a name of this module: leave it out")
+        }
+        try version.remove(mark)
+        let file = try version.createFile(mark)
+        let text = """
+            \(name)
+            The update module "directory" of upgradelinkd made this directory. It removes the directory after two more updates.
+
+            """
+        try file.write(Array(text.utf8))
+        try file.setMode(0o644)
+        try file.synchronize()
+        try version.synchronize()
+    }
+
+    /// Whether a directory has the mark, and no other user can have made it.
+    private static func isMarked(_ version: Directory) throws -> Bool {
+        let status = try version.status
+        guard let mark, status.isOwn, !status.isWritableByOthers, let file = try version.status(of: mark) else {
+            return false
+        }
+        return file.kind == .regular && file.isOwn && file.linkCount == 1
+    }
+
+    /// The directory with a name; nil if that is something else, such as a link.
+    private func version(_ name: FileName) throws -> Directory? {
+        guard try directory.status(of: name)?.kind == .directory else { return nil }
+        return try directory.directory(name)
+    }
+
+    /// Marks a version that the link points to, or pointed to, so that a later update removes it.
+    func adopt(_ path: String) throws {
+        guard let name = name(of: path), let version = try version(name), try !Self.isMarked(version) else { return }
+        let status = try version.status
+        guard status.isOwn, !status.isWritableByOthers else { return }
+        // It may be read-only, or have its own file system.
+        guard try status.identity.device == directory.status.identity.device else { return }
+        try? Self.mark(version, version: name.description)
+    }
+
+    // MARK: removal
+
+    /// A name for a version: no other version has it, or only one that this module made.
+    ///
+    /// - Parameter before: what the link points to, which must not be overwritten.
+    func freeName(_ name: String, except before: String) throws -> FileName {
+        for ending in ["", ".again"] + (3...99).map({ ".again\($0)" }) {
+            guard let candidate = FileName(name + ending) else {
+                throw ModuleError("\"\(name)\" is no name of a directory: change device.urlKey")
+            }
+            guard "\(path)/\(candidate)" != before else { continue }
+            if try directory.status(of: candidate) == nil { return candidate }
+            if let version = try version(candidate), try Self.isMarked(version) { return candidate }
+        }
+        throw ModuleError("\(path) has too many directories like \(name) that this module did not make: move them away")
+    }
+
+    /// Removes a version if this module made it.
+    func remove(_ name: FileName) throws {
+        guard let mark = Self.mark, let version = try version(name), try Self.isMarked(version) else { return }
+        do throws(SystemError) {
+            // The mark is last: the rest of an interrupted removal is removed later.
+            try version.removeContent(except: mark)
+            try version.remove(mark)
+            try directory.removeDirectory(name)
+        } catch {
+            guard error.code == EBUSY || error.code == EXDEV else { throw error }
+            throw ModuleError("\(error.path) cannot be removed, because something is mounted there: unmount it")
+        }
+    }
+
+    /// Removes the versions that this module made.
+    ///
+    /// - Parameter kept: directories that stay.
+    func removeMarked(except kept: [FileStatus.Identity]) throws {
+        var failure: (any Error)?
+        for name in try directory.names() {
+            do {
+                guard let version = try version(name) else { continue }
+                if kept.contains(try version.status.identity) { continue }
+                try remove(name)
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+    }
+}
