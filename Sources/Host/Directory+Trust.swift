@@ -44,7 +44,7 @@ extension Directory {
                 directory = try directory.parent()
                 continue
             }
-            guard let name = FileName(component) else { continue }
+            guard let name = FileName(component) else { throw SystemError("open", path, code: EINVAL) }
             guard let status = try directory.status(of: name) else {
                 try directory.check(isLast: true)
                 guard creates else { throw SystemError("open", directory.path(of: name), code: ENOENT) }

@@ -65,7 +65,12 @@ struct DirectoryModule: Module {
     /// What the link points to; empty if there is none.
     private func target(of link: Place) throws -> String {
         guard try link.directory.status(of: link.name) != nil else { return "" }
-        return String(decoding: try link.directory.link(link.name), as: UTF8.self)
+        // The module remembers it as a line.
+        let bytes = try link.directory.link(link.name)
+        guard let target = String(validating: bytes, as: UTF8.self), !target.contains("\n") else {
+            throw ModuleError("\(link.path) points to a path that is not UTF-8, or has line breaks: change the link")
+        }
+        return target
     }
 
     // MARK: installation
@@ -77,11 +82,15 @@ struct DirectoryModule: Module {
         try tree.begin()
         let archive = try UnpackedArchive(owners: tree.option("owners"), special: tree.option("special"))
         let versions = try versions(creates: true)
-        let unpacked = try tree.temporaryName("")
         let name = try newName(versions, link)
-        let directory = "\(versions.path)/\(name)"
+        // It got its name when it was complete. If this state begins again, the link may already point to it.
+        if try !versions.isMarked(name) { try unpack(archive, as: name, in: versions) }
+        try point(link, to: "\(versions.path)/\(name)")
+    }
+
+    private func unpack(_ archive: UnpackedArchive, as name: FileName, in versions: VersionsDirectory) throws {
+        let unpacked = try tree.temporaryName("")
         try versions.directory.removeTree(unpacked)
-        try versions.remove(name)
         try versions.directory.createDirectory(unpacked, mode: 0o700)
         do {
             let above = try versions.directory.directory(unpacked)
@@ -95,7 +104,6 @@ struct DirectoryModule: Module {
             throw error
         }
         try versions.directory.synchronize()
-        try point(link, to: directory)
     }
 
     /// Chooses the name of the new version, and remembers it together with what the link pointed to. If this state begins again,
@@ -104,7 +112,9 @@ struct DirectoryModule: Module {
         // 0.1.0 named it "folder": another release of this module may roll back.
         if let path = try tree.recall("folder"), let name = versions.name(of: path) { return name }
         let before = try target(of: link)
-        let name = try versions.freeName(tree.artifactName, except: before)
+        let name = try versions.freeName(
+            tree.artifactName, except: before, link.directory.target(of: Array(before.utf8))?.identity)
+        try versions.remove(name, temporary: tree.temporaryName(""))
         try tree.remember("before", before)
         try tree.remember("folder", "\(versions.path)/\(name)")
         return name
@@ -137,13 +147,14 @@ struct DirectoryModule: Module {
         try link.directory.remove(tree.temporaryName("-link"))
         if isEarlier, let new = link.name.appending(".new") { try link.directory.remove(new) }
         guard let versions = try? versions(creates: false) else { return }
-        try versions.directory.removeTree(tree.temporaryName(""))
+        let temporary = try tree.temporaryName("")
+        try versions.directory.removeTree(temporary)
         guard let name = versions.name(of: path), path != before else { return }
         if isEarlier {
             try versions.directory.removeTree(name)
             if let new = name.appending(".new") { try versions.directory.removeTree(new) }
         } else {
-            try versions.remove(name)
+            try versions.remove(name, temporary: temporary)
         }
     }
 
@@ -161,6 +172,8 @@ struct DirectoryModule: Module {
         let kept = [current, before].filter { !$0.isEmpty }
         // A version that an earlier release unpacked has no mark yet.
         for path in kept { try versions.adopt(path) }
-        try versions.removeMarked(except: kept.compactMap { link.directory.target(of: Array($0.utf8))?.identity })
+        try versions.removeMarked(
+            except: kept.compactMap { link.directory.target(of: Array($0.utf8))?.identity },
+            temporary: tree.temporaryName(""))
     }
 }

@@ -31,7 +31,7 @@ struct UnpackedArchive {
         try above.createDirectory(name, mode: 0o700)
         let directory = try above.directory(name)
         try directory.handle.setMode(0o1755)
-        // -o: the files belong to the user of this process; -p: tar applies no umask. GNU tar, BusyBox and bsdtar know these.
+        // -o: the files belong to the user of this process; -p: tar applies no umask. GNU tar, Busybox and bsdtar know these.
         let tar = Program(
             "tar", [keepsOwners ? "-xpf" : "-xpof", archive, "-C", directory.path], streams: .errors, timeLimit: nil)
         var reason = ""

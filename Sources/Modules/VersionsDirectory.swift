@@ -51,6 +51,12 @@ struct VersionsDirectory {
         return file.kind == .regular && file.isOwn && file.linkCount == 1
     }
 
+    /// Whether this module made what has a name.
+    func isMarked(_ name: FileName) throws -> Bool {
+        guard let version = try version(name) else { return false }
+        return try Self.isMarked(version)
+    }
+
     /// The directory with a name; nil if that is something else, such as a link.
     private func version(_ name: FileName) throws -> Directory? {
         guard try directory.status(of: name)?.kind == .directory else { return nil }
@@ -71,27 +77,34 @@ struct VersionsDirectory {
 
     /// A name for a version: no other version has it, or only one that this module made.
     ///
-    /// - Parameter before: what the link points to, which must not be overwritten.
-    func freeName(_ name: String, except before: String) throws -> FileName {
+    /// - Parameters:
+    ///   - before: what the link points to, which must not be overwritten.
+    ///   - identity: of the directory that it leads to.
+    func freeName(
+        _ name: String, except before: String, _ identity: FileStatus.Identity?
+    ) throws -> FileName {
         for ending in ["", ".again"] + (3...99).map({ ".again\($0)" }) {
             guard let candidate = FileName(name + ending) else {
                 throw ModuleError("\"\(name)\" is no name of a directory: change device.urlKey")
             }
             guard "\(path)/\(candidate)" != before else { continue }
-            if try directory.status(of: candidate) == nil { return candidate }
-            if let version = try version(candidate), try Self.isMarked(version) { return candidate }
+            guard let status = try directory.status(of: candidate) else { return candidate }
+            if try status.identity != identity && isMarked(candidate) { return candidate }
         }
         throw ModuleError("\(path) has too many directories like \(name) that this module did not make: move them away")
     }
 
     /// Removes a version if this module made it.
-    func remove(_ name: FileName) throws {
-        guard let mark = Self.mark, let version = try version(name), try Self.isMarked(version) else { return }
+    ///
+    /// - Parameter temporary: the name of what an interruption leaves behind.
+    func remove(_ name: FileName, temporary: FileName) throws {
+        guard let mark = Self.mark, try isMarked(name), let version = try version(name) else { return }
         do throws(SystemError) {
-            // The mark is last: the rest of an interrupted removal is removed later.
+            // The mark is last: it shows that the rest of an interrupted removal is this module's.
             try version.removeContent(except: mark)
-            try version.remove(mark)
-            try directory.removeDirectory(name)
+            try directory.removeTree(temporary)
+            try directory.rename(name, to: temporary)
+            try directory.removeTree(temporary)
         } catch {
             guard error.code == EBUSY || error.code == EXDEV else { throw error }
             throw ModuleError("\(error.path) cannot be removed, because something is mounted there: unmount it")
@@ -101,13 +114,14 @@ struct VersionsDirectory {
     /// Removes the versions that this module made.
     ///
     /// - Parameter kept: directories that stay.
-    func removeMarked(except kept: [FileStatus.Identity]) throws {
+    func removeMarked(except kept: [FileStatus.Identity], temporary: FileName) throws {
+        try directory.removeTree(temporary)
         var failure: (any Error)?
         for name in try directory.names() {
             do {
                 guard let version = try version(name) else { continue }
                 if kept.contains(try version.status.identity) { continue }
-                try remove(name)
+                try remove(name, temporary: temporary)
             } catch {
                 failure = error
             }

@@ -27,6 +27,7 @@ import Testing
         ("Sources/Configuration/Fragment.swift", ["folder"]), ("Tests/SystemTests/SelfUpdateTests.swift", ["folder"]),
         ("Tests/ConfigurationTests/ConfigurationTests.swift", ["folder", "folders"]),
         ("Tests/InstallationTests/LostRecordTests.swift", ["folder"]), ("Sources/Modules/", ["folder"]),
+        ("Tests/ModulesTests/DirectoryModuleTests.swift", ["folder"]),
         ("packaging/debian/copyright", ["whom"]), ("Tests/AgentTests/BusTests.swift", ["nobody"]),
     ]
 

@@ -79,7 +79,7 @@ import Testing
             #expect(Directory.firstUntrusted(onTheWayTo: "\(path)/new") == path)
             #expect(throws: UntrustedDirectory.self) { _ = try Directory.trusted("\(path)/new", creates: true) }
             #expect(!scratch.exists("shared-\(mode)/new"))
-            // In a sticky directory, nobody else can replace what is there.
+            // In a sticky directory, no other user can replace what is there.
             try Files.createDirectory("\(path)/own", mode: 0o755)
             #expect(Directory.firstUntrusted(onTheWayTo: "\(path)/own") == (mode == 0o1777 ? nil : path))
         }

@@ -18,7 +18,7 @@ import UpdateCore
     }
 
     /// A package with one file, which holds the version.
-    private func package(_ version: Int, says: Int? = nil) async throws -> String {
+    private func package(_ version: Int, says: Int? = nil, fields: String = "") async throws -> String {
         let directory = "package-\(version)"
         try scratch.write(
             "\(directory)/DEBIAN/control",
@@ -28,7 +28,7 @@ import UpdateCore
             Architecture: all
             Maintainer: test <test@example.org>
             Description: test
-
+            \(fields)
             """, mode: 0o644)
         try scratch.write("\(directory)/opt/player/version", "VERSION_CODE=\(says ?? version)\n", mode: 0o644)
         for name in ["", "/DEBIAN", "/opt", "/opt/player"] { chmod("\(scratch.path)/\(directory)\(name)", 0o755) }
@@ -73,10 +73,19 @@ import UpdateCore
         #expect(try await installedVersion() == "install ok installed 3.0")
         // A file that is not a package changes nothing.
         let nonsense = try scratch.write("nonsense", "this is no package\n")
-        guard case .rolledBack = try await install(5, nonsense) else {
+        guard case .rolledBack(let refusal) = try await install(5, nonsense) else {
             Issue.record("not rolled back")
             return
         }
+        #expect(refusal.contains("is not a Debian format archive"), "\(refusal)")
+        guard case .rolledBack(let missing) = try await install(5, package(5, fields: "Depends: absent\n")) else {
+            Issue.record("not rolled back")
+            return
+        }
+        #expect(
+            missing
+                == "deb failed in ArtifactInstall: deb: dpkg: dependency problems prevent configuration of player: "
+                + "player depends on absent; however:")
         #expect(try await installedVersion() == "install ok installed 3.0")
         #expect(try await install(6, package(6)) == .committed)
         #expect(try Files.list("\(scratch.path)/store") == ["player_3.0.deb", "player_6.0.deb"])

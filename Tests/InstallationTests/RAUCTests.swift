@@ -171,10 +171,13 @@ import UpdateCore
         let result = try await boot(from: "A") { boots in
             try await boots.boot("a", .install(try await boots.job(1, version: 2, file: file)))
         }
-        guard case .rolledBack = result else {
+        guard case .rolledBack(let reason) = result else {
             Issue.record("\(result)")
             return
         }
+        #expect(
+            reason.hasPrefix("rauc failed in ArtifactInstall: rauc: ")
+                && reason.contains("signature verification failed"), "\(reason)")
         #expect(primary == "A")
     }
 }

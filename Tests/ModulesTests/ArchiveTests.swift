@@ -57,7 +57,7 @@ import Testing
         try await archive(
             """
             add("helper", mode=0o4755)
-            add("shared", mode=0o2777, uid=1000, gid=1000, uname="nobody")
+            add("shared", mode=0o2777, uid=1000, gid=1000, uname="games")
             add("bin", mode=0o3777, type=tarfile.DIRTYPE, uid=1000)
             add("bin/tool", mode=0o6711, uid=1000, gid=1000)
             add("bin/link", type=tarfile.SYMTYPE, linkname="tool", uid=1000)

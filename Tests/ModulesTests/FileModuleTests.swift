@@ -3,7 +3,7 @@ import Host
 import TestSupport
 import Testing
 
-/// The module `file`, and attacks on it: whoever can plant a file must not get more rights by an update.
+/// The module `file`, and attacks on it: a user who can plant a file must not get more rights by an update.
 @Suite struct FileModuleTests {
     private let rig: ModuleRig
     private let options = ["destination": "@ROOT@/live/player"]
