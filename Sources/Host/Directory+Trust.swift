@@ -46,8 +46,8 @@ extension Directory {
             }
             guard let name = FileName(component) else { throw SystemError("open", path, code: EINVAL) }
             guard let status = try directory.status(of: name) else {
-                try directory.check(isLast: true)
                 guard creates else { throw SystemError("open", directory.path(of: name), code: ENOENT) }
+                // In a sticky directory another user may be faster; the owner is checked below.
                 do throws(SystemError) {
                     try directory.createDirectory(name, mode: 0o755)
                     try directory.synchronize()
@@ -75,7 +75,8 @@ extension Directory {
     }
 
     /// The first directory on the way to `path`, `path` included, in which users other than root and than the user of this
-    /// process can change names, or which is no directory; nil if there is none.
+    /// process can change names, or which is no directory; nil if there is none. It ends
+    /// at a name that does not exist: call it again after the directory has been created.
     public static func firstUntrusted(onTheWayTo path: String) -> String? {
         do {
             _ = try trusted(path)

@@ -25,15 +25,10 @@ import Verification
         let directory =
             (try? settings().installerDirectory)
             ?? Settings.installerDirectory(ofUnreadableConfiguration: root)
-        // Root trusts the files in this directory: if another user could write them, that user would get the rights of root.
-        if geteuid() == 0, let place = Directory.firstUntrusted(onTheWayTo: directory) {
-            throw ConfigurationError(
-                file: "the configuration", key: "state.installerDirectory",
-                problem:
-                    "found \"\(directory)\", and others than root can write to \(place); set it to a directory of root's own"
-            )
-        }
+        try Self.check(directory)
         try Files.createDirectory(directory)
+        // In a sticky directory, another user may have created it in between.
+        try Self.check(directory)
         // Another installer may still be running. This one waits for it and then reads its result.
         lock = try DirectoryLock(directory, waits: true)
         installer = try Installer(
@@ -55,6 +50,16 @@ import Verification
                         to: destination)
                 },
                 report: report))
+    }
+
+    /// Root trusts the files in this directory: if another user could write them, that user would get the rights of root.
+    private static func check(_ directory: String) throws(ConfigurationError) {
+        guard geteuid() == 0, let place = Directory.firstUntrusted(onTheWayTo: directory) else { return }
+        throw ConfigurationError(
+            file: "the configuration", key: "state.installerDirectory",
+            problem:
+                "found \"\(directory)\", and others than root can write to \(place); set it to a directory of root's own"
+        )
     }
 
     struct MissingLibrary: Error, CustomStringConvertible { let description: String }
