@@ -137,7 +137,9 @@ let package = Package(
         .testTarget(name: "HostTests", dependencies: ["Host", "UpdateCore", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ModulesTests",
-            dependencies: ["upgradelink-module", "Modules", "Host", "Simulator", "TestSupport", subprocess, system],
+            dependencies: [
+                "upgradelink-module", "upgradelink", "Modules", "Host", "Simulator", "TestSupport", subprocess, system,
+            ],
             swiftSettings: strict),
         .testTarget(name: "TOMLTests", dependencies: ["TOML"], swiftSettings: strict),
         .testTarget(

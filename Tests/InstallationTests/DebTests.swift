@@ -117,6 +117,27 @@ import UpdateCore
         #expect(!scratch.exists("root/opt/player/version"))
     }
 
+    /// Another user could plant a package with the version before, which a rollback would install as root.
+    @Test(.enabled(if: getuid() == 0, "dpkg unpacks as root only"), arguments: ["", "/packages"])
+    func aStoreThatOthersCanWriteToIsRefused(below: String) async throws {
+        var boots = try debBoots()
+        boots.settings.files["store"] = "\(scratch.path)/store\(below)"
+        try Files.createDirectory("\(scratch.path)/store\(below)", mode: 0o755)
+        #expect(
+            try await boots.boot("a", .install(try await boots.job(2, version: 2, file: package(2)))) == .committed)
+        chown("\(scratch.path)/store", 65_534, 65_534)
+        let next = try await boots.boot("a", .install(try await boots.job(3, version: 3, file: package(3))))
+        guard case .rolledBack(let reason) = next else {
+            Issue.record("\(next)")
+            return
+        }
+        #expect(
+            reason
+                == "deb failed in ArtifactInstall: deb: others than root can write to \(scratch.path)/store: "
+                + "chown root and chmod go-w it, or set install.files.store")
+        #expect(try await installedVersion() == "install ok installed 2.0")
+    }
+
     private func installedVersion() async throws -> String {
         let admin = "--admindir=\(scratch.path)/root/var/lib/dpkg"
         return try await execute("dpkg-query", [admin, "--show", "--showformat", "${Status} ${Version}", "player"])

@@ -1,5 +1,6 @@
 import Glibc
 import Host
+import Simulator
 import TestSupport
 import Testing
 
@@ -34,6 +35,18 @@ import Testing
         #expect(try await rig.run("SupportsRollback").output == "Yes\n")
         #expect(try await rig.run("ArtifactVerifyReboot").succeeded)
         #expect(try await !rig.run("--help").succeeded)
+    }
+
+    /// As it is installed: a link to the one program, which finds its role by the link's name.
+    @Test func theModuleIsPartOfTheProgram() async throws {
+        try writeOld()
+        try rig.newTree(options)
+        try Files.createDirectory("\(rig.path)/modules")
+        symlink("\(programsDirectory)/upgradelink", "\(rig.path)/modules/file")
+        try await execute("env", ["\(rig.path)/modules/file", "ArtifactInstall", "\(rig.path)/tree"])
+        #expect(rig.read("live/player") == "new")
+        try await execute("env", ["./file", "ArtifactRollback", "\(rig.path)/tree"], in: "\(rig.path)/modules")
+        #expect(rig.read("live/player") == "old")
     }
 
     @Test func theFileIsReplacedAndRestored() async throws {
