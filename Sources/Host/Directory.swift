@@ -14,7 +14,9 @@ public final class Directory: Sendable {
 
     /// Opens a directory; symbolic links in the path are followed.
     public convenience init(_ path: String) throws(SystemError) {
-        self.init(try OpenFile(path, O_RDONLY | O_DIRECTORY), path: path)
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw SystemError("open", path) }
+        self.init(OpenFile(descriptor: descriptor, path: path), path: path)
     }
 
     private init(_ handle: OpenFile, path: String) {
