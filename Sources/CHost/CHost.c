@@ -167,6 +167,7 @@ void upgradelink_forget_code(void) { dl_iterate_phdr(forget_code_of, NULL); }
 int upgradelink_unread_output(int socket) {
     int count = 0;
     return ioctl(socket, SIOCOUTQ, &count) < 0 ? -1 : count;
+}
 
 int upgradelink_sync_file_system(int descriptor) { return syncfs(descriptor); }
 
