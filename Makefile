@@ -15,7 +15,7 @@ DBUSDIR ?= /usr/share/dbus-1
 POLKITDIR ?= /usr/share/polkit-1/actions
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
-UNITS = upgradelinkd.service upgradelink-installer@.service upgradelink-installer-resume.service
+UNITS = upgradelinkd.service upgradelink-installer.service upgradelink-installer-resume.service
 
 # All four programs and two update modules are one file with the required parts of the Swift runtime, so the device needs no
 # Swift. `make bench` measures the size.

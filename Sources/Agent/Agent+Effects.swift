@@ -133,8 +133,10 @@ extension Agent {
     private func forgetAttempts(_ versionCode: Int) {
         let client = InstallerClient(installation.installer, timeLimit: settings.requestTimeLimit)
         client.send(.forgetAttempts(versionCode: versionCode), onReport: { _ in }) { [logger] result in
-            if case .lost(let reason) = result {
+            switch result {
+            case .lost(let reason), .refused(let reason):
                 logger.warning("The attempts of versionCode \(versionCode) were not reset: \(reason)")
+            default: break
             }
         }
     }

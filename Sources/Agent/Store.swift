@@ -28,10 +28,10 @@ struct Store {
             guard !found.unreadable.isEmpty else { return (found.value, nil) }
             let fields = found.unreadable.joined(separator: ", ").sanitized(limit: 300)
             return (found.value, "\(statePath): fields that this version cannot read are left out: \(fields)")
-        } catch let error as SystemError where error.code != EFBIG {
+        } catch let error as SystemError where error.code != EFBIG && !error.isNotRegular {
             throw error
         } catch {
-            try Files.rename(statePath, to: statePath + ".damaged")
+            try Files.setAside(statePath)
             return (AgentState(), "\(statePath) was damaged and is set aside as \(statePath).damaged; starting afresh")
         }
     }

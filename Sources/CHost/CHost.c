@@ -71,10 +71,17 @@ int64_t upgradelink_send(int socket, const void *bytes, int64_t count, int descr
     return sendmsg(socket, &message, MSG_NOSIGNAL);
 }
 
+int64_t upgradelink_send_now(int socket, const void *bytes, int64_t count) {
+    return send(socket, bytes, (size_t)count, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The kernel passes at most this many descriptors with one message (SCM_MAX_FD in net/scm.h). */
+#define MAX_PASSED 253
+
 int64_t upgradelink_receive(int socket, void *bytes, int64_t count, int *descriptor) {
     union {
         struct cmsghdr header;
-        char storage[CMSG_SPACE(sizeof(int))];
+        char storage[CMSG_SPACE(MAX_PASSED * sizeof(int))];
     } control = {{0}};
     struct iovec part = {.iov_base = bytes, .iov_len = (size_t)count};
     struct msghdr message = {
@@ -82,10 +89,16 @@ int64_t upgradelink_receive(int socket, void *bytes, int64_t count, int *descrip
     *descriptor = -1;
     ssize_t received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     if (received < 0) return received;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-        header->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(descriptor, CMSG_DATA(header), sizeof *descriptor);
+    /* If the kernel has cut the list (MSG_CTRUNC), it has closed what does not fit; every descriptor below is ours to close. */
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        for (size_t offset = 0; CMSG_LEN(offset + sizeof(int)) <= header->cmsg_len; offset += sizeof(int)) {
+            int passed;
+            memcpy(&passed, CMSG_DATA(header) + offset, sizeof passed);
+            if (*descriptor < 0) *descriptor = passed;
+            else close(passed);
+        }
+    }
     return received;
 }
 

@@ -75,7 +75,17 @@ struct Cancel: AgentCommand {
 }
 
 struct Retry: AgentCommand {
-    static let configuration = CommandConfiguration(abstract: "Try a version again that is blocked or was rejected.")
+    static let configuration = CommandConfiguration(
+        abstract: "Try a version again that is blocked or was rejected.",
+        discussion: """
+            The installer resets its count of failures and reboots for one version three times at the request of the agent. \
+            Root can reset it without a limit.
+            """)
+
+    @Option(help: .hidden) var installerSocket = InstallerClient.socketPath
+
+    /// Seconds to wait for the installer, which another installation may keep busy.
+    private static let installerTimeLimit = 15.0
 
     @Argument(help: "Its versionCode; the default is the latest version in the history that failed or was rejected.")
     var versionCode: UInt64?
@@ -86,7 +96,26 @@ struct Retry: AgentCommand {
             complain("no version has failed or been rejected")
             throw ExitCode(1)
         }
+        if geteuid() == 0 { forgetAttempts(code) }
         try agent.call("Retry", .uint64(code))
+    }
+
+    /// Asks the installer itself: it sees that root does.
+    private func forgetAttempts(_ code: UInt64) {
+        let message = InstallMessage.forgetAttempts(versionCode: Int(clamping: code))
+        do {
+            let result = try InstallerClient.ask(message, at: installerSocket, within: Self.installerTimeLimit)
+            switch result {
+            case .unknown: break
+            case .lost(let reason), .refused(let reason): complain("the installer's count was not reset: \(reason)")
+            default: complain("the installer's count was not reset: it answered \(result)")
+            }
+        } catch let error as SystemError {
+            // Without systemd there is no such socket: the agent starts the installer itself.
+            if !error.isNotFound { complain("the installer's count was not reset: \(error)") }
+        } catch {
+            complain("the installer's count was not reset: \(error)")
+        }
     }
 }
 

@@ -61,7 +61,9 @@ final class PartialFile {
     init(_ path: String, url: String, isVerified: Bool) throws(SystemError) {
         bootID = try Clock.bootID()
         notePath = path + ".json"
-        file = try OpenFile(path, O_RDWR | O_CREAT)
+        try Files.removeUnlessRegular(path)
+        file = try OpenFile(path, O_RDWR | O_CREAT | O_NOFOLLOW)
+        try file.requireRegular()
         let found = try? StoredFile.read(Note.self, from: notePath, limit: Self.noteLimit)?.value
         size = 0
         note = Note(origin: Origin(url: url), synced: 0, bootID: bootID)

@@ -79,8 +79,9 @@ struct DownloadWorker {
 
     /// The artifact of an earlier run that ended after the rename and before its report; nil if there is none.
     private func finishedBefore(_ expectation: ArtifactVerifier.Expectation) throws -> Artifact? {
+        try Files.removeUnlessRegular(artifactPath)
         guard Files.exists(artifactPath) else { return nil }
-        let file = try OpenFile(artifactPath, O_RDONLY)
+        let file = try Files.open(artifactPath)
         var buffer = [UInt8](repeating: 0, count: 256 * 1024)
         while true {
             let count = try file.read(into: &buffer)

@@ -20,7 +20,7 @@ import UpdateCore
     /// Starts a program. No closure is called before this returns.
     ///
     /// - Parameters:
-    ///   - request: the first bytes of its standard input; not sent with the streams `captured` and `inherited`.
+    ///   - request: the first bytes of its standard input; not sent with the streams `connection`, `captured` and `inherited`.
     ///   - onLine: called with each line of its standard output, in order.
     ///   - onErrorLine: called with each line of its standard error, if that is captured.
     ///   - onEnd: called once, after the last line.

@@ -9,12 +9,14 @@ public final class OpenFile: Sendable {
     /// Valid as long as this object lives.
     public let descriptor: CInt
 
-    /// Opens a file.
+    /// Opens a file. Opening a FIFO for reading does not wait for a writer, and a terminal does not become the controlling one.
     ///
-    /// - Parameter flags: as for open(2); `O_CLOEXEC` is added.
+    /// - Parameter flags: as for open(2); `O_CLOEXEC` and `O_NOCTTY` are added, and for reading `O_NONBLOCK`, which regular files
+    ///   ignore.
     public init(_ path: String, _ flags: CInt, mode: mode_t = 0o600) throws(SystemError) {
         var descriptor: CInt
-        repeat { descriptor = open(path, flags | O_CLOEXEC, mode) } while descriptor < 0 && errno == EINTR
+        let all = flags | O_CLOEXEC | O_NOCTTY | (flags & O_ACCMODE == O_WRONLY ? 0 : O_NONBLOCK)
+        repeat { descriptor = open(path, all, mode) } while descriptor < 0 && errno == EINTR
         guard descriptor >= 0 else { throw SystemError("open", path) }
         self.path = path
         self.descriptor = descriptor
@@ -34,6 +36,13 @@ public final class OpenFile: Sendable {
     public var isRegular: Bool {
         var status = stat()
         return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    }
+
+    /// - Throws: ``SystemError/notRegular(_:mode:)`` if this is no regular file.
+    public func requireRegular() throws(SystemError) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw SystemError("examine", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw .notRegular(path, mode: status.st_mode) }
     }
 
     /// The bytes that an unprivileged process can still write on the file system.

@@ -3,17 +3,62 @@ public import Glibc
 /// File operations. A reader reads a whole file up to a limit. After a power cut, a replaced file has its old or its new
 /// content.
 public enum Files {
-    /// Reads the whole file.
+    /// Reads the whole file. Another user may have planted something else in its place: that is neither waited for nor read.
     ///
     /// - Parameter limit: bytes; a longer file is an EFBIG error.
+    /// - Throws: ``SystemError/notRegular(_:mode:)`` for a FIFO, a device, a socket or a directory.
     public static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
-        try read(try OpenFile(path, O_RDONLY), limit: limit)
+        try read(try open(path), limit: limit)
+    }
+
+    /// Opens a regular file for reading.
+    ///
+    /// - Throws: ``SystemError/notRegular(_:mode:)`` for a FIFO, a device, a socket or a directory.
+    public static func open(_ path: String) throws(SystemError) -> OpenFile {
+        // Before it is opened: opening a device can have an effect of its own, such as starting a watchdog.
+        var status = stat()
+        if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+            throw .notRegular(path, mode: status.st_mode)
+        }
+        let file = try OpenFile(path, O_RDONLY)
+        try file.requireRegular()
+        return file
+    }
+
+    /// Opens a file for flock(2), to which it does not matter what the file is: a directory is locked like a file.
+    static func openLock(_ path: String) throws(SystemError) -> OpenFile {
+        do throws(SystemError) {
+            return try OpenFile(path, O_RDWR | O_CREAT)
+        } catch {
+            switch error.code {
+            case EISDIR: return try OpenFile(path, O_RDONLY)
+            case ENXIO:
+                // A socket cannot be opened.
+                try remove(path)
+                return try OpenFile(path, O_RDWR | O_CREAT)
+            default: throw error
+            }
+        }
+    }
+
+    /// Renames what is at a path to `PATH.damaged`, in place of anything that has this name.
+    public static func setAside(_ path: String) throws(SystemError) {
+        try removeTree(path + ".damaged")
+        try rename(path, to: path + ".damaged")
+    }
+
+    /// Removes what is at a path, unless that is a regular file or nothing.
+    public static func removeUnlessRegular(_ path: String) throws(SystemError) {
+        var status = stat()
+        if lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG { try removeTree(path) }
     }
 
     /// Reads an open file from its current position to its end.
     ///
     /// - Parameter limit: bytes; more are an EFBIG error.
+    /// - Throws: ``SystemError/notRegular(_:mode:)`` for a FIFO, a device, a socket or a directory.
     public static func read(_ file: OpenFile, limit: Int) throws(SystemError) -> [UInt8] {
+        try file.requireRegular()
         var content = [UInt8]()
         var chunk = [UInt8](repeating: 0, count: min(limit + 1, 65_536))
         while true {
@@ -30,7 +75,9 @@ public enum Files {
     public static func replace(_ path: String, with bytes: [UInt8], mode: mode_t = 0o600) throws(SystemError) {
         let temporary = path + ".new"
         do throws(SystemError) {
-            let file = try OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+            // A new file: what a power cut or another user left under this name is not written to.
+            unlink(temporary)
+            let file = try OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: mode)
             try file.write(bytes)
             try file.synchronize()
             try rename(temporary, to: path)
@@ -153,9 +200,12 @@ public final class DirectoryLock: Sendable {
     /// - Parameter waits: whether to wait until another process releases the directory.
     /// - Throws: EWOULDBLOCK if another process holds the directory and `waits` is false.
     public init(_ directory: String, waits: Bool = false) throws(SystemError) {
-        file = try OpenFile("\(directory)/lock", O_RDWR | O_CREAT)
+        file = try Files.openLock("\(directory)/lock")
         while flock(file.descriptor, waits ? LOCK_EX : LOCK_EX | LOCK_NB) != 0 {
             if errno != EINTR { throw SystemError("lock", directory) }
         }
     }
+
+    /// Releases the directory before this object ends.
+    public func release() { flock(file.descriptor, LOCK_UN) }
 }

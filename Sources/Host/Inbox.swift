@@ -17,7 +17,7 @@ public struct Inbox: Sendable {
     ///
     /// - Returns: a line about it for the log; nil if there is none.
     public func setAsideUnreadable() -> String? {
-        guard Files.exists(path), read() == nil, (try? Files.rename(path, to: path + ".damaged")) != nil else {
+        guard Files.exists(path), read() == nil, (try? Files.setAside(path)) != nil else {
             return nil
         }
         return "\(path) was damaged and is set aside as \(path).damaged; its offer is lost"
@@ -46,7 +46,7 @@ public struct Inbox: Sendable {
     }
 
     private func lock() throws(SystemError) -> OpenFile {
-        let file = try OpenFile(path + ".lock", O_RDWR | O_CREAT)
+        let file = try Files.openLock(path + ".lock")
         while flock(file.descriptor, LOCK_EX) != 0 {
             if errno != EINTR { throw SystemError("lock", path) }
         }

@@ -12,6 +12,9 @@ public import UpdateCore
         case program(String, arguments: [String])
     }
 
+    /// Where the service manager listens for the installer (upgradelink-installer.socket).
+    public nonisolated static let socketPath = "/run/upgradelinkd-installer.socket"
+
     private let route: Route
     private let timeLimit: Seconds
 
@@ -52,6 +55,23 @@ public import UpdateCore
         }
     }
 
+    /// Sends a request without an artifact, and waits for its result.
+    ///
+    /// - Parameter seconds: the time limit.
+    /// - Throws: `SystemError`, for example ETIMEDOUT.
+    public nonisolated static func ask(
+        _ message: InstallMessage, at path: String, within seconds: Double
+    ) throws -> InstallResult {
+        let socket = try LocalSocket(connectingTo: path)
+        try socket.send(try JSONLine.encode(message))
+        for line in try socket.receiveAll(limit: maximumLineLength, within: seconds).split(separator: 0x0A) {
+            if case .finished(let result)? = try? JSONLine.decode(InstallReport.self, from: Array(line)) {
+                return result
+            }
+        }
+        return .lost("it ended without a result; see journalctl -t upgradelink-installer")
+    }
+
     /// The artifact is passed as an open file, so a later change of its path has no effect.
     private static func encode(_ request: InstallRequest) throws -> (message: [UInt8], artifact: OpenFile?) {
         switch request {
@@ -60,7 +80,7 @@ public import UpdateCore
         case .forgetAttempts(let versionCode):
             return (try JSONLine.encode(InstallMessage.forgetAttempts(versionCode: versionCode)), nil)
         case .install(let job):
-            let file = try OpenFile(job.artifact.path, O_RDONLY)
+            let file = try Files.open(job.artifact.path)
             let sidecar = try job.artifact.sidecarPath.map {
                 String(decoding: try Files.read($0, limit: maximumSidecarBytes), as: UTF8.self)
             }

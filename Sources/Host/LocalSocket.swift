@@ -22,6 +22,48 @@ public final class LocalSocket: Sendable {
         return LocalSocket(descriptor: fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3))
     }
 
+    /// The first socket on which the service manager listens for this process (sd_listen_fds(3)). It does not block any more,
+    /// and the environment no longer names it.
+    ///
+    /// - Parameter waiting: the number of connections that the kernel keeps waiting; it refuses more.
+    /// - Returns: nil if there is none.
+    public static func passedListener(waiting: Int) throws(SystemError) -> LocalSocket? {
+        defer { for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsetenv(name) } }
+        let variables = Environment.current
+        var status = stat()
+        var (isListening, length) = (CInt(0), socklen_t(MemoryLayout<CInt>.size))
+        guard variables["LISTEN_PID"] == "\(getpid())", let count = variables["LISTEN_FDS"].flatMap({ Int($0) }),
+            count > 0, fstat(firstPassed, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK,
+            getsockopt(firstPassed, SOL_SOCKET, SO_ACCEPTCONN, &isListening, &length) == 0, isListening == 1
+        else { return nil }
+        guard fcntl(firstPassed, F_SETFD, FD_CLOEXEC) == 0,
+            fcntl(firstPassed, F_SETFL, fcntl(firstPassed, F_GETFL) | O_NONBLOCK) == 0,
+            listen(firstPassed, CInt(waiting)) == 0
+        else { throw SystemError("prepare", "the passed socket") }
+        return LocalSocket(descriptor: firstPassed)
+    }
+
+    /// `SD_LISTEN_FDS_START`.
+    private static let firstPassed: CInt = 3
+
+    /// Takes the next waiting connection of a listening socket, without blocking.
+    ///
+    /// - Returns: nil if there is none.
+    public func acceptNext() throws(SystemError) -> LocalSocket? {
+        while true {
+            let connection = accept(descriptor, nil, nil)
+            if connection >= 0 {
+                _ = fcntl(connection, F_SETFD, FD_CLOEXEC)
+                return LocalSocket(descriptor: connection)
+            }
+            switch errno {
+            case EINTR, ECONNABORTED: continue
+            case EAGAIN: return nil
+            default: throw SystemError("accept a connection on", "the socket")
+            }
+        }
+    }
+
     /// Connects to the socket at a path, without blocking.
     ///
     /// - Throws: EAGAIN if too many other connections wait to be accepted; ENAMETOOLONG if the path is too long (unix(7)).
@@ -87,7 +129,33 @@ public final class LocalSocket: Sendable {
         }
     }
 
-    /// Waits for one line, and for a file that was sent with it.
+    /// Sends as many bytes as the other end can take now.
+    ///
+    /// - Returns: the number of bytes that were sent; 0 if the other end has not read what was sent before.
+    public func sendNow(_ bytes: ArraySlice<UInt8>) throws(SystemError) -> Int {
+        while true {
+            let count = bytes.withUnsafeBytes {
+                Int(upgradelink_send_now(descriptor, $0.baseAddress, Int64($0.count)))
+            }
+            if count >= 0 { return count }
+            if errno == EAGAIN { return 0 }
+            if errno != EINTR { throw SystemError("write to", "the socket") }
+        }
+    }
+
+    /// Refuses everything that the other end may still send, files included.
+    public func stopReceiving() { shutdown(descriptor, CInt(SHUT_RD)) }
+
+    /// Ends the connection, even if other processes hold this end too.
+    public func disconnect() { shutdown(descriptor, CInt(SHUT_RDWR)) }
+
+    /// Whether the other end has closed the connection without having sent anything.
+    public var isAbandoned: Bool {
+        var byte: UInt8 = 0
+        return recv(descriptor, &byte, 1, CInt(MSG_PEEK) | CInt(MSG_DONTWAIT)) == 0
+    }
+
+    /// Waits for one line, and for a file that was sent with it. Further files are closed.
     ///
     /// - Parameters:
     ///   - limit: bytes; a longer line is an EMSGSIZE error.
@@ -100,9 +168,43 @@ public final class LocalSocket: Sendable {
         var file: OpenFile?
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {
+            let count = try receive(into: &chunk, &file, until: deadline)
+            if count == 0 { return nil }
+            let end = chunk[..<count].firstIndex(of: 0x0A)
+            line += chunk[..<(end ?? count)]
+            if line.count > limit { throw SystemError("read", "the socket", code: EMSGSIZE) }
+            if end != nil { return (line, file) }
+        }
+    }
+
+    /// Waits until the other end closes, and returns everything that it has sent.
+    ///
+    /// - Parameters:
+    ///   - limit: bytes; more are an EMSGSIZE error.
+    ///   - seconds: the time limit, otherwise an ETIMEDOUT error.
+    func receiveAll(limit: Int, within seconds: Double) throws(SystemError) -> [UInt8] {
+        let deadline = Clock.bootTime + seconds
+        var content: [UInt8] = []
+        var file: OpenFile?
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = try receive(into: &chunk, &file, until: deadline)
+            if count == 0 { return content }
+            content += chunk[..<count]
+            if content.count > limit { throw SystemError("read", "the socket", code: EMSGSIZE) }
+        }
+    }
+
+    /// Waits for some bytes.
+    ///
+    /// - Parameter file: becomes the first file that is passed; further ones are closed at once.
+    private func receive(
+        into chunk: inout [UInt8], _ file: inout OpenFile?, until deadline: BootInstant
+    ) throws(SystemError) -> Int {
+        while true {
             let left: Seconds = deadline - Clock.bootTime
             var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            let ready = left > 0 ? poll(&waiting, 1, CInt(left * 1000) + 1) : 0
+            let ready = left > 0 ? poll(&waiting, 1, CInt(min(left, 1e6) * 1000) + 1) : 0
             if ready < 0, errno == EINTR { continue }
             guard ready > 0 else { throw SystemError("read", "the socket", code: ready == 0 ? ETIMEDOUT : errno) }
             var passed: CInt = -1
@@ -110,18 +212,11 @@ public final class LocalSocket: Sendable {
                 Int(upgradelink_receive(descriptor, $0.baseAddress, Int64($0.count), &passed))
             }
             if passed >= 0 {
-                // Only the first file is used; further ones are closed at once.
                 let received = OpenFile(descriptor: passed, path: "the file that was handed over")
                 file = file ?? received
             }
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw SystemError("read", "the socket")
-            }
-            if count == 0 { return nil }
-            line += chunk[..<count]
-            if let end = line.firstIndex(of: 0x0A) { return (Array(line[..<end]), file) }
-            if line.count > limit { throw SystemError("read", "the socket", code: EMSGSIZE) }
+            if count >= 0 { return count }
+            if errno != EINTR, errno != EAGAIN { throw SystemError("read", "the socket") }
         }
     }
 }

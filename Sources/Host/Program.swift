@@ -9,6 +9,8 @@ public struct Program: Sendable {
         /// One socket is standard input and output; standard error is inherited. The file is passed with the first bytes
         /// (unix(7), `SCM_RIGHTS`). The program is expected to continue after this process has ended.
         case socket(passing: OpenFile?)
+        /// This socket, whose other end belongs to another process, is standard input and output; standard error is inherited.
+        case connection(LocalSocket)
         /// Standard input is empty; lines come from standard output and from standard error.
         case captured
         /// Standard input, output and error, and the session, are those of this process.

@@ -46,6 +46,8 @@ struct StreamEnds {
                 errors = lines.reading
                 temporary = [try opening(fcntl(empty.descriptor, F_DUPFD_CLOEXEC, 3)), lines.writing]
                 theirs = [temporary[0], STDOUT_FILENO, temporary[1]]
+            case .connection(let socket):
+                theirs = [socket.descriptor, socket.descriptor, STDERR_FILENO]
             case .captured:
                 let (lines, errorLines) = (try pipe(), try pipe())
                 let empty = try OpenFile("/dev/null", O_RDONLY)

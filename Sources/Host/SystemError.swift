@@ -7,18 +7,44 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     public let path: String
     /// The errno value (errno(3)).
     public let code: CInt
+    private let detail: String?
 
     public init(_ action: String, _ path: String, code: CInt = errno) {
+        self.init(action, path, code: code, detail: nil)
+    }
+
+    private init(_ action: String, _ path: String, code: CInt, detail: String?) {
         self.action = action
         self.path = path
         self.code = code
+        self.detail = detail
+    }
+
+    /// A file whose reader could wait for ever, or would never reach an end: only a regular file is read.
+    ///
+    /// - Parameter mode: the file's `st_mode` (inode(7)).
+    public static func notRegular(_ path: String, mode: mode_t) -> SystemError {
+        let kind =
+            switch mode & S_IFMT {
+            case S_IFDIR: "a directory"
+            case S_IFIFO: "a FIFO"
+            case S_IFSOCK: "a socket"
+            case S_IFCHR, S_IFBLK: "a device"
+            default: "a file of another kind"
+            }
+        return SystemError(
+            "read", path, code: mode & S_IFMT == S_IFDIR ? EISDIR : EINVAL, detail: "it is \(kind), not a regular file")
     }
 
     public var description: String { "cannot \(action) \(path): \(reason)" }
-    public var reason: String { String(cString: strerror(code)) }
+    public var reason: String { detail ?? String(cString: strerror(code)) }
     public var isNotFound: Bool { code == ENOENT || code == ENOTDIR }
     /// The process or the system has no descriptor or no memory left just now.
     public var isShortage: Bool { [EMFILE, ENFILE, ENOMEM].contains(code) }
+    /// See ``notRegular(_:mode:)``.
+    public var isNotRegular: Bool { detail != nil }
+    /// A directory has the name of the file.
+    public var isDirectory: Bool { code == EISDIR || code == EEXIST || code == ENOTEMPTY }
     /// A full disk, a quota, or the maximum size of a file.
     public var isNoSpace: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
 }

@@ -52,10 +52,35 @@ struct FileTree {
     private var notePath: String { "\(path)/installation.json" }
     private var commitPath: String { "\(path)/committed" }
 
+    private var preparedCommitPath: String { "\(path)/committing" }
+
+    /// Prepares ``noteCommit()``, which then needs no disk space.
+    ///
+    /// - Parameter floor: that of the committed version.
+    func prepareCommit(_ floor: VersionFloor) throws {
+        try StoredFile.write(floor, to: preparedCommitPath, limit: maximumMessageBytes)
+    }
+
     /// Notes that the new version is committed: it is not rolled back any more.
-    func noteCommit() throws(SystemError) { try Files.replace(commitPath, with: []) }
+    func noteCommit() throws(SystemError) {
+        guard !isCommitted else { return }
+        do throws(SystemError) {
+            try Files.rename(preparedCommitPath, to: commitPath)
+        } catch {
+            if isCommitted { return }
+            try Files.replace(commitPath, with: [])
+        }
+    }
 
     var isCommitted: Bool { Files.exists(commitPath) }
+
+    /// The floor that was noted with the commit; nil if the tree is not committed, and in a tree of an earlier release.
+    var committedFloor: VersionFloor? {
+        try? StoredFile.read(VersionFloor.self, from: commitPath, limit: maximumMessageBytes)?.value
+    }
+
+    /// The tree names its installation in a file, as every tree of 0.2.0 and later does until its end.
+    var hasNote: Bool { note != nil }
 
     /// The installation of this tree, if it began and was not committed. A tree of 0.1.0 has no note; its header names the
     /// version and the module, and the id is ``InstallJob/unknownID``.

@@ -9,10 +9,30 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
         var attempts = 0
         /// Reboots into the version. Reboots of a rollback are not counted.
         var reboots = 0
+        /// How often the counts were reset at the request of the agent.
+        var resets = 0
+
+        init(versionCode: Int) { self.versionCode = versionCode }
+
+        private enum CodingKeys: String, CodingKey { case versionCode, attempts, reboots, resets }
+
+        init(from decoder: any Decoder) throws {
+            let fields = try StoredFields(decoder, CodingKeys.self)
+            let count = { (key: CodingKeys) in min(max(fields.value(key, or: 0), 0), InstallAttempts.maximumCount) }
+            versionCode = try fields.required(.versionCode)
+            attempts = count(.attempts)
+            reboots = count(.reboots)
+            // 0.1.0 stored no counts; earlier builds of 0.2.0 stored no resets.
+            resets = count(.resets)
+        }
     }
 
     /// The limit of reboots into one version; it does not depend on `install.attempts`.
     static let maximumReboots = 3
+    /// The limit of resets of one version's counts at the request of the agent, which may have been taken over. Root has none.
+    static let maximumResets = 3
+    /// A higher count in a file is damage.
+    static let maximumCount = 1_000_000
     /// The limit of stored versions; the oldest is dropped first.
     private static let remembered = 16
 
@@ -31,7 +51,9 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
     /// - Parameter limit: `install.attempts`.
     func refusal(of versionCode: Int, limit: Int) -> String? {
         guard let found = versions.first(where: { $0.versionCode == versionCode }) else { return nil }
-        let remedy = "a newer version is awaited, or upgradelinkctl retry \(versionCode)"
+        let remedy =
+            "a newer version is awaited, or upgradelinkctl retry \(versionCode)"
+            + (found.resets >= Self.maximumResets ? " as root" : "")
         if found.attempts >= limit {
             return "versionCode \(versionCode) is blocked after \(found.attempts) failed installations; \(remedy)"
         }
@@ -41,10 +63,32 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
         return nil
     }
 
-    mutating func countAttempt(at versionCode: Int) { update(versionCode) { $0.attempts += 1 } }
-    mutating func countReboot(into versionCode: Int) { update(versionCode) { $0.reboots += 1 } }
+    mutating func countAttempt(at versionCode: Int) {
+        update(versionCode) { $0.attempts = min($0.attempts + 1, Self.maximumCount) }
+    }
 
-    /// Drops the counts of versions that were committed, or that the operator retries.
+    mutating func countReboot(into versionCode: Int) {
+        update(versionCode) { $0.reboots = min($0.reboots + 1, Self.maximumCount) }
+    }
+
+    /// Resets the counts of a version at the request of the agent.
+    ///
+    /// - Returns: why they are not reset, or nil.
+    mutating func reset(_ versionCode: Int) -> String? {
+        guard let index = versions.firstIndex(where: { $0.versionCode == versionCode }),
+            versions[index].attempts + versions[index].reboots > 0
+        else { return nil }
+        guard versions[index].resets < Self.maximumResets else {
+            return "the counts of versionCode \(versionCode) were reset \(Self.maximumResets) times already: "
+                + "run upgradelinkctl retry \(versionCode) as root"
+        }
+        versions[index].attempts = 0
+        versions[index].reboots = 0
+        versions[index].resets += 1
+        return nil
+    }
+
+    /// Drops the counts of versions that were committed, or that root retries.
     mutating func forget(_ isForgotten: (_ versionCode: Int) -> Bool) {
         versions.removeAll { isForgotten($0.versionCode) }
     }
@@ -56,6 +100,7 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
             merged.update(version.versionCode) {
                 $0.attempts = max($0.attempts, version.attempts)
                 $0.reboots = max($0.reboots, version.reboots)
+                $0.resets = max($0.resets, version.resets)
             }
         }
         return merged

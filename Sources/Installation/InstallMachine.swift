@@ -33,6 +33,8 @@ public enum StepOutcome: Hashable, Sendable {
     case failed(String)
     /// The disk has not enough space for the artifact, or writing failed.
     case noSpace(String)
+    /// The artifact was verified, and its signature requires this minimum of every later version; nil: none.
+    case verified(minVersionCode: Int?)
     case needsReboot(RebootNeed)
     case supportsRollback(Bool)
     /// The device must reboot; the agent decides when.
@@ -61,6 +63,10 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     public var module: String?
     /// A second copy of `attempts.json`.
     public var attempts = InstallAttempts()
+    /// A second copy of `floor.json`.
+    public var floor = VersionFloor()
+    /// Of the artifact's signature: the floor after the commit, if it is higher than the version.
+    public var minVersionCode: Int?
 
     public init(job: InstallJob, bootID: String, module: String? = nil) {
         self.job = job
@@ -71,7 +77,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case job, step, bootID, needsReboot, failure, isBroken, rollbackReboots, interruptions, result
-        case module, attempts
+        case module, attempts, floor, minVersionCode
         // The name of 0.1.0.
         case hasRebooted = "hasRestarted"
     }
@@ -86,12 +92,14 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         bootID = fields.value(.bootID, or: "")
         needsReboot = fields.optional(.needsReboot)
         hasRebooted = fields.value(.hasRebooted, or: false)
-        failure = fields.optional(.failure)
+        failure = fields.optional(.failure, String.self)?.sanitized(limit: Self.reasonLimit)
         isBroken = fields.value(.isBroken, or: false)
-        rollbackReboots = max(fields.value(.rollbackReboots, or: 0), 0)
-        interruptions = max(fields.value(.interruptions, or: 0), 0)
+        rollbackReboots = min(max(fields.value(.rollbackReboots, or: 0), 0), Self.maximumRollbackReboots)
+        interruptions = min(max(fields.value(.interruptions, or: 0), 0), Self.maximumInterruptions + 1)
         module = fields.optional(.module)
         attempts = fields.value(.attempts, or: InstallAttempts())
+        floor = fields.value(.floor, or: VersionFloor())
+        minVersionCode = fields.optional(.minVersionCode)
         result = fields.optional(.result)
         if result == nil, fields.contains(.result) {
             result = .failed("another version of upgradelinkd stored a result that this one does not know")
@@ -106,7 +114,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         }
     }
 
-    /// The record of an installation whose stored record cannot be read; it starts with the rollback. Whether the device was
+    /// The record of an installation whose stored record is lost or cannot be read; it starts with the rollback. Whether the device was
     /// rebooted is unknown, so the record says that it was: an unnecessary reboot does no harm.
     init(recovering job: InstallJob, module: String, bootID: String) {
         self.init(job: job, bootID: bootID, module: module)
@@ -119,6 +127,8 @@ public struct InstallRecord: Codable, Hashable, Sendable {
 /// Decides which step follows which. The states and conditions are those of Mender's "Update modules v3 protocol". This
 /// project adds the version check and the health check before the commit.
 extension InstallRecord {
+    /// Characters of a reason. A module, or a file's name, may make it longer.
+    static let reasonLimit = 1000
     static let maximumRollbackReboots = 3
     /// A rollback or cleanup step that is interrupted more often than this has failed: the step itself may crash the device.
     static let maximumInterruptions = 10
@@ -137,16 +147,19 @@ extension InstallRecord {
     mutating func advance(_ outcome: StepOutcome) {
         switch (step, outcome) {
         case (.prepare, .succeeded): go(to: .module(.download))
+        case (.prepare, .verified(let minimum)):
+            minVersionCode = minimum
+            go(to: .module(.download))
         case (.prepare, .failed(let reason)):
-            result = .refused(reason)
+            result = .refused(reason.sanitized(limit: Self.reasonLimit))
             go(to: .done)
         case (.prepare, .noSpace(let reason)):
-            result = .noSpace(reason)
+            result = .noSpace(reason.sanitized(limit: Self.reasonLimit))
             go(to: .done)
 
         case (.module(.download), .succeeded): go(to: .module(.install))
         case (.module(.download), .failed(let reason)):
-            failure = reason
+            failure = reason.sanitized(limit: Self.reasonLimit)
             go(to: .module(.cleanup))
 
         case (.module(.install), .succeeded): go(to: .askNeedsReboot)
@@ -196,14 +209,14 @@ extension InstallRecord {
 
         case (_, .failed(let reason)), (_, .noSpace(let reason)):
             fail(reason)
-        case (_, .succeeded), (_, .needsReboot), (_, .supportsRollback), (_, .awaitsReboot):
+        case (_, .succeeded), (_, .verified), (_, .needsReboot), (_, .supportsRollback), (_, .awaitsReboot):
             fail("the step \(step) cannot end in \(outcome)")
         }
     }
 
     /// Starts the rollback, because a step failed after the module had begun to change the device.
     private mutating func fail(_ reason: String) {
-        failure = failure ?? reason
+        failure = failure ?? reason.sanitized(limit: Self.reasonLimit)
         go(to: .askSupportsRollback)
     }
 
@@ -235,7 +248,7 @@ extension InstallRecord {
         if isNewBoot, step == .reboot || step == .module(.reboot) { attempts.countReboot(into: job.offer.versionCode) }
         bootID = current
         let unfinished = "it was interrupted during \(step.name)"
-        interruptions += 1
+        interruptions = min(interruptions + 1, Self.maximumInterruptions + 1)
         let isHopeless = interruptions > Self.maximumInterruptions
         switch step {
         case .done: break

@@ -7,7 +7,7 @@ extension Installer {
         do {
             guard
                 let found = try StoredFile.read(InstallRecord.self, from: recordPath, limit: maximumMessageBytes)
-            else { return nil }
+            else { return try recoverLost() }
             if !found.unreadable.isEmpty {
                 let fields = found.unreadable.joined(separator: ", ").sanitized(limit: 300)
                 surroundings.report(.output("\(recordPath): fields that this version cannot read: \(fields)"))
@@ -21,22 +21,39 @@ extension Installer {
         }
     }
 
+    /// Starts a rollback if the record is missing, and the file tree has the note of an installation that began. Trees without a
+    /// note are those of 0.1.0, which did not remove them before the record.
+    ///
+    /// - Returns: the new record; nil if there is nothing to roll back.
+    private func recoverLost() throws -> InstallRecord? {
+        guard tree.hasNote, let (job, module) = tree.installation() else { return nil }
+        surroundings.report(.output("\(recordPath) is missing"))
+        return try beginRollback(job, module)
+    }
+
     /// Sets an unreadable record aside for the operator. If the file tree still names the installation, the new record starts
     /// a rollback.
     ///
     /// - Returns: the new record; nil if there is nothing to roll back.
     private func recover(_ error: any Error) throws -> InstallRecord? {
-        let line = "\(recordPath) was damaged and is set aside as \(recordPath).damaged"
+        let damaged = recordPath + ".damaged"
+        let line = "\(recordPath) was damaged and is set aside as \(damaged)"
         surroundings.report(.output("\(line) (\("\(error)".sanitized(limit: 200)))"))
         guard let (job, module) = tree.installation() else {
-            try Files.rename(recordPath, to: recordPath + ".damaged")
+            try Files.setAside(recordPath)
             return nil
         }
-        // A copy for the operator, if possible. The record itself stays until the new one replaces it: without either there
-        // would be nothing to resume.
-        try? Files.link(recordPath, as: recordPath + ".damaged")
+        // A copy for the operator, if possible. The record itself stays until the new one replaces it: without either, only the
+        // tree's note would be left. A directory is moved, because no file can replace it.
+        try? Files.removeTree(damaged)
+        do throws(SystemError) { try Files.link(recordPath, as: damaged) } catch { try? Files.setAside(recordPath) }
+        return try beginRollback(job, module)
+    }
+
+    private func beginRollback(_ job: InstallJob, _ module: String) throws -> InstallRecord {
         var record = InstallRecord(recovering: job, module: module, bootID: bootID)
         record.attempts = attempts(nil)
+        record.floor = floor(nil)
         // Counted when it began, unless that count is lost too.
         if !record.attempts.versions.contains(where: { $0.versionCode == job.offer.versionCode }) {
             record.attempts.countAttempt(at: job.offer.versionCode)
@@ -46,12 +63,68 @@ extension Installer {
     }
 
     func store(_ record: InstallRecord) throws {
-        let path = attemptsPath
-        let stored = try? StoredFile.read(InstallAttempts.self, from: path, limit: maximumMessageBytes)?.value
-        if record.attempts != stored ?? InstallAttempts() {
-            try StoredFile.write(record.attempts, to: path, limit: maximumMessageBytes)
+        try storeCounts(record.attempts, record.floor)
+        try write(record, to: recordPath)
+    }
+
+    /// Stores the first copies of what the record has too.
+    func storeCounts(_ attempts: InstallAttempts, _ floor: VersionFloor) throws {
+        try replace(attemptsPath, with: attempts, insteadOfNone: InstallAttempts())
+        try replace(floorPath, with: floor, insteadOfNone: VersionFloor())
+    }
+
+    /// Replaces a file that has another value, or cannot be read.
+    ///
+    /// - Parameter none: the value of a file that does not exist.
+    private func replace<Value: Codable & Equatable & Sendable>(
+        _ path: String, with value: Value, insteadOfNone none: Value
+    ) throws {
+        do {
+            let stored = try StoredFile.read(Value.self, from: path, limit: maximumMessageBytes)
+            if value == stored?.value ?? none { return }
+        } catch let error as SystemError where error.isShortage {
+            throw error
+        } catch {
+            // It is replaced.
         }
-        try StoredFile.write(record, to: recordPath, limit: maximumMessageBytes)
+        try write(value, to: path)
+    }
+
+    /// Replaces a file. A directory in its place, or in that of the temporary file, would prevent every installation.
+    private func write(_ value: some Encodable, to path: String) throws {
+        do {
+            try StoredFile.write(value, to: path, limit: maximumMessageBytes)
+        } catch let error as SystemError {
+            guard error.isDirectory else { throw error }
+            try Files.removeUnlessRegular(path + ".new")
+            try Files.removeUnlessRegular(path)
+            try StoredFile.write(value, to: path, limit: maximumMessageBytes)
+        }
+    }
+
+    /// A file of which another copy exists. If it cannot be read, the log says so, and the copy replaces it.
+    private func read<Value: Decodable & Sendable>(_ type: Value.Type, _ path: String) -> Value? {
+        do {
+            return try StoredFile.read(type, from: path, limit: maximumMessageBytes)?.value
+        } catch {
+            surroundings.report(
+                .output("\(path) cannot be read; the copy in \(recordPath) counts: \("\(error)".sanitized(limit: 200))")
+            )
+            return nil
+        }
+    }
+
+    // MARK: the lowest version
+
+    private var floorPath: String { "\(directory)/floor.json" }
+
+    /// The floor of both stored copies, and of a commit that neither of them knows yet.
+    func floor(_ last: InstallRecord?) -> VersionFloor {
+        var floor = (read(VersionFloor.self, floorPath) ?? VersionFloor()).merged(with: last?.floor ?? VersionFloor())
+        if let committed = tree.committedFloor { floor = floor.merged(with: committed) }
+        // A record of 0.1.0 has no floor, but may have a commit.
+        if let last, last.result == .committed { floor = floor.merged(with: last.floorAfterCommit) }
+        return floor
     }
 
     // MARK: the count of attempts
@@ -60,16 +133,32 @@ extension Installer {
 
     /// The counts of both stored copies: `attempts.json` and the installation record.
     func attempts(_ last: InstallRecord?) -> InstallAttempts {
-        let stored = try? StoredFile.read(InstallAttempts.self, from: attemptsPath, limit: maximumMessageBytes)?.value
-        return (stored ?? InstallAttempts()).merged(with: last?.attempts ?? InstallAttempts())
+        (read(InstallAttempts.self, attemptsPath) ?? InstallAttempts()).merged(
+            with: last?.attempts ?? InstallAttempts())
     }
 
-    func forgetAttempts(at versionCode: Int, _ last: InstallRecord?) throws {
+    /// - Returns: why the counts are not reset, or nil.
+    func forgetAttempts(at versionCode: Int, isRoot: Bool, _ last: InstallRecord?) throws -> String? {
         var attempts = attempts(last)
-        attempts.forget { $0 == versionCode }
-        try StoredFile.write(attempts, to: attemptsPath, limit: maximumMessageBytes)
-        guard var record = last else { return }
+        if isRoot {
+            attempts.forget { $0 == versionCode }
+        } else if let refusal = attempts.reset(versionCode) {
+            return refusal
+        }
+        try storeCounts(attempts, floor(last))
+        guard var record = last else { return nil }
         record.attempts = attempts
+        record.floor = floor(last)
         try store(record)
+        return nil
+    }
+}
+
+extension InstallRecord {
+    /// The floor once this version is committed.
+    var floorAfterCommit: VersionFloor {
+        var floor = floor
+        floor.raise(job.offer.urlKey, to: max(job.offer.versionCode, minVersionCode ?? 0))
+        return floor
     }
 }

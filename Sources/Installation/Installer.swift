@@ -52,8 +52,11 @@ public import Verification
     ///
     /// - Parameters:
     ///   - artifact: the open file that came with an `install` request.
+    ///   - isRoot: whether root sent the request. Root is the operator; the agent may have been taken over.
     ///   - done: called once, possibly before this function returns.
-    public func handle(_ message: InstallMessage, artifact: OpenFile? = nil, then done: @escaping Completion) {
+    public func handle(
+        _ message: InstallMessage, artifact: OpenFile? = nil, isRoot: Bool = false, then done: @escaping Completion
+    ) {
         attempt(done) {
             let found = try load()
             switch message {
@@ -61,8 +64,8 @@ public import Verification
                 guard let found, found.job.hasID(id) else { return done(.success(.unknown)) }
                 resume(found, nil, done)
             case .forgetAttempts(let versionCode):
-                try forgetAttempts(at: versionCode, found)
-                done(.success(.unknown))
+                let refusal = try forgetAttempts(at: versionCode, isRoot: isRoot, found)
+                done(.success(refusal.map { .refused($0) } ?? .unknown))
             case .reboot(let id):
                 guard let found, found.job.hasID(id) else { return done(.success(.unknown)) }
                 guard found.awaitsReboot, found.bootID == bootID else { return resume(found, nil, done) }
@@ -110,11 +113,17 @@ public import Verification
         _ job: InstallJob, _ artifact: OpenFile?, _ last: InstallRecord?, _ done: @escaping Completion
     ) throws {
         let settings = try surroundings.settings()
-        if let refusal = job.refusal(settings, installed: surroundings.installedVersion()) {
+        let floor = floor(last)
+        if let refusal = job.refusal(settings, installed: surroundings.installedVersion(), floor) {
             return done(.success(.refused(refusal)))
         }
         var record = InstallRecord(job: job, bootID: bootID, module: settings.module)
         record.attempts = attempts(last)
+        record.floor = floor
+        // The rest of the limit is for the reasons and results that the installation adds.
+        guard try StoredFile.encode(record).count <= maximumMessageBytes / 2 else {
+            return done(.success(.refused("its texts are too long to be stored")))
+        }
         if let refusal = record.attempts.refusal(of: job.offer.versionCode, limit: settings.attempts) {
             return done(.success(.failed(refusal)))
         }
@@ -129,12 +138,17 @@ public import Verification
                 surroundings.report(.output("what was left of an interrupted \(found.step.name) is ended"))
             }
             if found.step == .prepare, artifact == nil {
-                // Nothing has been changed yet, and only the agent has the artifact: the agent sends the request again.
+                // Nothing has been changed yet, and only the agent has the artifact: the agent sends the request again. The tree
+                // is removed first, because a tree without a record would be rolled back.
+                try tree.remove()
+                let (attempts, floor) = (attempts(found), floor(found))
+                try storeCounts(attempts, floor)
                 try Files.remove(recordPath)
                 return done(.success(.unknown))
             }
             var record = found
             record.attempts = attempts(found)
+            record.floor = floor(found)
             if record.step != .prepare, tree.isCommitted {
                 // The power failed before the record said so.
                 record.failure = nil
@@ -147,18 +161,31 @@ public import Verification
     }
 
     /// Stores the record, then performs the step that it names.
-    private func run(_ record: InstallRecord, _ artifact: OpenFile?, _ done: @escaping Completion) {
+    ///
+    /// - Parameter tries: how often the commit may be stored again after an error of the disk.
+    private func run(
+        _ record: InstallRecord, _ artifact: OpenFile?, tries: Int = Self.commitTries, _ done: @escaping Completion
+    ) {
         attempt(done) {
+            let isCommit = record.step == .module(.cleanup) && record.failure == nil
             var record = record
             switch record.step {
             case .module(.download): record.attempts.countAttempt(at: record.job.offer.versionCode)
-            case .module(.cleanup) where record.failure == nil:
+            case .module(.cleanup) where isCommit:
                 // The version is committed.
                 record.attempts.forget { $0 <= record.job.offer.versionCode }
-                if Files.exists(tree.path) { try tree.noteCommit() }
+                record.floor = record.floorAfterCommit
             default: break
             }
-            try store(record)
+            do {
+                if isCommit, Files.exists(tree.path) { try tree.noteCommit() }
+                try store(record)
+            } catch {
+                // The module has committed. If that were not stored, the next start would roll back.
+                guard isCommit, tries > 0 else { throw error }
+                surroundings.report(.output("storing the commit again: \("\(error)".sanitized(limit: 300))"))
+                return MainQueue.after(Self.commitPause) { run(record, artifact, tries: tries - 1, done) }
+            }
             if let result = record.result { return done(.success(result)) }
             surroundings.report(.state(record.step.name))
             perform(record, artifact) { outcome in
@@ -171,6 +198,9 @@ public import Verification
             }
         }
     }
+
+    private static let commitTries = 5
+    private static let commitPause: Seconds = 0.5
 
     // MARK: steps
 
@@ -186,6 +216,10 @@ public import Verification
                 done(try prepare(record.job, artifact, settings))
             case .module(.cleanup):
                 cleanUp(settings, record, done)
+            case .module(.commit):
+                // A disk that is full by then must not make a committed version look uncommitted.
+                if Files.exists(tree.path) { try tree.prepareCommit(record.floorAfterCommit) }
+                try module(settings, record).run(.commit, then: done)
             case .module(let state):
                 try module(settings, record).run(state, then: done)
             case .askNeedsReboot, .askNeedsRebootForRollback:
@@ -256,8 +290,8 @@ public import Verification
     private func prepare(_ job: InstallJob, _ artifact: OpenFile, _ settings: InstallSettings) throws -> StepOutcome {
         do {
             try tree.create(for: job, settings, installed: surroundings.installedVersion())
-            _ = try surroundings.verify(artifact, job, tree.artifactPath(settings))
-            return .succeeded
+            let verified = try surroundings.verify(artifact, job, tree.artifactPath(settings))
+            return .verified(minVersionCode: verified.minVersionCode)
         } catch {
             // Nothing began that could be rolled back.
             try? tree.remove()
@@ -321,10 +355,12 @@ extension InstallJob {
     func hasID(_ id: InstallID) -> Bool { self.id == id || self.id == Self.unknownID }
 
     /// Why the installer refuses the request, or nil. These checks do not rely on the agent; the signature is verified later.
-    func refusal(_ settings: InstallSettings, installed: InstalledVersion) -> String? {
+    func refusal(_ settings: InstallSettings, installed: InstalledVersion, _ floor: VersionFloor) -> String? {
         guard offer.urlKey == settings.urlKey else { return "it is for another application than device.urlKey" }
+        guard id != Self.unknownID else { return "its id is \(id)" }
         guard (sidecar?.utf8.count ?? 0) <= maximumSidecarBytes else { return "its signature file is too long" }
-        // If the installed version is unknown, there is nothing to compare with. The agent cannot influence that.
+        if let refusal = floor.refusal(of: offer, pinned: settings.appointVersionCode) { return refusal }
+        // If the installed version is unknown, only the floor can be compared with. The agent cannot influence either.
         guard case .known(let running, _) = installed else { return nil }
         guard offer.versionCode > running || offer.versionCode == settings.appointVersionCode else {
             return "versionCode \(offer.versionCode) is not above the installed \(running); "

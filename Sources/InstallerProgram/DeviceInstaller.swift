@@ -64,15 +64,23 @@ import Verification
 
     struct MissingLibrary: Error, CustomStringConvertible { let description: String }
 
-    func handle(_ message: InstallMessage, _ artifact: OpenFile?, then done: @escaping Installer.Completion) {
-        installer.handle(message, artifact: artifact) { outcome in
-            // The directory stays locked until the result is known.
-            withExtendedLifetime(lock) { done(outcome) }
+    // The directory stays locked until the result is known and stored. A client that is slow to read it does not delay others.
+
+    /// - Parameter isRoot: whether root itself sent the request.
+    func handle(
+        _ message: InstallMessage, _ artifact: OpenFile?, isRoot: Bool, then done: @escaping Installer.Completion
+    ) {
+        installer.handle(message, artifact: artifact, isRoot: isRoot) { outcome in
+            lock.release()
+            done(outcome)
         }
     }
 
     func resumePending(then done: @escaping @MainActor (Result<InstallResult?, any Error>) -> Void) {
-        installer.resumePending { outcome in withExtendedLifetime(lock) { done(outcome) } }
+        installer.resumePending { outcome in
+            lock.release()
+            done(outcome)
+        }
     }
 }
 

@@ -12,27 +12,32 @@ public enum InstallerProgram {
         upgradelink-installer is upgradelinkd's helper that verifies an artifact and runs its update module.
 
           (no option)    take one request from the socket that is standard input; upgradelinkd, or
-                         upgradelink-installer.socket for it, starts it like this
+                         upgradelink-installer with --listen, starts it like this
+          --listen       start an installer for each request on the socket of upgradelink-installer.socket
+                         (upgradelink-installer.service); end after 20 s without a request
           --resume       resume an installation after a reboot: verify, commit or roll back
                          (upgradelink-installer-resume.service)
           --root DIR     read the configuration below this directory instead of /
 
-        Exit status: 0 done; 1 the request failed; 64 wrong arguments, or no request; 77 the request came from a
+        Exit status: 0 done; 1 the request failed; 64 wrong arguments, or no request that makes sense; 77 the request came from a
         user who may not send requests; 78 wrong configuration.
         """
-    /// Seconds to wait for the request. A client sends it right after it has connected.
+    /// Seconds until the whole request must have come. A client sends it right after it has connected.
     private static let requestTimeout = 10.0
+    /// Seconds that a slow client has to read the last reports, after the directory is free for other installers.
+    private static let reportTimeout: Seconds = 5
 
     public static func main() -> Never {
         var root = "/"
-        var resumes = false
+        var mode = Mode.request
         var arguments = CommandLine.arguments.dropFirst()
         while let argument = arguments.popFirst() {
             switch argument {
             case "--help", "-h":
                 print(help)
                 exit(0)
-            case "--resume": resumes = true
+            case "--resume": mode = .resume
+            case "--listen": mode = .listen
             case "--root" where !arguments.isEmpty: root = arguments.removeFirst()
             default:
                 Environment.printError("upgradelink-installer: \(argument) is not known; see --help")
@@ -43,10 +48,31 @@ public enum InstallerProgram {
         umask(0o022)
         // Only the main thread runs so far.
         MainActor.assumeIsolated {
-            if resumes { resumePending(root: root) } else { serveRequest(root: root) }
+            switch mode {
+            case .request: serveRequest(root: root)
+            case .resume: resumePending(root: root)
+            case .listen: listen(root: root)
+            }
         }
         MainActor.assumeIsolated { MainQueue.serve() }
     }
+
+    private enum Mode { case request, resume, listen }
+
+    /// Starts installers for the requests on a socket of the service manager.
+    @MainActor private static func listen(root: String) {
+        guard let socket = try? LocalSocket.passedListener(waiting: RequestListener.waiting) else {
+            Environment.printError(
+                "upgradelink-installer: --listen needs a listening socket as descriptor 3; "
+                    + "upgradelink-installer.socket starts it with one")
+            exit(64)
+        }
+        let listener = RequestListener(socket, arguments: root == "/" ? [] : ["--root", root])
+        listener.start()
+        self.listener = listener
+    }
+
+    @MainActor private static var listener: RequestListener?
 
     private static func fail(_ error: any Error) -> Never {
         Environment.printError("upgradelink-installer: \(error)")
@@ -64,33 +90,53 @@ public enum InstallerProgram {
             Environment.printError("upgradelink-installer: user \(peer) may not request installations")
             exit(77)
         }
-        guard let (line, file) = try? socket.receiveLine(limit: maximumMessageBytes, within: requestTimeout),
-            let message = try? JSONLine.decode(InstallMessage.self, from: line)
-        else {
-            Environment.printError("upgradelink-installer: no request came through the socket")
+        // The listener counts requests that make no sense; without it, each one is logged.
+        let isListenersChild = Environment.current[RequestListener.mark.name] != nil
+        let reports = ReportChannel(socket, logs: isListenersChild)
+        let (message, file): (InstallMessage, OpenFile?)
+        do {
+            (message, file) = try receive(socket)
+        } catch {
+            let reason = "no request that makes sense came through the socket: \(error)"
+            if !isListenersChild { Environment.printError("upgradelink-installer: \(reason)") }
+            if let bytes = try? JSONLine.encode(InstallReport.finished(.refused(reason))) {
+                _ = try? socket.sendNow(bytes[...])
+            }
             exit(64)
-        }
-        let report: @MainActor (InstallReport) -> Void = { report in
-            // The agent may have disconnected; the installation continues.
-            if let bytes = try? JSONLine.encode(report) { try? socket.send(bytes) }
         }
         let end: Installer.Completion = { outcome in
             switch outcome {
             case .success(let result):
-                report(.finished(result))
-                exit(0)
+                reports.send(.finished(result))
+                reports.finish(within: reportTimeout) { exit(0) }
             case .failure(let error):
                 // The agent shows the error to the operator.
-                report(.finished(.lost("\(error)")))
-                fail(error)
+                reports.send(.finished(.lost("\(error)")))
+                reports.finish(within: reportTimeout) { fail(error) }
             }
         }
         do {
-            try DeviceInstaller(root: root, verifies: true, report: report).handle(message, file, then: end)
+            let installer = try DeviceInstaller(root: root, verifies: true) { reports.send($0) }
+            installer.handle(message, file, isRoot: peer == 0, then: end)
         } catch {
             end(.failure(error))
         }
     }
+
+    /// Waits for the request. Only an installation has a file; every other file is closed.
+    private static func receive(_ socket: LocalSocket) throws -> (InstallMessage, OpenFile?) {
+        guard let (line, file) = try socket.receiveLine(limit: maximumMessageBytes, within: requestTimeout) else {
+            throw Senseless(description: "it ended before the line did")
+        }
+        socket.stopReceiving()
+        guard let message = try? JSONLine.decode(InstallMessage.self, from: line) else {
+            throw Senseless(description: "it is not a message of this version")
+        }
+        guard case .install = message else { return (message, nil) }
+        return (message, file)
+    }
+
+    private struct Senseless: Error, CustomStringConvertible { let description: String }
 
     /// Resumes an installation after a reboot, without a request. Standard error is the journal.
     @MainActor private static func resumePending(root: String) {

@@ -14,6 +14,16 @@ public struct Inhibitor: Codable, Hashable, Sendable {
         self.why = why.sanitized(limit: 200)
     }
 
+    private enum CodingKeys: String, CodingKey { case what, who, why }
+
+    /// Reads an inhibitor with the limits of the other initialiser.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            what: try fields.decode(Set<What>.self, forKey: .what), who: try fields.decode(String.self, forKey: .who),
+            why: try fields.decode(String.self, forKey: .why))
+    }
+
     /// Parses a colon-separated list such as `download:install`. Nil if a word is unknown, or if there is none.
     public static func what(_ text: String) -> Set<What>? {
         let words = text.split(separator: ":", omittingEmptySubsequences: false).map { What(rawValue: String($0)) }

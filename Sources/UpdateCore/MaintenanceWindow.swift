@@ -23,6 +23,20 @@ public struct MaintenanceWindow: Codable, Hashable, Sendable {
         length = end > start ? end - start : end - start + 1440
     }
 
+    private enum CodingKeys: String, CodingKey { case days, start, length }
+
+    /// - Throws: `DecodingError` for a window that has no text form.
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        days = try fields.decode(Set<Int>.self, forKey: .days)
+        start = try fields.decode(Int.self, forKey: .start)
+        length = try fields.decode(Int.self, forKey: .length)
+        guard days.isSubset(of: 0..<7), (0..<1440).contains(start), (1...1440).contains(length) else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "not a maintenance window"))
+        }
+    }
+
     private static func days(_ text: Substring) -> Set<Int>? {
         var days: Set<Int> = []
         for part in text.lowercased().split(separator: ",", omittingEmptySubsequences: false) {
@@ -100,6 +114,12 @@ public struct TimeZoneOffsets: Codable, Hashable, Sendable {
     /// - Parameter segments: sorted by time; none is UTC.
     public init(_ segments: [Segment]) {
         self.segments = segments.isEmpty ? [Segment(from: WallTime(unixSeconds: 0), offset: 0)] : segments
+    }
+
+    private enum CodingKeys: String, CodingKey { case segments }
+
+    public init(from decoder: any Decoder) throws {
+        self.init(try decoder.container(keyedBy: CodingKeys.self).decode([Segment].self, forKey: .segments))
     }
 
     public static let utc = TimeZoneOffsets([])

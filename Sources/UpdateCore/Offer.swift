@@ -140,7 +140,9 @@ public struct Offer: Codable, Hashable, Sendable {
         urlKey = try fields.required(.urlKey)
         versionCode = try fields.required(.versionCode)
         let address: String = try fields.required(.urlPath)
-        guard versionCode > 0, WebURL(address) != nil || Self.isLocal(address) else {
+        guard urlKey.utf8.count <= Self.maximumKeyBytes, versionCode > 0,
+            WebURL(address) != nil || Self.isLocal(address)
+        else {
             throw DecodingError.dataCorrupted(
                 .init(codingPath: decoder.codingPath, debugDescription: "neither a version nor an address"))
         }
@@ -153,8 +155,13 @@ public struct Offer: Codable, Hashable, Sendable {
     }
 
     private static func isLocal(_ address: String) -> Bool {
-        address.hasPrefix("file://") && address.utf8.count <= 4 * 4200
+        guard address.hasPrefix("file://"), address.utf8.count <= 4 * 4200 else { return false }
+        let name = String(address.dropFirst("file://".count))
+        return name.sanitized(limit: 4096) == name
     }
+
+    /// A longer urlKey belongs to no application: no configuration has one.
+    private static let maximumKeyBytes = 4096
 
     public var isLocalFile: Bool { urlPath.hasPrefix("file://") }
 

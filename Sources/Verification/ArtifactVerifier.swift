@@ -15,11 +15,14 @@ public struct VerifiedArtifact: Sendable {
     /// Bytes.
     public let size: Int
     public let offer: Offer
+    /// `minVersionCode=` of the signature's trusted comment.
+    public let minVersionCode: Int?
 
-    fileprivate init(path: String, size: Int, offer: Offer) {
+    fileprivate init(path: String, size: Int, offer: Offer, minVersionCode: Int?) {
         self.path = path
         self.size = size
         self.offer = offer
+        self.minVersionCode = minVersionCode
     }
 }
 
@@ -61,6 +64,7 @@ public struct ArtifactVerifier {
     public struct Expectation {
         /// The digest that the caller adds the bytes of the file to; nil if the mode needs none.
         public let digest: Digest?
+        fileprivate var minVersionCode: Int?
         fileprivate let check: ([UInt8]) throws(VerificationFailure) -> Void
 
         /// Call this once, after all bytes have been added to ``digest``.
@@ -76,7 +80,7 @@ public struct ArtifactVerifier {
         switch policy.mode {
         case .none:
             try requireSecure(offer.urlPath, "none")
-            return Expectation(digest: nil) { _ throws(VerificationFailure) in }
+            return Expectation(digest: nil, minVersionCode: nil) { _ throws(VerificationFailure) in }
         case .sha256:
             try requireSecure(offer.urlPath, "sha256")
             if let url = try sidecarURL(for: offer) { try requireSecure(url.text, "sha256") }
@@ -100,7 +104,7 @@ public struct ArtifactVerifier {
         guard wanted.count == 64, wanted.allSatisfy(\.isHexDigit), isWhole else {
             throw VerificationFailure("the digest file does not begin with a SHA-256 digest in hex")
         }
-        return Expectation(digest: Digest(.sha256)) { digest throws(VerificationFailure) in
+        return Expectation(digest: Digest(.sha256), minVersionCode: nil) { digest throws(VerificationFailure) in
             guard hexadecimal(digest) == wanted else {
                 throw VerificationFailure("its SHA-256 is \(hexadecimal(digest)), and \(wanted) was published")
             }
@@ -140,6 +144,9 @@ public struct ArtifactVerifier {
         guard let claims = Claims(signature.trustedComment) else {
             throw VerificationFailure("its trusted comment contradicts itself")
         }
+        guard !claims.hasInvalidMinimum else {
+            throw VerificationFailure("the minVersionCode in its trusted comment is not a positive number")
+        }
         return (signature, key, claims)
     }
 
@@ -152,7 +159,8 @@ public struct ArtifactVerifier {
         {
             throw VerificationFailure(mismatch)
         }
-        return Expectation(digest: Digest(.blake2b512)) { digest throws(VerificationFailure) in
+        return Expectation(digest: Digest(.blake2b512), minVersionCode: claims.minVersionCode) {
+            digest throws(VerificationFailure) in
             guard digest.count == 64, key.verifies(signature.signature, of: digest) else {
                 throw VerificationFailure("its content is not what was signed")
             }
@@ -178,7 +186,7 @@ public struct ArtifactVerifier {
         let tooLong = "it is longer than download.sizeLimit, \(describe(bytes: sizeLimit))"
         guard announced <= sizeLimit else { throw VerificationFailure(tooLong) }
         do {
-            let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode: 0o600)
+            let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
             if announced > 0 { try target.reserve(from: 0, count: announced) }
             var buffer = [UInt8](repeating: 0, count: 256 * 1024)
             var size = 0
@@ -193,7 +201,8 @@ public struct ArtifactVerifier {
             }
             try target.synchronize()
             try expectation.verify()
-            return VerifiedArtifact(path: destination, size: size, offer: offer)
+            return VerifiedArtifact(
+                path: destination, size: size, offer: offer, minVersionCode: expectation.minVersionCode)
         } catch {
             unlink(destination)
             throw error

@@ -1,7 +1,7 @@
 import UpdateCore
 
-/// The fields of a trusted comment that say what the signed file is: `urlKey=… versionCode=… devModelKey=…`. They may be in
-/// any order and among other words.
+/// The fields of a trusted comment that say what the signed file is: `urlKey=… versionCode=… devModelKey=…`, and from which
+/// version on later files are accepted: `minVersionCode=…`. They may be in any order and among other words.
 struct Claims: Equatable {
     private var fields: [String: String] = [:]
 
@@ -16,7 +16,15 @@ struct Claims: Equatable {
         }
     }
 
-    var versionCode: Int? { fields["versionCode"].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil } }
+    var versionCode: Int? { code("versionCode") }
+
+    /// No version below this one may be installed after the signed file. It may be above the file's own versionCode: then
+    /// versions in between, which were signed earlier, are revoked.
+    var minVersionCode: Int? { code("minVersionCode") }
+
+    var hasInvalidMinimum: Bool { fields["minVersionCode"] != nil && minVersionCode == nil }
+
+    private func code(_ field: String) -> Int? { fields[field].flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil } }
 
     /// Why the claims do not match the offer, or nil if they match.
     func mismatch(_ offer: Offer, devModelKey: String?, requireVersionCode: Bool) -> String? {

@@ -114,7 +114,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
         let settings = InstallSettings(
             module: "m", moduleDirectories: [], fileName: "f", files: [:], metaData: "{}", timeout: 1, timeouts: [:],
             rebootCommand: [], urlKey: "k", devModelKey: nil)
-        if job.refusal(settings, installed: .known(versionCode: 5, versionName: nil)) == nil {
+        if job.refusal(settings, installed: .known(versionCode: 5, versionName: nil), VersionFloor()) == nil {
             precondition(job.offer.urlKey == "k" && job.offer.versionCode > 5)
         }
     }

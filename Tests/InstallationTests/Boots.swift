@@ -35,13 +35,13 @@ struct Boots: Sendable {
 
     /// Handles one request in the boot with this id.
     @MainActor func boot(
-        _ id: String, _ request: InstallRequest, reboot: [String]? = nil, health: HealthCheck = HealthCheck(),
-        report: @escaping @Sendable (InstallReport) -> Void = { _ in }
+        _ id: String, _ request: InstallRequest, isRoot: Bool = false, reboot: [String]? = nil,
+        health: HealthCheck = HealthCheck(), report: @escaping @Sendable (InstallReport) -> Void = { _ in }
     ) async throws -> InstallResult {
         let (message, artifact) = try open(request)
         let installer = try installer(id, reboot, health, report)
         return try await withCheckedThrowingContinuation { continuation in
-            installer.handle(message, artifact: artifact) { continuation.resume(with: $0) }
+            installer.handle(message, artifact: artifact, isRoot: isRoot) { continuation.resume(with: $0) }
         }
     }
 

@@ -39,6 +39,63 @@ import UpdateCore
         #expect(try await boots.boot("c", .install(next)) == .needsReboot(isRollback: false))
     }
 
+    /// The record is removed, or something else has its name, before the first boot of the new version.
+    @Test(.timeLimit(.minutes(2)), arguments: [nil] + Planted.allCases)
+    func aMissingRecordLeadsToARollback(planted: Planted?) async throws {
+        let boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        try Files.remove(record(boots))
+        // An old one is in the way, as a directory.
+        try boots.scratch.write("state/installer/installation.json.damaged/old", "")
+        try boots.scratch.write("state/installer/installation.json.new/old", "")
+        try planted?.plant(at: record(boots))
+        #expect(try await boots.start("b") == .rebooting)
+        #expect(try await boots.start("c") == .rolledBack("the record of its installation could not be read"))
+        #expect(try boots.scratch.read("version") == "VERSION_CODE=1\n")
+        let next = try await boots.recorder.device.job(2, version: 3, artifact: "artifact-file")
+        try boots.scratch.write("control/new-version", "VERSION_CODE=3\n")
+        #expect(try await boots.boot("c", .install(next)) == .needsReboot(isRollback: false))
+        #expect(try await boots.start("d") == .committed)
+    }
+
+    /// The installer was interrupted before it began to modify the device, and the agent requests something else: nothing is
+    /// rolled back.
+    @Test func anInstallationThatHasNotBegunIsNotRolledBack() async throws {
+        let boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        var found = try #require(try StoredFile.read(InstallRecord.self, from: record(boots), limit: 1 << 20)?.value)
+        found.step = .prepare
+        try StoredFile.write(found, to: record(boots), limit: 1 << 20)
+        try Files.remove("\(boots.scratch.path)/control/log")
+        #expect(try await boots.boot("a", .resume(1)) == .unknown)
+        #expect(try await boots.start("b") == nil)
+        #expect(!boots.scratch.exists("control/log") && !boots.scratch.exists("state/installer/tree"))
+    }
+
+    /// Something else has the name of another file of the installer, while it waits for a reboot. The update is committed, and so
+    /// is the next one.
+    @Test(
+        .timeLimit(.minutes(2)),
+        arguments: [
+            "attempts.json", "floor.json", "attempts.json.new", "floor.json.new", "installation.json.new",
+            "tree/installation.json", "tree/committing.new", "installation.json.damaged",
+        ], Planted.allCases)
+    func aPlantedFileDisablesNothing(name: String, planted: Planted) async throws {
+        let boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        let path = "\(boots.scratch.path)/state/installer/\(name)"
+        try Files.removeTree(path)
+        try planted.plant(at: path)
+        #expect(try await boots.start("b") == .committed)
+        let next = try await boots.recorder.device.job(2, version: 3, artifact: "artifact-file")
+        try boots.scratch.write("control/new-version", "VERSION_CODE=3\n")
+        #expect(try await boots.boot("b", .install(next)) == .needsReboot(isRollback: false))
+        #expect(try await boots.start("c") == .committed)
+    }
+
     /// The real installer is killed in a state, and finds a damaged record at its next start.
     @Test(arguments: [
         ("Download", nil), ("ArtifactInstall", nil), ("ArtifactCommit", nil), ("ArtifactRollback", "ArtifactCommit"),
@@ -301,6 +358,43 @@ import UpdateCore
             return
         }
         #expect(try reboots(boots) == 4)
+    }
+
+    /// An agent that has been taken over cannot reboot the device for ever: it gets three resets, root as many as it wants.
+    @Test func theAgentCanResetTheCountThreeTimesAndRootAlways() async throws {
+        let boots = try await Recorded(fails: "ArtifactVerifyReboot")
+        var id = 0
+        func blocked() async throws -> String {
+            while true {
+                id += 1
+                if case .failed(let reason)? = try await failingInstallation(boots, id) { return reason }
+                #expect(id < 40)
+            }
+        }
+        for _ in 1...3 {
+            #expect(try await blocked().hasSuffix("upgradelinkctl retry 2"))
+            #expect(try await boots.boot("x", .forgetAttempts(versionCode: 2)) == .unknown)
+            // Nothing is counted if there is nothing to reset.
+            for _ in 1...5 { #expect(try await boots.boot("x", .forgetAttempts(versionCode: 2)) == .unknown) }
+        }
+        #expect(try await blocked().hasSuffix("upgradelinkctl retry 2 as root"))
+        #expect(try reboots(boots) == 12)
+        // Losing one of the two copies does not help.
+        for name in ["attempts.json", "installation.json"] {
+            try Files.remove("\(boots.scratch.path)/state/installer/\(name)")
+            guard case .refused(let reason) = try await boots.boot("x", .forgetAttempts(versionCode: 2)) else {
+                Issue.record("a fourth reset")
+                return
+            }
+            #expect(reason.contains("run upgradelinkctl retry 2 as root"), "\(reason)")
+            _ = try await blocked()
+        }
+        #expect(try reboots(boots) == 12)
+        for _ in 1...4 {
+            #expect(try await boots.boot("x", .forgetAttempts(versionCode: 2), isRoot: true) == .unknown)
+            _ = try await blocked()
+        }
+        #expect(try reboots(boots) == 24)
     }
 
     /// The commit of a version resets its count.

@@ -404,6 +404,8 @@ struct RecorderDevice {
         echo "saying $1"
         echo "shouting $1" >&2
         [ ! -e "$control/hang-$1" ] || sleep 100
+        while [ -e "$control/wait-$1" ]; do sleep 0.1; done
+        env >"$control/environment"
         if [ -e "$control/kill-$1" ]; then rm "$control/kill-$1"; kill -9 $PPID; exit 0; fi
         [ ! -e "$control/fail-$1" ] || exit 1
         case "$1" in

@@ -30,8 +30,10 @@ import Verification
             ["/bin/sh", "-c", line ?? "echo SystemReboot >>\(scratch.path)/control/log"]
         }
 
-        func boot(_ id: String, _ request: InstallRequest, reboot: String? = nil) async throws -> InstallResult {
-            try await boots.boot(id, request, reboot: command(reboot))
+        func boot(
+            _ id: String, _ request: InstallRequest, isRoot: Bool = false, reboot: String? = nil
+        ) async throws -> InstallResult {
+            try await boots.boot(id, request, isRoot: isRoot, reboot: command(reboot))
         }
 
         func start(

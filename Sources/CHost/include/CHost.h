@@ -16,8 +16,12 @@ int upgradelink_reserve(int descriptor, int64_t offset, int64_t length);
    negative. Returns the number of bytes that were sent, or -1 with errno. */
 int64_t upgradelink_send(int socket, const void *bytes, int64_t count, int descriptor);
 
-/* Receives at most `count` bytes. Sets *descriptor to the descriptor that was passed with them, or to -1; the kernel discards
-   further ones. Returns the number of bytes that were received, 0 at the end, or -1 with errno. */
+/* Sends at most `count` bytes without waiting. Returns the number of bytes that were sent, or -1 with errno: EAGAIN if the other
+   end has not read what was sent before. */
+int64_t upgradelink_send_now(int socket, const void *bytes, int64_t count);
+
+/* Receives at most `count` bytes. Sets *descriptor to the first descriptor that was passed with them, or to -1; further ones are
+   closed. Returns the number of bytes that were received, 0 at the end, or -1 with errno. */
 int64_t upgradelink_receive(int socket, void *bytes, int64_t count, int *descriptor);
 
 /* struct ucred is declared only under the macro _GNU_SOURCE. Sets *user to the user ID at the other end of a unix socket.

@@ -55,7 +55,7 @@ do_install() {
         fi
     done
 
-    for unit in upgradelinkd.service upgradelink-installer@.service upgradelink-installer-resume.service; do
+    for unit in upgradelinkd.service upgradelink-installer.service upgradelink-installer-resume.service; do
         sed -e 's|@SBINDIR@|${sbindir}|' -e 's|@LIBDIR@|${nonarch_libdir}/upgradelinkd|' \
             ${S}/packaging/systemd/$unit.in >${D}${systemd_system_unitdir}/$unit
     done
