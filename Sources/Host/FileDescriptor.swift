@@ -38,11 +38,11 @@ public final class OpenFile: Sendable {
         return fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
-    /// - Throws: ``SystemError/notRegular(_:mode:)`` if this is no regular file.
+    /// - Throws: ``SystemError/notRegular(_:mode:)`` if this is neither a regular file nor `/dev/null`, an empty file.
     public func requireRegular() throws(SystemError) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw SystemError("examine", path) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw .notRegular(path, mode: status.st_mode) }
+        guard status.isRegularOrNull else { throw .notRegular(path, mode: status.st_mode) }
     }
 
     /// The bytes that an unprivileged process can still write on the file system.
@@ -146,4 +146,14 @@ public final class OpenFile: Sendable {
             throw SystemError("reserve \(count) bytes for", path)
         }
     }
+}
+
+extension stat {
+    /// A regular file, or the device `/dev/null` (null(4)), to which a configuration file can be linked to mask another one.
+    var isRegularOrNull: Bool {
+        st_mode & S_IFMT == S_IFREG || st_mode & S_IFMT == S_IFCHR && st_rdev == Self.nullDevice
+    }
+
+    /// Major 1, minor 3.
+    private static let nullDevice: dev_t = 0x103
 }

@@ -17,7 +17,7 @@ public enum Files {
     public static func open(_ path: String) throws(SystemError) -> OpenFile {
         // Before it is opened: opening a device can have an effect of its own, such as starting a watchdog.
         var status = stat()
-        if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+        if stat(path, &status) == 0, !status.isRegularOrNull {
             throw .notRegular(path, mode: status.st_mode)
         }
         let file = try OpenFile(path, O_RDONLY)

@@ -58,6 +58,7 @@ struct FileTree {
     ///
     /// - Parameter floor: that of the committed version.
     func prepareCommit(_ floor: VersionFloor) throws {
+        for name in [preparedCommitPath, preparedCommitPath + ".new"] { try Files.removeUnlessRegular(name) }
         try StoredFile.write(floor, to: preparedCommitPath, limit: maximumMessageBytes)
     }
 

@@ -143,6 +143,7 @@ extension Installer {
         if isRoot {
             attempts.forget { $0 == versionCode }
         } else if let refusal = attempts.reset(versionCode) {
+            try? storeCounts(attempts, floor(last))
             return refusal
         }
         try storeCounts(attempts, floor(last))

@@ -113,12 +113,14 @@ public import Verification
         _ job: InstallJob, _ artifact: OpenFile?, _ last: InstallRecord?, _ done: @escaping Completion
     ) throws {
         let settings = try surroundings.settings()
-        let floor = floor(last)
+        let (attempts, floor) = (attempts(last), floor(last))
+        // A copy that was lost is replaced, even if the request is refused.
+        try? storeCounts(attempts, floor)
         if let refusal = job.refusal(settings, installed: surroundings.installedVersion(), floor) {
             return done(.success(.refused(refusal)))
         }
         var record = InstallRecord(job: job, bootID: bootID, module: settings.module)
-        record.attempts = attempts(last)
+        record.attempts = attempts
         record.floor = floor
         // The rest of the limit is for the reasons and results that the installation adds.
         guard try StoredFile.encode(record).count <= maximumMessageBytes / 2 else {

@@ -49,8 +49,11 @@ def send(connection, data, descriptors=()):
     if descriptors:
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())]
     sent = connection.sendmsg([data], control)
-    if sent < len(data):
+    try:
         connection.sendall(data[sent:])
+    except OSError:
+        # The installer has refused it already.
+        pass
 
 
 def reports(connection, seconds=60):
@@ -64,7 +67,9 @@ def reports(connection, seconds=60):
                 break
             data += part
     except OSError as error:
-        return [{"error": str(error)}]
+        # The installer closed before it had read everything.
+        if not data:
+            return [{"error": str(error)}]
     return [json.loads(line) for line in data.splitlines() if line]
 
 
@@ -162,10 +167,14 @@ def attack_deaf(target, artifact, code, seconds):
     return {"connected": connection.fileno() >= 0}
 
 
-def attack_flood(target, count, user):
-    """Connects as often as it can, as this user, and leaves at once."""
+def become(user):
     if int(user):
         os.setresuid(int(user), int(user), int(user))
+
+
+def attack_flood(target, count, user):
+    """Connects as often as it can, as this user, and leaves at once."""
+    become(user)
     connected = refused = 0
     start = time.monotonic()
     for _ in range(int(count)):
@@ -177,12 +186,17 @@ def attack_flood(target, count, user):
     return {"connected": connected, "refused": refused, "seconds": time.monotonic() - start}
 
 
-def attack_occupy(target, count):
-    """Requests that make no sense, as many as the installer takes."""
+def attack_occupy(target, count, user):
+    """Requests that make no sense, as this user, as many as the installer takes."""
+    become(user)
     seen = []
     for _ in range(int(count)):
-        seen.append(target.connect())
-        seen[-1].sendall(b"nonsense\n")
+        try:
+            connection = target.connect()
+            connection.sendall(b"nonsense\n")
+        except OSError:
+            continue
+        seen.append(connection)
     return {"results": [result(connection) for connection in seen]}
 
 

@@ -23,6 +23,12 @@ import UpdateCore
         }
     }
 
+    /// A configuration file is masked with a link to /dev/null.
+    @Test func theNullDeviceIsEmpty() throws {
+        symlink("/dev/null", "\(scratch.path)/masked")
+        #expect(try Files.read("\(scratch.path)/masked", limit: 10).isEmpty)
+    }
+
     /// Files in /proc and /sys are regular, and have the size 0.
     @Test func filesOfTheKernelAreRead() throws {
         #expect(try !Files.read("/proc/self/status", limit: 65_536).isEmpty)

@@ -48,8 +48,8 @@ import UpdateCore
         try Files.remove(record(boots))
         // An old one is in the way, as a directory.
         try boots.scratch.write("state/installer/installation.json.damaged/old", "")
-        try boots.scratch.write("state/installer/installation.json.new/old", "")
         try planted?.plant(at: record(boots))
+        try boots.scratch.write("state/installer/installation.json.new/old", "")
         #expect(try await boots.start("b") == .rebooting)
         #expect(try await boots.start("c") == .rolledBack("the record of its installation could not be read"))
         #expect(try boots.scratch.read("version") == "VERSION_CODE=1\n")

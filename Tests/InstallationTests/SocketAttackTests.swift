@@ -53,7 +53,7 @@ import UpdateCore
 
     /// Each text is as long as the line can be. What the installer cannot store is refused before anything is begun.
     @Test(arguments: [
-        ("promptUpgradeContent", 4000), ("promptUpgradeContent", 200_000), ("versionName", 100_000),
+        ("promptUpgradeContent", 2900), ("promptUpgradeContent", 200_000), ("versionName", 100_000),
         ("urlPath", 100_000), ("urlKey", 3000), ("urlKey", 100_000), ("sidecar", 16_384), ("sidecar", 30_000),
     ])
     func aTextThatIsTooLongDisablesNothing(field: String, count: Int) async throws {
@@ -225,7 +225,8 @@ import UpdateCore
                 let lines = await Attacker(.socket(listener.path)).run("flood", "20000", user)
                 #expect((lines.last ?? "").contains("\"connected\""), "\(lines)")
             }
-            let nonsense = await Attacker(.socket(listener.path)).run("occupy", "12")
+            _ = await Attacker(.socket(listener.path)).run("occupy", "500", "65534")
+            let nonsense = await Attacker(.socket(listener.path)).run("occupy", "12", "0")
             #expect((nonsense.last ?? "").contains("not a message"), "\(nonsense)")
             #expect(await listener.send(.resume(1)) == .unknown)
             let job = try await device.job(2, version: 2, artifact: "artifact-file")
