@@ -147,10 +147,13 @@ extension Installer {
             return refusal
         }
         try storeCounts(attempts, floor(last))
-        guard var record = last else { return nil }
-        record.attempts = attempts
-        record.floor = floor(last)
-        try store(record)
+        if var record = last {
+            record.attempts = attempts
+            record.floor = floor(last)
+            try store(record)
+        }
+        let who = isRoot ? "root" : "the agent"
+        surroundings.report(.output("the counts of versionCode \(versionCode) are reset at the request of \(who)"))
         return nil
     }
 }

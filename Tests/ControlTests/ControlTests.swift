@@ -102,6 +102,26 @@ struct ControlTests {
         }
     }
 
+    /// Root's retry also goes to the installer's socket; another user's does not.
+    @Test func rootsRetryAsksTheInstallerItself() async throws {
+        try await withAgent { bus, _, _ async throws in
+            let listener = try await InstallerListener(root: device.scratch.path)
+            let arguments = ["retry", "7", "--installer-socket", await listener.path]
+            let line = "<6>the counts of versionCode 7 are reset at the request of root"
+            _ = try await ctl(bus, arguments, user: 65534)
+            #expect(await !listener.journal.contains(line))
+            let run = try await ctl(bus, arguments)
+            #expect(run.status == .exited(0) && run.error.isEmpty, "\(run)")
+            #expect(await listener.journal.contains(line))
+            await listener.terminate()
+            #expect(await eventually { await listener.end != nil })
+            // The operator learns that the installer was not asked.
+            let failed = try await ctl(bus, arguments)
+            #expect(failed.status == .exited(0), "\(failed)")
+            #expect(failed.error.contains("the installer's count was not reset: cannot connect to"), "\(failed)")
+        }
+    }
+
     @Test func aUserWithoutRightsGetsExitStatus77() async throws {
         try await withAgent { bus, _, _ async throws in
             let run = try await ctl(bus, ["check"], user: 65534)

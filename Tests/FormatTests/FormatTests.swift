@@ -37,8 +37,8 @@ import UpdateCore
     }
 
     @Test(arguments: [
-        ("state", 60), ("inbox", 6), ("identity", 2), ("installation", 60), ("staging", 9), ("attempts", 9),
-        ("note", 5),
+        ("state", 60), ("inbox", 6), ("identity", 2), ("installation", 60), ("staging", 9), ("attempts", 11),
+        ("note", 5), ("floor", 2),
     ])
     func thereAreSamplesOfEveryKind(kind: String, count: Int) {
         let samples = Self.samples(kind)
@@ -99,6 +99,18 @@ import UpdateCore
             JSONValue.list([.integer($0.versionCode), .integer($0.attempts), .integer($0.reboots)])
         }
         #expect(.list(counts) == sample.expected["versions"])
+        if let resets = sample.expected["resets"] {
+            #expect(.list(found.value.versions.map { .integer($0.resets) }) == resets)
+        }
+        try expectOlderVersionsCanRead(found.value, sample)
+    }
+
+    @Test(arguments: samples("floor"))
+    func theFloorIsRead(sample: Sample) throws {
+        let found = try StoredFile.decode(VersionFloor.self, from: sample.bytes)
+        #expect(found.unreadable.isEmpty)
+        let floors = found.value.floors.map { JSONValue.list([.text($0.urlKey), .integer($0.versionCode)]) }
+        #expect(.list(floors) == sample.expected["floors"])
         try expectOlderVersionsCanRead(found.value, sample)
     }
 

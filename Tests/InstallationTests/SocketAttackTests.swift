@@ -189,9 +189,9 @@ import UpdateCore
     // MARK: the listener
 
     private func withListener(
-        _ device: InstallerDevice, _ body: (Listener) async throws -> Void
+        _ device: InstallerDevice, _ body: (InstallerListener) async throws -> Void
     ) async throws {
-        let listener = try await Listener(device)
+        let listener = try await InstallerListener(root: device.scratch.path)
         do {
             try await body(listener)
         } catch {
@@ -212,6 +212,29 @@ import UpdateCore
         }
         let mark = "\(RequestListener.mark.name)=\(RequestListener.mark.value)"
         #expect(try device.scratch.read("control/environment").contains(mark) == true)
+    }
+
+    /// Root resets the counts through the same socket, without a limit.
+    @Test(.enabled(if: getuid() == 0, "the test is the operator"))
+    func rootAsksTheInstallerItself() async throws {
+        let device = try await recorder()
+        let counts = #"{"format":2,"versions":[{"attempts":3,"reboots":0,"resets":3,"versionCode":2}]}"#
+        try device.scratch.write("state/installer/attempts.json", counts)
+        try await withListener(device) { listener in
+            let path = await listener.path
+            let job = try await device.job(2, version: 2, artifact: "artifact-file")
+            guard case .failed(let reason) = await listener.send(.install(job)) else {
+                Issue.record("it is not blocked")
+                return
+            }
+            #expect(reason.hasSuffix("upgradelinkctl retry 2 as root"), "\(reason)")
+            #expect(try InstallerClient.ask(.forgetAttempts(versionCode: 2), at: path, within: 20) == .unknown)
+            #expect(await listener.journal.contains("<6>the counts of versionCode 2 are reset at the request of root"))
+            #expect(await listener.send(.install(job)) == .committed)
+        }
+        #expect(throws: (any Error).self) {
+            try InstallerClient.ask(.resume(1), at: "\(device.scratch.path)/none", within: 1)
+        }
     }
 
     /// A flood of connections, first of a user without rights and then of the agent's own user, costs a few lines of log and a
@@ -244,7 +267,7 @@ import UpdateCore
         let device = try await recorder()
         try device.scratch.write("control/wait-ArtifactInstall", "")
         let job = try await device.job(2, version: 2, artifact: "artifact-file")
-        let listener = try await Listener(device)
+        let listener = try await InstallerListener(root: device.scratch.path)
         async let result = listener.send(.install(job))
         #expect(
             await eventually { (try? device.scratch.read("control/log"))?.contains("ArtifactInstall") == true })
@@ -258,7 +281,7 @@ import UpdateCore
 
     @Test func theListenerEndsIfThereIsNothingToDo() async throws {
         let device = try await recorder()
-        let listener = try await Listener(device)
+        let listener = try await InstallerListener(root: device.scratch.path)
         #expect(await listener.send(.resume(1)) == .unknown)
         #expect(await eventually(within: 40) { await listener.end == .exited(0) })
     }
