@@ -63,11 +63,12 @@ extension Installer {
     }
 
     func store(_ record: InstallRecord) throws {
-        try storeCounts(record.attempts, record.floor)
+        // The record first: a count that is stored before its step would count an installation that never began.
         try write(record, to: recordPath)
+        try storeCounts(record.attempts, record.floor)
     }
 
-    /// Stores the first copies of what the record has too.
+    /// Stores the copies of what the record has too.
     func storeCounts(_ attempts: InstallAttempts, _ floor: VersionFloor) throws {
         try replace(attemptsPath, with: attempts, insteadOfNone: InstallAttempts())
         try replace(floorPath, with: floor, insteadOfNone: VersionFloor())
