@@ -61,7 +61,7 @@ final class PartialFile {
     init(_ path: String, url: String, isVerified: Bool) throws(SystemError) {
         bootID = try Clock.bootID()
         notePath = path + ".json"
-        try Files.removeUnlessRegular(path)
+        for path in [path, notePath] { try Files.removeUnlessRegular(path) }
         file = try OpenFile(path, O_RDWR | O_CREAT | O_NOFOLLOW)
         try file.requireRegular()
         let found = try? StoredFile.read(Note.self, from: notePath, limit: Self.noteLimit)?.value

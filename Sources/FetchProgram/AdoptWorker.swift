@@ -21,6 +21,7 @@ struct AdoptWorker {
             try Files.createDirectory(job.directory)
             try requireSpace(for: try file.artifact.size)
             let base = "\(job.directory)/\(versionCode)"
+            for suffix in ["artifact", "sidecar"] { try Files.removeUnlessRegular("\(base).\(suffix)") }
             let verified = try verifier.copy(
                 file.artifact, sidecar: file.signature, of: offer, devModelKey: job.devModelKey,
                 sizeLimit: job.sizeLimit,

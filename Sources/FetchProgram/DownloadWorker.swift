@@ -34,6 +34,7 @@ struct DownloadWorker {
         do {
             guard let url = WebURL(offer.urlPath) else { return .refused("its address is not a URL") }
             try Files.createDirectory(job.directory)
+            try Files.removeUnlessRegular(sidecarPath)
             let verifier = try ArtifactVerifier(job.verification)
             let sidecar = try fetchSidecar(verifier)
             let expectation = {
@@ -82,6 +83,10 @@ struct DownloadWorker {
         try Files.removeUnlessRegular(artifactPath)
         guard Files.exists(artifactPath) else { return nil }
         let file = try Files.open(artifactPath)
+        guard try file.size <= job.sizeLimit else {
+            try Files.remove(artifactPath)
+            return nil
+        }
         var buffer = [UInt8](repeating: 0, count: 256 * 1024)
         while true {
             let count = try file.read(into: &buffer)

@@ -38,6 +38,16 @@ import UpdateCore
         return (result, traffic)
     }
 
+    /// Something else has the name of a staging file: the download replaces it, without waiting.
+    @Test(.timeLimit(.minutes(2)), arguments: ["part", "part.json", "artifact", "sidecar"], Planted.allCases)
+    func aPlantedStagingFileIsReplaced(suffix: String, planted: Planted) async throws {
+        let host = try host { $0.honest() }
+        try Files.createDirectory(rig.staging)
+        try planted.plant(at: "\(rig.staging)/2.\(suffix)")
+        let result = try await fetch.download(try rig.job(host.url), timeLimit: 40)
+        #expect(try rig.isComplete(result), "\(line(result))")
+    }
+
     /// A portal, an error page and an empty body come while a part of the file is there.
     @Test(
         arguments: [

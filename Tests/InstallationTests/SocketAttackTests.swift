@@ -92,6 +92,47 @@ import UpdateCore
         #expect(try await boots.boot("a", .install(job)) == .refused("its id is 0"))
     }
 
+    // MARK: planted files
+
+    /// The version is unknown, and that is found out without waiting.
+    @Test(.timeLimit(.minutes(2)), arguments: Planted.allCases)
+    func aPlantedVersionFileDelaysNothing(planted: Planted) async throws {
+        let device = try await InstallerDevice(install: "module = \"m\"\nmoduleDirectories = [\"@ROOT@/modules\"]")
+        let script = """
+            #!/bin/sh
+            [ "$1" != ArtifactInstall ] || { rm -rf @ROOT@/version; echo VERSION_CODE=2 >@ROOT@/version; }
+            """
+        try device.scratch.write("modules/m", script.replacing("@ROOT@", with: device.scratch.path), mode: 0o755)
+        try device.scratch.write("artifact-file", "content")
+        try Files.remove("\(device.scratch.path)/version")
+        try planted.plant(at: "\(device.scratch.path)/version")
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        #expect(await device.run(.install(job)).result == .committed)
+    }
+
+    /// The agent does not wait for an artifact or a signature that is something else.
+    @Test(.timeLimit(.minutes(2)), arguments: Planted.allCases)
+    func aPlantedArtifactIsRefused(planted: Planted) async throws {
+        let device = try await recorder()
+        var job = try await device.job(2, version: 2, artifact: "artifact-file")
+        let path = "\(device.scratch.path)/planted"
+        try planted.plant(at: path)
+        let artifact = job.artifact
+        job.artifact.path = path
+        guard case .refused = await device.run(.install(job)).result else {
+            Issue.record("not refused")
+            return
+        }
+        job.artifact = artifact
+        job.artifact.sidecarPath = path
+        guard case .refused(let reason) = await device.run(.install(job)).result else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(reason.hasPrefix("its file is lost: ") && reason.contains(planted.complaint), "\(reason)")
+        #expect(!device.scratch.exists("control/log"), "no module ran")
+    }
+
     // MARK: descriptors
 
     private func prepare(_ device: InstallerDevice, version: Int) async throws {

@@ -221,3 +221,33 @@ import UpdateCore
         }
     }
 }
+
+/// A damaged file of the installer cannot end it, whatever its numbers are.
+@Suite struct DamagedNumberTests {
+    @Test func countsAreBounded() throws {
+        let most = Int.max
+        let text =
+            #"{"versions":[{"versionCode":2,"attempts":\#(most),"reboots":\#(most),"resets":-5},{"versionCode":3}]}"#
+        var attempts = try StoredFile.decode(InstallAttempts.self, from: Array(text.utf8)).value
+        attempts.countAttempt(at: 2)
+        attempts.countReboot(into: 2)
+        #expect(attempts.versions.map(\.attempts) == [InstallAttempts.maximumCount, 0])
+        #expect(attempts.versions.map(\.resets) == [0, 0])
+    }
+
+    @Test func aRecordIsBounded() throws {
+        let job = InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil)
+        var record = InstallRecord(job: job, bootID: "a")
+        (record.interruptions, record.rollbackReboots) = (.max, .max)
+        record.failure = String(repeating: "x", count: 100_000)
+        var read = try StoredFile.decode(InstallRecord.self, from: StoredFile.encode(record)).value
+        #expect((read.failure ?? "").count == InstallRecord.reasonLimit)
+        read.resume(bootID: "b")
+        read.step = .module(.verifyRollbackReboot)
+        read.advance(.failed(String(repeating: "y", count: 100_000)))
+        #expect(read.isBroken)
+        var other = InstallRecord(job: job, bootID: "a")
+        other.advance(.failed(String(repeating: "y", count: 100_000)))
+        #expect(try StoredFile.encode(other).count < 10_000)
+    }
+}
