@@ -23,7 +23,8 @@ import UpdateCore
     private let arguments: [String]
     private let watch: DescriptorWatch
     private var budget = StartBudget(now: Clock.bootTime)
-    private var refusals = RefusalCount()
+    private enum Refusal: CaseIterable { case stranger, senseless, failure }
+    private var refusals: [Refusal: RefusalCount] = [:]
     private var isEnding = false
     private lazy var wakeUp = Timer { [weak self] in self?.update() }
     private lazy var idle = Timer { [weak self] in self?.end() }
@@ -61,14 +62,14 @@ import UpdateCore
                 guard !connection.isAbandoned else { continue }
                 let user = try connection.peerUser
                 guard PeerCredentials.mayRequest(user) else {
-                    refuse("user \(user) may not request installations")
+                    refuse(.stranger, "user \(user) may not request installations")
                     continue
                 }
                 startInstaller(connection)
                 return update()
             } catch {
                 // Without descriptors, for example.
-                refuse("\(error)")
+                refuse(.failure, "\(error)")
                 return waitAWhile(Self.retryDelay)
             }
         }
@@ -87,8 +88,8 @@ import UpdateCore
         let program = Program(path, arguments, streams: .connection(connection), mark: Self.mark, timeLimit: nil)
         ChildProcess.start(program) { [self] end in
             switch end {
-            case .exited(EX_USAGE), .exited(EX_NOPERM): refuse("a request was refused: it makes no sense")
-            case .couldNotStart: refuse("\(end)")
+            case .exited(EX_USAGE), .exited(EX_NOPERM): refuse(.senseless, "a request was refused: it makes no sense")
+            case .couldNotStart: refuse(.failure, "\(end)")
             default: break
             }
             budget.countEnd()
@@ -96,14 +97,14 @@ import UpdateCore
         }
     }
 
-    private func refuse(_ reason: String) {
-        if let line = refusals.add(reason, now: Clock.bootTime) { log(line) }
+    private func refuse(_ kind: Refusal, _ reason: String) {
+        if let line = refusals[kind, default: RefusalCount()].add(reason, now: Clock.bootTime) { log(line) }
     }
 
     private func log(_ line: String) { Environment.printError("<4>\(line)") }
 
     private func end() {
-        if let line = refusals.rest { log(line) }
+        for kind in Refusal.allCases { if let line = refusals[kind]?.rest { log(line) } }
         exit(0)
     }
 }

@@ -58,5 +58,5 @@ struct RefusalCount {
     }
 
     /// The number of refusals that no line has named yet; nil if there are none.
-    var rest: String? { unlogged > 0 ? "\(unlogged) more connections were refused before" : nil }
+    var rest: String? { unlogged > 0 ? "\(unlogged) more were refused like this before" : nil }
 }

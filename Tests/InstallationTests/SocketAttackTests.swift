@@ -298,9 +298,9 @@ import UpdateCore
         }
         let journal = try device.scratch.read("journal").split(separator: "\n")
         let refusals = journal.filter { $0.hasPrefix("<4>") }
-        #expect(refusals.count <= 4, "\(refusals)")
-        #expect(refusals.first?.contains("user 65534 may not request installations") == true, "\(refusals)")
-        #expect(refusals.last?.contains("more connections were refused before") == true, "\(refusals)")
+        #expect(refusals.count <= 8, "\(refusals)")
+        #expect(refusals.contains { $0.contains("user 65534 may not request installations") }, "\(refusals)")
+        #expect(refusals.contains { $0.contains("more were refused like this before") }, "\(refusals)")
     }
 
     /// An installation that runs ends as it would have; the listener waits for it, and takes nothing else.
@@ -379,8 +379,8 @@ import UpdateCore
         var count = RefusalCount()
         #expect(count.add("no", now: at(0)) == "no")
         for _ in 0..<228_000 { #expect(count.add("no", now: at(1)) == nil) }
-        #expect(count.rest == "228000 more connections were refused before")
-        #expect(count.add("no", now: at(61)) == "no; 228000 more connections were refused before")
+        #expect(count.rest == "228000 more were refused like this before")
+        #expect(count.add("no", now: at(61)) == "no; 228000 more were refused like this before")
         #expect(count.rest == nil)
     }
 }
