@@ -118,7 +118,7 @@ extension Program.Streams {
     var shareSession: Bool {
         switch self {
         case .inherited, .errors: true
-        case .pipes, .socket, .captured: false
+        case .pipes, .socket, .connection, .captured: false
         }
     }
 }
