@@ -67,7 +67,11 @@ final class BusConnection {
             let isPaused = mayHaveMore && turns < Self.turn
             if isPaused { watch?.whenReadable(nil) } else { watchForInput() }
             watchForOutput(bus.hasOutput)
-            if let timeout = isPaused ? Self.pause : mayHaveMore ? 0 : bus.timeout { timer?.schedule(after: timeout) }
+            if let timeout = isPaused ? Self.pause : mayHaveMore ? 0 : bus.timeout {
+                timer?.schedule(after: timeout)
+            } else {
+                timer?.disarm()
+            }
             if !isCheckingProgress, bus.unreadOutput > 0 {
                 isCheckingProgress = true
                 (unreadOutput, stalledChecks) = (.max, 0)
