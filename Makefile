@@ -187,7 +187,7 @@ install: release
 
 uninstall:
 	rm -f "$(DESTDIR)$(SBINDIR)/upgradelinkd" "$(DESTDIR)$(BINDIR)/upgradelinkctl" \
-	    $(foreach unit,$(UNITS) upgradelink-installer.socket,"$(DESTDIR)$(UNITDIR)/$(unit)") \
+	    $(foreach unit,$(UNITS) upgradelink-installer.socket upgradelink-installer@.service,"$(DESTDIR)$(UNITDIR)/$(unit)") \
 	    "$(DESTDIR)$(SYSUSERSDIR)/upgradelinkd.conf" "$(DESTDIR)$(TMPFILESDIR)/upgradelinkd.conf" \
 	    "$(DESTDIR)$(CATALOGDIR)/upgradelinkd.catalog" \
 	    "$(DESTDIR)$(DBUSDIR)/system.d/org.upgradelink.Agent1.conf" \

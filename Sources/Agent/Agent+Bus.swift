@@ -45,6 +45,9 @@ extension Agent {
     /// Copies, verifies and offers a local file.
     private func install(_ file: LocalFile, _ call: BusCall) {
         if let refusal = refusal(of: .check, state, context()) { return call.fail(BusInterface.error(refusal)) }
+        // A worker may wait for a file for long, and writes to the directory of downloads.
+        guard !isAdopting else { return call.fail(.limitsExceeded("another file is being verified; try again later")) }
+        isAdopting = true
         logger.notice("Asked to install \(file.name)")
         var result: AdoptResult?
         FetchWorker(installation).start(
@@ -52,6 +55,7 @@ extension Agent {
         ) { report in
             if case .adopted(let value) = report { result = value }
         } onEnd: { [self] end in
+            isAdopting = false
             switch result ?? .refused("the worker failed: \(end)") {
             case .verified(let offer, let artifact):
                 if let refusal = refusal(of: offer, state, context()) {

@@ -83,6 +83,8 @@ public final class Agent {
     var speedLimit: Int?
     var inhibitors: [ActiveInhibitor] = []
     var nextInhibitor = 1
+    /// Whether a worker copies and verifies a file of a caller.
+    var isAdopting = false
     private var bus: BusService?
     private var clockWatch: ClockWatch?
     /// For the next poll, and for everything else that is due at a known moment.

@@ -12,23 +12,30 @@ final class BusConnection {
     private var isProcessing = false
     private var isCheckingProgress = false
     private var unreadOutput = 0
-    private var stalledChecks = 0
+    private var (stalledChecks, slowChecks) = (0, 0)
+    private let mayTakeCalls: () -> Bool
 
     /// The number of messages that are handled before other events get their turn.
     private static let turn = 16
     /// While the bus has not read more bytes than this, no calls are taken: their replies would need more and more memory.
-    private static let maximumUnreadOutput = 524_288
+    private static let maximumUnreadOutput = 131_072
     /// Seconds until calls are taken again, at the earliest.
     private static let pause: Seconds = 0.005
     /// Seconds between two looks at the output.
     private static let checkInterval: Seconds = 0.25
-    /// The connection is lost if the bus has read nothing at this number of looks.
-    private static let maximumStalledChecks = 12
+    /// The connection is lost if the bus has read nothing at this number of looks, or if more than ``smallOutput`` waited at this
+    /// number of looks.
+    private static let (maximumStalledChecks, maximumSlowChecks) = (12, 60)
+    private static let smallOutput = 16_384
 
     /// - Parameters:
     ///   - acceptsDescriptors: see ``Bus``.
+    ///   - mayTakeCalls: messages wait in the bus while this is false.
     ///   - onLoss: called at most once, when the connection has ended by itself.
-    init(acceptsDescriptors: Bool, onLoss: @escaping (BusError) -> Void) throws(BusError) {
+    init(
+        acceptsDescriptors: Bool, mayTakeCalls: @escaping () -> Bool = { true }, onLoss: @escaping (BusError) -> Void
+    ) throws(BusError) {
+        self.mayTakeCalls = mayTakeCalls
         bus = try Bus(acceptsDescriptors: acceptsDescriptors)
         self.onLoss = onLoss
         timer = Timer { [weak self] in self?.process() }
@@ -59,7 +66,7 @@ final class BusConnection {
         do throws(BusError) {
             var mayHaveMore = true
             var turns = 0
-            while mayHaveMore, turns < Self.turn, bus.unreadOutput <= Self.maximumUnreadOutput {
+            while mayHaveMore, turns < Self.turn, canTake {
                 mayHaveMore = try bus.process(atMost: 1)
                 turns += 1
                 guard watch != nil else { return }
@@ -74,12 +81,17 @@ final class BusConnection {
             }
             if !isCheckingProgress, bus.unreadOutput > 0 {
                 isCheckingProgress = true
-                (unreadOutput, stalledChecks) = (.max, 0)
+                (unreadOutput, stalledChecks, slowChecks) = (.max, 0, 0)
                 progressCheck?.schedule(after: Self.checkInterval)
             }
         } catch {
             lost(error)
         }
+    }
+
+    /// sd-bus takes a message whenever it has nothing to send, or cannot send it.
+    private var canTake: Bool {
+        bus.unreadOutput <= Self.maximumUnreadOutput && (!bus.hasOutput || bus.canSend) && mayTakeCalls()
     }
 
     private func lost(_ error: BusError) {
@@ -95,17 +107,22 @@ final class BusConnection {
         if isWanted { watch.whenWritable { [weak self] in self?.process() } } else { watch.whenWritable(nil) }
     }
 
+    /// Whether the connection was lost because the bus does not read from it: the bus then does not notice its end.
+    private(set) var hasStalled = false
+
     /// dbus-daemon stops reading from a connection when it has too many of its messages that their receivers do not read. That
     /// would end only when those receivers read.
     private func checkProgress() {
         guard watch != nil else { return }
         let unread = bus.unreadOutput
         stalledChecks = unread < unreadOutput ? 0 : stalledChecks + 1
+        slowChecks = unread <= Self.smallOutput ? 0 : slowChecks + 1
         unreadOutput = unread
         isCheckingProgress = unread > 0
         guard isCheckingProgress else { return }
-        if stalledChecks >= Self.maximumStalledChecks {
-            return lost(BusError("org.freedesktop.DBus.Error.Timeout", "the bus reads nothing"))
+        if stalledChecks >= Self.maximumStalledChecks || slowChecks >= Self.maximumSlowChecks {
+            hasStalled = true
+            return lost(BusError("org.freedesktop.DBus.Error.Timeout", "the bus does not read"))
         }
         progressCheck?.schedule(after: Self.checkInterval)
     }

@@ -13,6 +13,8 @@ final class BusService {
     private var refused = RefusedCalls()
     private var published: BusProperties?
     private var retryDelay = BusService.firstRetry
+    /// Whether the bus still knows a connection that this object has closed.
+    private var mustReplace = false
 
     /// In seconds; the delay doubles after each failure.
     private static let firstRetry = 1.0
@@ -28,15 +30,19 @@ final class BusService {
 
     func connect() {
         do throws(BusError) {
-            let connection = try BusConnection(acceptsDescriptors: true) { [weak self] error in self?.lost(error) }
+            let connection = try BusConnection(
+                acceptsDescriptors: true, mayTakeCalls: { [weak self] in self?.callers?.mayTakeCalls ?? true },
+                onLoss: { [weak self] error in self?.lost(error) })
             self.connection = connection
             callers = try CallerCheck(processes: agent.installation.processes) { [weak self] error in self?.lost(error)
             }
             connection.bus.serve(BusInterface.path) { [weak self] call in MainActor.assumeIsolated { self?.take(call) }
             }
-            connection.bus.request(name: BusInterface.name) { [weak self] error in
-                MainActor.assumeIsolated { self?.named(error) }
-            }
+            let loss = BusError("", "another process took the name \(BusInterface.name)")
+            connection.bus.request(
+                name: BusInterface.name, replaces: mustReplace,
+                onLoss: { [weak self] in MainActor.assumeIsolated { self?.lost(loss) } },
+                done: { [weak self] error in MainActor.assumeIsolated { self?.named(error) } })
             connection.process()
         } catch {
             lost(error)
@@ -50,6 +56,7 @@ final class BusService {
         } else {
             agent.logger.info("On D-Bus as \(BusInterface.name)")
             retryDelay = Self.firstRetry
+            mustReplace = false
             publish()
         }
     }
@@ -58,6 +65,7 @@ final class BusService {
         if published != nil { agent.logger.info("The connection to D-Bus is lost: \(error); trying again") }
         (published, retryDelay) = (nil, min(retryDelay * 2, Self.longestRetry))
         let (connection, callers) = (connection, callers)
+        mustReplace = connection?.hasStalled ?? mustReplace
         (self.connection, self.callers) = (nil, nil)
         // The calls that wait are refused while their connection still exists.
         callers?.close()

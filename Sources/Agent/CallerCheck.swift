@@ -27,6 +27,9 @@ final class CallerCheck {
         connection.process()
     }
 
+    /// Calls wait in the bus while too many callers are being identified: that takes some milliseconds.
+    var mayTakeCalls: Bool { waiting.mayBegin }
+
     /// Ends the connection. The calls that wait are refused.
     func close() { connection.close() }
 

@@ -125,8 +125,7 @@ struct Option: Sendable {
     /// The value as JSON without its secrets.
     func shown(_ value: Value) -> String {
         if isSecret { return "***" }
-        guard value.hasUserInfo, case .string(let text) = value else { return value.json }
-        return Value.string(text.withoutUserInfo).json
+        return value.hasUserInfo ? value.withoutUserInfo.json : value.json
     }
 
     static func seconds(_ value: Value) -> Seconds? {

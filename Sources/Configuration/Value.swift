@@ -39,10 +39,24 @@ enum Value: Hashable, Sendable {
         }
     }
 
-    /// Whether it is a URL with a user or a password.
+    /// Whether it contains a URL with a user or a password.
     var hasUserInfo: Bool {
-        guard case .string(let text) = self else { return false }
-        return WebURL(text)?.hasUserInfo ?? (text.withoutUserInfo != text)
+        switch self {
+        case .string(let text): WebURL(text)?.hasUserInfo ?? (text.withoutUserInfo != text)
+        case .list(let items): items.contains { $0.hasUserInfo }
+        case .table(let fields): fields.contains { $0.value.hasUserInfo }
+        default: false
+        }
+    }
+
+    /// The value without the users and passwords of URLs in its texts.
+    var withoutUserInfo: Value {
+        switch self {
+        case .string(let text): .string(text.withoutUserInfo)
+        case .list(let items): .list(items.map(\.withoutUserInfo))
+        case .table(let fields): .table(fields.mapValues(\.withoutUserInfo))
+        default: self
+        }
     }
 
     /// The value as JSON, for a module's meta-data.

@@ -120,6 +120,8 @@ struct Retry: AgentCommand {
 }
 
 struct Install: AgentCommand {
+    static let passesDescriptors = true
+
     static let configuration = CommandConfiguration(
         abstract: "Install a local file, from a USB stick for example.",
         discussion: "The agent verifies it like a download: the signature must be next to it, as FILE.minisig.")

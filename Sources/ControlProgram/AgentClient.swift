@@ -15,11 +15,16 @@ final class AgentClient {
     private var bus: Bus
     private var changeHandler: (() -> Void)?
 
-    init() throws(BusError) { bus = try Self.patiently { () throws(BusError) in try Self.connect() } }
+    private let passesDescriptors: Bool
+
+    init(passesDescriptors: Bool = false) throws(BusError) {
+        self.passesDescriptors = passesDescriptors
+        bus = try Self.patiently { () throws(BusError) in try Self.connect(passesDescriptors) }
+    }
 
     /// - Returns: a connection that the bus has accepted.
-    private static func connect() throws(BusError) -> Bus {
-        let bus = try Bus()
+    private static func connect(_ passesDescriptors: Bool) throws(BusError) -> Bus {
+        let bus = try Bus(acceptsDescriptors: passesDescriptors)
         _ = try bus.callAndWait(driver, "/org/freedesktop/DBus", driver, "GetId")
         return bus
     }
@@ -75,7 +80,7 @@ final class AgentClient {
     func wait(seconds: Double) { bus.wait(seconds: seconds) }
 
     private func reconnect() throws(BusError) {
-        bus = try Self.patiently { () throws(BusError) in try Self.connect() }
+        bus = try Self.patiently { () throws(BusError) in try Self.connect(passesDescriptors) }
         if let changeHandler {
             onChange(changeHandler)
             changeHandler()
@@ -99,7 +104,7 @@ final class AgentClient {
     }
 
     private func renew() throws(BusError) {
-        bus = try Self.connect()
+        bus = try Self.connect(passesDescriptors)
         if let changeHandler { onChange(changeHandler) }
     }
 

@@ -52,15 +52,19 @@ struct Command: ParsableCommand {
 
 /// A command that calls the agent. An error of the bus is printed as one line and gives the exit status.
 protocol AgentCommand: ParsableCommand, Sendable {
+    /// Whether descriptors are passed. The bus delivers none otherwise: a taken-over agent could send them without end.
+    static var passesDescriptors: Bool { get }
     @MainActor func run(_ agent: AgentClient) throws
 }
 
 extension AgentCommand {
+    static var passesDescriptors: Bool { false }
+
     func run() throws {
         // `main` calls this on the main thread.
         try MainActor.assumeIsolated {
             do {
-                try run(try AgentClient())
+                try run(try AgentClient(passesDescriptors: Self.passesDescriptors))
             } catch let error as BusError {
                 complain("\(AgentClient.line(error))")
                 throw ExitCode(AgentClient.exitStatus(error))

@@ -5,6 +5,8 @@ import Systemd
 import UpdateCore
 
 struct Inhibit: AgentCommand {
+    static let passesDescriptors = true
+
     static let configuration = CommandConfiguration(
         abstract: "Run a command, and delay updates while it runs.",
         discussion: "The exit status is the command's. A forced version is delayed for at most install.inhibitLimit.")

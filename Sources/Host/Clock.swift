@@ -14,10 +14,29 @@ public enum Clock {
 
     /// The kernel's boot ID, which changes with every boot (random(4)).
     ///
+    /// A service manager may pass it in ``bootIDVariable``: in a container, a service with a /proc of its own finds the boot ID
+    /// of the host there.
+    ///
     /// - Throws: if the file in /proc cannot be read.
     public static func bootID() throws(SystemError) -> String {
+        if let text = getenv(bootIDVariable), let id = dashed(String(cString: text)) { return id }
         let bytes = try Files.read("/proc/sys/kernel/random/boot_id", limit: 64)
         return String(decoding: bytes.filter { $0 > 0x20 }, as: UTF8.self)
+    }
+
+    /// Systemd's `%b` (systemd.unit(5)): 32 hexadecimal digits.
+    public static let bootIDVariable = "UPGRADELINK_BOOT_ID"
+
+    /// In the kernel's form, which stored files contain; nil if these are not 32 hexadecimal digits.
+    static func dashed(_ digits: String) -> String? {
+        guard digits.utf8.count == 32, digits.allSatisfy({ $0.isASCII && $0.isHexDigit }) else { return nil }
+        var parts: [Substring] = []
+        var rest = digits.lowercased()[...]
+        for length in [8, 4, 4, 4, 12] {
+            parts.append(rest.prefix(length))
+            rest = rest.dropFirst(length)
+        }
+        return parts.joined(separator: "-")
     }
 
     /// The build time of this program, minus one day for the builder's time zone. A clock that shows an earlier time is wrong.

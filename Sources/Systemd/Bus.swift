@@ -57,7 +57,17 @@ public final class Bus {
     public var descriptor: CInt { sd_bus_get_fd(bus) }
 
     /// Whether messages wait to be sent.
-    public var hasOutput: Bool { sd_bus_get_events(bus) & POLLOUT != 0 }
+    public var hasOutput: Bool {
+        let events = sd_bus_get_events(bus)
+        // Negative without a connection; ``process(atMost:)`` then throws.
+        return events > 0 && events & POLLOUT != 0
+    }
+
+    /// Whether the bus's socket accepts more output now.
+    public var canSend: Bool {
+        var watched = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+        return poll(&watched, 1, 0) > 0
+    }
 
     /// The bytes that the bus has not read from its socket yet (unix(7), `SIOCOUTQ`), with the
     /// kernel's overhead.
@@ -103,14 +113,21 @@ public final class Bus {
         slots.append(slot)
     }
 
-    /// Requests a well-known name, also if an earlier connection of this user still has it: a bus that reads nothing from that
-    /// connection does not notice its end.
+    /// Requests a well-known name. The policy of the bus says who may own it.
     ///
-    /// - Parameter done: called with an error, or with nil if the name is owned now.
-    public func request(name: String, done: @escaping (BusError?) -> Void) {
-        // D-Bus specification, "RequestName": ALLOW_REPLACEMENT, REPLACE_EXISTING, DO_NOT_QUEUE. The policy of the bus says who
-        // may own the name.
-        let flags: UInt32 = 1 | 2 | 4
+    /// - Parameters:
+    ///   - replaces: whether to take the name from an earlier connection. A bus that reads nothing from a connection does not
+    ///     notice its end.
+    ///   - onLoss: called if another connection takes the name.
+    ///   - done: called with an error, or with nil if the name is owned now.
+    public func request(
+        name: String, replaces: Bool, onLoss: @escaping () -> Void, done: @escaping (BusError?) -> Void
+    ) {
+        onSignal("org.freedesktop.DBus", "org.freedesktop.DBus", "NameLost") { values in
+            if values.first?.text == name { onLoss() }
+        }
+        // D-Bus specification, "RequestName": ALLOW_REPLACEMENT, REPLACE_EXISTING, DO_NOT_QUEUE.
+        let flags: UInt32 = 1 | (replaces ? 2 : 0) | 4
         call(
             "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "RequestName",
             [.string(name), .uint32(flags)]

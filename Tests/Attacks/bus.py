@@ -198,7 +198,7 @@ def flood(path):
             pass
         reader.join()
 
-    threads = [threading.Thread(target=attack) for _ in range(8)]
+    threads = [threading.Thread(target=attack) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:

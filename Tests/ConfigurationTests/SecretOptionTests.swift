@@ -36,6 +36,21 @@ import UpdateCore
 
     private static let file = "/etc/upgradelinkd/upgradelinkd.toml.d/50-test.toml"
 
+    @Test func aURLInAListOrATableIsASecretToo() throws {
+        let warned = try complaint(
+            """
+            [install]
+            healthProgram = ["/usr/bin/curl", "--proxy", "http://u:w0rd@proxy:3128"]
+            [install.metaData]
+            source = { mirrors = ["https://u:w0rd@mirror.example/x"] }
+            """, mode: 0o644)
+        #expect(warned.contains("install.healthProgram") && warned.contains("install.metaData"), "\(warned)")
+        #expect(!warned.contains(Self.password))
+        let shown = try EffectiveConfiguration(root: root.path).entries.compactMap(\.value).joined(separator: "\n")
+        #expect(shown.contains("***@proxy:3128") && shown.contains("***@mirror.example"), "\(shown)")
+        #expect(!shown.contains(Self.password))
+    }
+
     // MARK: proxies
 
     @Test(arguments: [
