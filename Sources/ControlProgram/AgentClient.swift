@@ -4,8 +4,8 @@ import Systemd
 import UpdateCore
 
 /// A connection to the agent over D-Bus. A flood of calls by other users can make the bus refuse a connection or a call, or lose
-/// a reply. What only reads is therefore tried again. What changes something is sent once, because it is unknown whether a call
-/// without a reply has been carried out.
+/// a reply. What only reads is therefore tried again. What changes something is sent again only if it was refused, because it is
+/// unknown whether a call without a reply has been carried out.
 final class AgentClient {
     static let name = "org.upgradelink.Agent1"
     static let path = "/org/upgradelink/Agent1"
@@ -29,12 +29,14 @@ final class AgentClient {
         return bus
     }
 
-    /// Calls a method, once.
+    /// Calls a method, and repeats only a call that the bus, or the agent, refused because of too many others.
     ///
     /// - Parameter timeout: seconds; the default is longer than the 120 s that the agent waits for polkit.
     @discardableResult
     func call(_ method: String, _ arguments: BusValue..., timeout: Double = 150) throws(BusError) -> [BusValue] {
-        try bus.callAndWait(Self.name, Self.path, Self.name, method, arguments, timeout: timeout)
+        try Self.patiently(if: Self.wasRefused) { () throws(BusError) in
+            try self.bus.callAndWait(Self.name, Self.path, Self.name, method, arguments, timeout: timeout)
+        }
     }
 
     func status() throws(BusError) -> AgentStatus {
@@ -108,7 +110,9 @@ final class AgentClient {
         if let changeHandler { onChange(changeHandler) }
     }
 
-    private static func patiently<Value>(_ body: () throws(BusError) -> Value) throws(BusError) -> Value {
+    private static func patiently<Value>(
+        if isTransient: (BusError) -> Bool = isTransient, _ body: () throws(BusError) -> Value
+    ) throws(BusError) -> Value {
         let end = Clock.bootTime + patience
         while true {
             do throws(BusError) {
@@ -130,6 +134,11 @@ final class AgentClient {
         let codes = ["ENOTCONN", "ECONNRESET", "EPIPE", "EAGAIN", "ESHUTDOWN"].map { "System.Error.\($0)" }
         // The queue of connections that wait for the bus is full.
         return (names + codes).contains(error.name) || error.description == String(cString: strerror(EAGAIN))
+    }
+
+    /// The call was refused before anything was done.
+    private static func wasRefused(_ error: BusError) -> Bool {
+        error.name == "org.freedesktop.DBus.Error.LimitsExceeded"
     }
 
     // MARK: errors

@@ -97,7 +97,7 @@ struct BusAttackTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { _ = try await attack(bus, "flood", count: 1_500) }
                 group.addTask {
-                    // The operator is served during the flood, at the latest after some tries.
+                    // The operator is served during the flood, at the latest after some tries, as upgradelinkctl makes them.
                     #expect(await eventually(within: 60) { (try? await bus.call("Check"))?.isSuccess == true })
                 }
                 try await group.waitForAll()
