@@ -102,16 +102,15 @@ extension Directory {
         }
     }
 
-    /// Removes an empty directory.
-    public func removeDirectory(_ name: FileName) throws(SystemError) {
-        guard unlinkat(descriptor, name.cString, AT_REMOVEDIR) == 0 || errno == ENOENT else {
-            throw SystemError("remove", path(of: name))
-        }
-    }
+    /// Removes an empty directory; it is no error if nothing has this name.
+    public func removeDirectory(_ name: FileName) throws(SystemError) { try unlink(name, AT_REMOVEDIR) }
 
-    /// Whether a directory was empty and is removed. The kernel checks first if something is mounted there, which may be the
-    /// same file system at another place: EBUSY (rmdir(2)).
-    private func removeIfEmpty(_ name: FileName) throws(SystemError) -> Bool {
+    /// Removes a directory if it is empty.
+    ///
+    /// - Returns: whether it is gone.
+    /// - Throws: EBUSY if something is mounted there, which may be the same file system at another place: the kernel checks this
+    ///   before it looks for content (rmdir(2)).
+    public func removeIfEmpty(_ name: FileName) throws(SystemError) -> Bool {
         if unlinkat(descriptor, name.cString, AT_REMOVEDIR) == 0 || errno == ENOENT { return true }
         guard errno == ENOTEMPTY || errno == EEXIST else { throw SystemError("remove", path(of: name)) }
         return false

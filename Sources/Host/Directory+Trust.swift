@@ -6,17 +6,35 @@ public struct UntrustedDirectory: Error, CustomStringConvertible {
     public let place: String
     /// The owner, if that is another user.
     public let owner: UInt32?
-    let isLink: Bool
 
-    public var description: String {
+    /// What is wrong.
+    public let reason: String
+    /// What to do, except to use another directory; nil if other programs need the place as it is: a sticky directory, or one
+    /// that is only on the way.
+    public let remedy: String?
+
+    public var description: String { "\(reason): \(remedy ?? "use another directory")" }
+
+    /// - Parameter isNeeded: whether other programs need the place as it is.
+    fileprivate init(_ place: String, owner: UInt32?, isNeeded: Bool) {
+        self.place = place
+        self.owner = owner
         let user = geteuid() == 0 ? "root" : "this user"
-        if isLink {
-            return
-                "\(place) is a symbolic link of user \(owner ?? 0): remove it, or give it to root (chown -h root \(place))"
+        let chmod = "chmod go-w \(place)"
+        if let owner {
+            reason = "\(place) belongs to user \(owner), and not to \(user)"
+            remedy = isNeeded ? nil : "chown root \(place) && \(chmod)"
+        } else {
+            reason = "others than \(user) can write to \(place)"
+            remedy = isNeeded ? nil : chmod
         }
-        let remedy = "chmod go-w \(place)"
-        guard let owner else { return "others than \(user) can write to \(place): \(remedy)" }
-        return "\(place) belongs to user \(owner), and not to \(user): chown root \(place) && \(remedy)"
+    }
+
+    fileprivate init(link place: String, owner: UInt32) {
+        self.place = place
+        self.owner = owner
+        reason = "\(place) is a symbolic link of user \(owner)"
+        remedy = "remove it, or give it to root (chown -h root \(place))"
     }
 }
 
@@ -59,7 +77,7 @@ extension Directory {
             }
             if status.kind == .symbolicLink {
                 let place = directory.path(of: name)
-                guard status.isOwn else { throw UntrustedDirectory(place: place, owner: status.user, isLink: true) }
+                guard status.isOwn else { throw UntrustedDirectory(link: place, owner: status.user) }
                 links += 1
                 guard links <= 40 else { throw SystemError("open", place, code: ELOOP) }
                 let target = try directory.link(name)
@@ -68,7 +86,7 @@ extension Directory {
                 continue
             }
             directory = try directory.directory(name)
-            if !names.isEmpty || trustsLast { try directory.check(isLast: false) }
+            if !names.isEmpty { try directory.check(isLast: false) }
         }
         if trustsLast { try directory.check(isLast: true) }
         return directory
@@ -98,9 +116,10 @@ extension Directory {
     ///   but create new ones.
     private func check(isLast: Bool) throws {
         let status = try status
-        guard status.isOwn else { throw UntrustedDirectory(place: path, owner: status.user, isLink: false) }
+        let isNeeded = status.isSticky || !isLast
+        guard status.isOwn else { throw UntrustedDirectory(path, owner: status.user, isNeeded: isNeeded) }
         guard !status.isWritableByOthers || status.isSticky && !isLast else {
-            throw UntrustedDirectory(place: path, owner: nil, isLink: false)
+            throw UntrustedDirectory(path, owner: nil, isNeeded: isNeeded)
         }
     }
 }

@@ -105,10 +105,14 @@ public final class Directory: Sendable {
     }
 
     /// Removes a file or a link; it is no error if nothing has this name.
-    public func remove(_ name: FileName) throws(SystemError) {
-        guard unlinkat(descriptor, name.cString, 0) == 0 || errno == ENOENT else {
-            throw SystemError("remove", path(of: name))
-        }
+    public func remove(_ name: FileName) throws(SystemError) { try unlink(name, 0) }
+
+    func unlink(_ name: FileName, _ flags: CInt) throws(SystemError) {
+        guard unlinkat(descriptor, name.cString, flags) != 0, errno != ENOENT else { return }
+        let error = SystemError("remove", path(of: name))
+        // On a read-only file system, the kernel does not look for the name first.
+        if error.code == EROFS, try status(of: name) == nil { return }
+        throw error
     }
 
     // MARK: reading

@@ -30,7 +30,8 @@ struct Place {
         do {
             return try Directory.trusted(path, creates: creates, trustsLast: trustsLast)
         } catch let error as UntrustedDirectory {
-            throw ModuleError("\(error), or set install.files.\(option) to another directory")
+            let other = "set install.files.\(option) to another directory"
+            throw ModuleError("\(error.reason): \(error.remedy.map { "\($0), or " } ?? "")\(other)")
         }
     }
 }

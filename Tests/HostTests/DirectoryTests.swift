@@ -49,6 +49,26 @@ import Testing
         }
     }
 
+    /// On a read-only file system too, it is no error if nothing has the name.
+    @Test(.enabled(if: isRoot)) func nothingIsRemovedFromAReadOnlyFileSystem() async throws {
+        let place = try directory("disk")
+        try await execute("mount", ["-t", "tmpfs", "tmpfs", place])
+        defer { umount2(place, CInt(MNT_DETACH)) }
+        try scratch.write("disk/file", "x")
+        try Files.createDirectory("\(place)/directory")
+        try await execute("mount", ["-o", "remount,ro", place])
+        let disk = try Directory(place)
+        let missing = try #require(FileName("missing"))
+        try disk.remove(missing)
+        try disk.removeDirectory(missing)
+        #expect(throws: SystemError("remove", "\(place)/file", code: EROFS)) {
+            try disk.remove(try #require(FileName("file")))
+        }
+        #expect(throws: SystemError("remove", "\(place)/directory", code: EROFS)) {
+            try disk.removeDirectory(try #require(FileName("directory")))
+        }
+    }
+
     // MARK: trust
 
     @Test func directoriesOfThisUserAreTrusted() throws {
@@ -86,6 +106,17 @@ import Testing
             // In a sticky directory, no other user can replace what is there.
             try Files.createDirectory("\(path)/own", mode: 0o755)
             #expect(Directory.firstUntrusted(onTheWayTo: "\(path)/own") == (mode == 0o1777 ? nil : path))
+        }
+        // Other programs need a sticky directory, and one that is only on the way, as it is.
+        for (path, remedy) in [
+            ("shared-\(0o777)", "chmod go-w"), ("shared-\(0o1777)", nil), ("shared-\(0o777)/own", nil),
+        ] {
+            #expect {
+                _ = try Directory.trusted("\(scratch.path)/\(path)")
+            } throws: { error in
+                let found = (error as? UntrustedDirectory)?.remedy
+                return remedy.map { found?.hasPrefix($0) == true } ?? (found == nil)
+            }
         }
         let file = try scratch.write("file", "x")
         #expect(Directory.firstUntrusted(onTheWayTo: file) == file)
