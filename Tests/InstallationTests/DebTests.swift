@@ -138,6 +138,27 @@ import UpdateCore
         #expect(try await installedVersion() == "install ok installed 2.0")
     }
 
+    /// A link of another user on the way to the store is not followed by any state, and no directory is created behind it.
+    @Test(.enabled(if: getuid() == 0), arguments: ["ArtifactInstall", "ArtifactCommit", "Cleanup"])
+    func aPlantedLinkToTheStoreIsRefused(state: String) async throws {
+        _ = try debBoots()
+        try scratch.write("elsewhere/player_1.0.deb", "precious")
+        symlink("\(scratch.path)/elsewhere", "\(scratch.path)/way")
+        lchown("\(scratch.path)/way", 65_534, 65_534)
+        try Files.createDirectory("\(scratch.path)/tree/tmp")
+        try scratch.write("tree/tmp/name", "player\n")
+        try scratch.write("tree/tmp/kept", "\(scratch.path)/way/player_2.0.deb\n")
+        try scratch.write("tree/files/store", "\(scratch.path)/way\(state == "Cleanup" ? "" : "/packages")")
+        try Files.link(try await package(2), as: "\(scratch.path)/tree/files/artifact")
+        let output = try await execute(
+            "sh", ["-c", "modules/deb \(state) \(scratch.path)/tree 2>&1 || echo failed"], in: scratch.path)
+        #expect(
+            output.hasSuffix(
+                "deb: \(scratch.path)/way is a symbolic link of another user: remove it, or set install.files.store\nfailed\n"
+            ), "\(output)")
+        #expect(try Files.list("\(scratch.path)/elsewhere") == ["player_1.0.deb"])
+    }
+
     private func installedVersion() async throws -> String {
         let admin = "--admindir=\(scratch.path)/root/var/lib/dpkg"
         return try await execute("dpkg-query", [admin, "--show", "--showformat", "${Status} ${Version}", "player"])
