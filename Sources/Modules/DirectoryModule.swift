@@ -52,7 +52,8 @@ struct DirectoryModule: Module {
     private func versions(creates: Bool, trustsLast: Bool = true) throws -> VersionsDirectory {
         let path = try versionsPath()
         return VersionsDirectory(
-            try Place.directory(path, option: "versions", creates: creates, trustsLast: trustsLast), path: path)
+            try Place.directory(path, option: "versions", creates: creates, trustsLast: trustsLast), path: path,
+            artifact: try tree.artifactName)
     }
 
     private func requireLink(_ link: Place) throws {
@@ -113,8 +114,7 @@ struct DirectoryModule: Module {
         if let path = try tree.recall("folder"), let name = versions.name(of: path) { return name }
         let before = try target(of: link)
         let name = try versions.freeName(
-            tree.artifactName, except: before, link.directory.target(of: Array(before.utf8))?.identity)
-        try versions.remove(name, temporary: tree.temporaryName(""))
+            except: KeptVersions([before], of: link, in: versions), temporary: tree.temporaryName(""))
         try tree.remember("before", before)
         try tree.remember("folder", "\(versions.path)/\(name)")
         return name
@@ -131,30 +131,53 @@ struct DirectoryModule: Module {
 
     // MARK: rollback
 
+    /// The link is what counts. If something else cannot be removed, it stays until a later update.
     private func rollBack() throws {
-        guard let path = try tree.recall("folder") else { return }
+        // After a commit that failed, Cleanup must not remove other versions.
+        try tree.forget("committed")
+        guard let path = try tree.recall("folder") else { return removeTemporary() }
         let before = try tree.recall("before") ?? ""
         // A script of 0.2.0 or earlier did not check who can write to the directories, and made no marks.
         let isEarlier = try tree.isOfEarlierRelease()
         let link = try link(creates: false, trustsLast: !isEarlier)
-        if before.isEmpty {
-            try requireLink(link)
-            try link.directory.remove(link.name)
-            try link.directory.synchronize()
-        } else {
-            try point(link, to: before)
+        // A full disk has no space for a link.
+        removeTemporary()
+        try restore(link, before)
+        Self.attempt {
+            try link.directory.remove(tree.temporaryName("-link"))
+            if isEarlier, let new = link.name.appending(".new") { try link.directory.remove(new) }
         }
-        try link.directory.remove(tree.temporaryName("-link"))
-        if isEarlier, let new = link.name.appending(".new") { try link.directory.remove(new) }
-        guard let versions = try? versions(creates: false) else { return }
-        let temporary = try tree.temporaryName("")
-        try versions.directory.removeTree(temporary)
-        guard let name = versions.name(of: path), path != before else { return }
-        if isEarlier {
-            try versions.directory.removeTree(name)
-            if let new = name.appending(".new") { try versions.directory.removeTree(new) }
-        } else {
-            try versions.remove(name, temporary: temporary)
+        guard path != before, let versions = try? versions(creates: false) else { return }
+        guard let name = versions.name(of: path) else { return }
+        Self.attempt {
+            if isEarlier {
+                try versions.directory.removeTree(name)
+                if let new = name.appending(".new") { try versions.directory.removeTree(new) }
+            } else {
+                try versions.remove(name, temporary: tree.temporaryName(""))
+                if try versions.directory.status(of: name) != nil { report(versions.path(of: name)) }
+            }
+        }
+    }
+
+    private func restore(_ link: Place, _ before: String) throws {
+        try requireLink(link)
+        if before.isEmpty {
+            try link.directory.remove(link.name)
+        } else if try link.directory.status(of: link.name) == nil
+            || link.directory.link(link.name) != Array(before.utf8)
+        {
+            return try point(link, to: before)
+        }
+        // An interrupted rollback may have restored it.
+        try link.directory.synchronize()
+    }
+
+    /// Removes what an interrupted state left behind.
+    private func removeTemporary() {
+        Self.attempt {
+            guard try tree.hasTemporaryName(), let versions = try? versions(creates: false) else { return }
+            try versions.directory.removeTree(tree.temporaryName(""))
         }
     }
 
@@ -169,11 +192,18 @@ struct DirectoryModule: Module {
         }
         let before = try tree.recall("before") ?? ""
         let versions = try versions(creates: false)
-        let kept = [current, before].filter { !$0.isEmpty }
-        // A version that an earlier release unpacked has no mark yet.
-        for path in kept { try versions.adopt(path) }
+        for path in [current, before] {
+            guard let name = versions.name(of: path), versions.isName(name) else { continue }
+            // A version that an earlier release unpacked has no mark yet, and that of another one may be damaged.
+            if try !versions.adopt(name) { report(path) }
+        }
         try versions.removeMarked(
-            except: kept.compactMap { link.directory.target(of: Array($0.utf8))?.identity },
-            temporary: tree.temporaryName(""))
+            except: KeptVersions([current, before], of: link, in: versions), temporary: tree.temporaryName(""))
+    }
+
+    private func report(_ path: String) {
+        Environment.printError(
+            "\(Self.name): \(path) has no mark of this module that can be trusted: "
+                + "no update removes it, so remove it when it is not needed any more")
     }
 }

@@ -54,7 +54,9 @@ struct FileModule: Module {
                 try tree.remember("before", "none")
             }
         }
-        try put(artifact, at: place.name, in: place.directory, mode: mode, owner: owner, times: nil)
+        try put(artifact, at: place.name, in: place.directory, mode: mode, owner: owner, times: nil) {
+            try tree.remember("replaces", "yes")
+        }
     }
 
     private func examine(_ place: Place) throws -> FileStatus? {
@@ -72,21 +74,21 @@ struct FileModule: Module {
 
     /// The old file's permissions are kept, but not its special bits: only `permissions` can set these.
     private func mode(artifact: FileStatus, before: FileStatus?) throws -> mode_t {
-        guard let text = try tree.option("permissions") else { return before?.permissions ?? 0o644 }
+        guard let text = try tree.option("permissions"), !text.isEmpty else { return before?.permissions ?? 0o644 }
         guard let mode = Permissions.mode(text, of: artifact.permissions) else {
             throw ModuleError("\"\(text)\" is no mode such as 0755: set install.files.permissions, or leave it out")
         }
         return mode
     }
 
-    /// Copies the old file. The copy has no special bits, so that an old program with a known weakness does not keep its rights;
-    /// a rollback restores them.
+    /// Copies the old file. The copy belongs to root, and others cannot write to it: a rollback gives its content the old file's
+    /// owner and special bits. It has none of these bits, so that an old program with a known weakness does not keep its rights.
     private func keep(_ place: Place) throws {
         let file = try place.directory.file(place.name)
         let status = try file.status
-        let owner = Owner(user: status.user, group: status.group)
         try put(
-            file, at: old(place), in: place.directory, mode: status.permissions, owner: owner, times: status)
+            file, at: old(place), in: place.directory, mode: status.permissions & ~0o022, owner: .own, times: status)
+        try tree.remember("owner", "\(status.user):\(status.group)")
         try tree.remember("mode", String(status.mode, radix: 8))
         try tree.remember("before", "old")
     }
@@ -100,12 +102,16 @@ struct FileModule: Module {
         let place = try destination(creates: false, trustsLast: !isEarlier)
         switch before {
         case "old":
+            // If the installation did not get that far, the file is still the old one. A full disk has no space for a copy.
+            guard try isEarlier || tree.recall("replaces") != nil else { break }
             let file = try place.directory.file(old(place))
             let status = try file.status
+            // A script of an earlier release remembered neither, and the copy has both.
             let mode = try tree.recall("mode").flatMap { mode_t($0, radix: 8) }
+            let owner = try tree.recall("owner").map { try Owner($0) }
             try put(
                 file, at: place.name, in: place.directory, mode: mode ?? status.permissions,
-                owner: Owner(user: status.user, group: status.group), times: status)
+                owner: owner ?? Owner(user: status.user, group: status.group), times: status)
         case "none":
             try place.directory.remove(place.name)
             try place.directory.synchronize()
@@ -119,7 +125,8 @@ struct FileModule: Module {
 
     /// After a power cut the name has the complete file or none: the file is written under another name, synced and renamed.
     private func put(
-        _ source: OpenFile, at name: FileName, in directory: Directory, mode: mode_t, owner: Owner, times: FileStatus?
+        _ source: OpenFile, at name: FileName, in directory: Directory, mode: mode_t, owner: Owner, times: FileStatus?,
+        beforeRename: () throws -> Void = {}
     ) throws {
         let temporary = try tree.temporaryName("")
         try directory.remove(temporary)
@@ -130,6 +137,7 @@ struct FileModule: Module {
             try file.setMode(mode)
             if let times { file.setTimes(of: times) }
             try file.synchronize()
+            try beforeRename()
             try directory.rename(temporary, to: name)
         } catch {
             try? directory.remove(temporary)

@@ -1,3 +1,5 @@
+import Host
+
 /// The states in which these modules do something.
 enum ModuleState {
     case install, rollback, commit, cleanup
@@ -24,6 +26,17 @@ protocol Module {
 
     init(_ tree: ModuleTree)
     func enter(_ state: ModuleState) throws
+}
+
+extension Module {
+    /// Does something that the state can do without: an error becomes a line of the journal.
+    static func attempt(_ action: () throws -> Void) {
+        do {
+            try action()
+        } catch {
+            Environment.printError("\(name): \(error)")
+        }
+    }
 }
 
 /// Why a state was not reached, and what to do: the last line that the module writes to standard error.

@@ -39,6 +39,9 @@ struct ModuleTree {
         try Files.replace("\(path)/tmp/\(name)", with: Array("\(text)\n".utf8))
     }
 
+    /// It is no error if nothing was remembered.
+    func forget(_ name: String) throws { try Files.remove("\(path)/tmp/\(name)") }
+
     /// Whether a state of this installation needed a temporary name.
     func hasTemporaryName() throws -> Bool { try recall("temporary") != nil }
 

@@ -31,9 +31,37 @@ enum Permissions {
         // Without a class, all of them, except what this process's umask (022) takes away.
         let hasClass = mask != 0
         if !hasClass { mask = 0o777 }
-        guard let action = rest.popFirst(), "+-=".contains(action) else { return nil }
+        guard !rest.isEmpty else { return nil }
+        var mode = mode
+        while let action = rest.popFirst() {
+            guard "+-=".contains(action) else { return nil }
+            let letters = rest.prefix { !"+-=".contains($0) }
+            rest = rest.dropFirst(letters.count)
+            guard var bits = bits(letters, mask, mode) else { return nil }
+            if !hasClass { bits &= ~0o022 }
+            switch action {
+            case "+": mode |= bits
+            case "-": mode &= ~bits
+            default: mode = mode & ~mask | bits
+            }
+        }
+        return mode
+    }
+
+    /// The bits that letters stand for.
+    ///
+    /// - Parameters:
+    ///   - mask: the bits of the classes that get them.
+    ///   - mode: the mode so far, which `X`, and the classes `u`, `g` and `o`, read.
+    private static func bits(_ letters: Substring, _ mask: mode_t, _ mode: mode_t) -> mode_t? {
+        switch letters {
+        case "u": return (mode >> 6 & 7) * 0o111 & mask
+        case "g": return (mode >> 3 & 7) * 0o111 & mask
+        case "o": return (mode & 7) * 0o111 & mask
+        default: break
+        }
         var bits: mode_t = 0
-        for letter in rest {
+        for letter in letters {
             switch letter {
             case "r": bits |= 0o444 & mask
             case "w": bits |= 0o222 & mask
@@ -44,11 +72,6 @@ enum Permissions {
             default: return nil
             }
         }
-        if !hasClass { bits &= ~0o022 }
-        return switch action {
-        case "+": mode | bits
-        case "-": mode & ~bits
-        default: mode & ~mask | bits
-        }
+        return bits
     }
 }

@@ -37,8 +37,10 @@ struct UnpackedArchive {
         var reason = ""
         let end = tar.runAndWait { line in
             Environment.printError(line)
-            // The last line of GNU tar only says that there were errors.
-            if !line.isEmpty, !line.contains("Exiting with failure status") { reason = line }
+            if reason.isEmpty, Self.isReason(line) { reason = line }
+        }
+        if reason.contains("Cannot exec") {
+            reason += ": install this program, or pack the archive with another compression"
         }
         guard end.succeeded else {
             throw ModuleError("the archive cannot be unpacked: \(reason.isEmpty ? "tar: \(end)" : reason)")
@@ -47,28 +49,34 @@ struct UnpackedArchive {
         return directory
     }
 
+    /// Whether a line of tar says why it fails. Warnings come before such a line, and consequences after it.
+    private static func isReason(_ line: String) -> Bool {
+        !line.isEmpty
+            && ![
+                "Removing leading", "time stamp", "Ignoring unknown extended header", "A lone zero block",
+                ": warning: ",
+                "Warning: ", "Child returned status", "Error is not recoverable", "Exiting with failure status",
+            ].contains { line.contains($0) }
+    }
+
     // MARK: what tar made
 
-    private func clean(_ top: Directory) throws {
-        // The archive can have an entry for the directory itself. Its owner is not kept: the module's mark is in it.
-        let mode = try top.status.permissions & ~0o022
-        try top.handle.setOwner(user: geteuid(), group: getegid())
-        try top.handle.setMode(mode)
+    /// Refuses what must not be in a version before anything is changed: a name could be that of a file outside.
+    ///
+    /// - Returns: the files that keep their special bits, whichever of their names `special` has.
+    private func examine(_ top: Directory) throws -> Set<FileStatus.Identity> {
         var links = HardLinks()
         var missing = special
+        var found: Set<FileStatus.Identity> = []
         var walk = try DirectoryWalk(top)
         while let step = try walk.next() {
             guard case .entry(let directory, let name, let status) = step else { continue }
             let path = String(directory.path(of: name).dropFirst(top.path.count + 1))
-            let isSpecial = missing.remove(path) != nil
+            if missing.remove(path) != nil { found.insert(status.identity) }
             switch status.kind {
-            case .symbolicLink: try cleanLink(directory, name, status)
-            case .directory:
-                try clean(directory.directory(name).handle, status, isSpecial: isSpecial)
-                try walk.enter()
-            case .regular:
-                links.count(status, path)
-                try clean(directory.file(name), status, isSpecial: isSpecial)
+            case .symbolicLink: break
+            case .directory: try walk.enter()
+            case .regular: links.count(status, path)
             case .device, .pipe, .socket:
                 throw ModuleError("the archive has a \(status.kind), \(path): leave it out")
             }
@@ -78,6 +86,27 @@ struct UnpackedArchive {
         }
         if let path = missing.min() {
             throw ModuleError("the archive has no \(path): set install.files.special to paths in the archive")
+        }
+        return found
+    }
+
+    private func clean(_ top: Directory) throws {
+        let special = try examine(top)
+        // The archive can have an entry for the directory itself. Its owner is not kept: the module's mark is in it.
+        let mode = try top.status.permissions & ~0o022
+        try top.handle.setOwner(user: geteuid(), group: getegid())
+        try top.handle.setMode(mode)
+        var walk = try DirectoryWalk(top)
+        while let step = try walk.next() {
+            guard case .entry(let directory, let name, let status) = step else { continue }
+            let isSpecial = special.contains(status.identity)
+            switch status.kind {
+            case .directory:
+                try clean(directory.directory(name).handle, status, isSpecial: isSpecial)
+                try walk.enter()
+            case .regular: try clean(directory.file(name), status, isSpecial: isSpecial)
+            default: try cleanLink(directory, name, status)
+            }
         }
     }
 

@@ -172,6 +172,62 @@ import Testing
         try expectNoHarm()
     }
 
+    /// What is refused is not changed before: a name could be that of another user's program with special bits.
+    @Test(.enabled(if: isRoot)) func aFileOutsideKeepsItsOwnerAndMode() async throws {
+        try rig.scratch.write("artifact", "x")
+        try rig.scratch.write("program", "x")
+        rig.giveAway("program")
+        chmod("\(rig.path)/program", 0o6775)
+        try rig.scratch.write("bin/tar", "#!/bin/sh\nln \(rig.path)/program \"$4\"/a\n", mode: 0o755)
+        try rig.newTree(["link": "@ROOT@/live"])
+        let path = Environment.current["PATH"] ?? ""
+        let end = try await rig.run("ArtifactInstall", environment: ["PATH": "\(rig.path)/bin:\(path)"])
+        #expect(end.lastError.contains("a hard link to a file outside of it, a"), "\(end.errors)")
+        #expect(rig.status("program") == "106775 65534:65534")
+    }
+
+    /// The walk comes to another name of the file first.
+    @Test(.enabled(if: isRoot)) func aSpecialFileCanHaveSeveralNames() async throws {
+        try await archive(
+            """
+            add("a", mode=0o4755)
+            add("helper", type=tarfile.LNKTYPE, linkname="a")
+            add("other", mode=0o4755)
+            """)
+        #expect(try await install(["special": "helper"]).succeeded)
+        #expect(rig.status("live/a") == "104755 0:0" && rig.status("live/other") == "100755 0:0")
+    }
+
+    @Test(arguments: [
+        (
+            """
+            tar: Removing leading `/' from member names
+            tar (child): zstd: Cannot exec: No such file or directory
+            tar (child): Error is not recoverable: exiting now
+            tar: Child returned status 2
+            tar: Error is not recoverable: exiting now
+            """,
+            "tar (child): zstd: Cannot exec: No such file or directory: install this program, "
+                + "or pack the archive with another compression"
+        ),
+        (
+            """
+            tar: version: time stamp 2030-01-01 00:00:00 is 99 s in the future
+            gzip: stdin: unexpected end of file
+            tar: Unexpected EOF in archive
+            tar: Exiting with failure status due to previous errors
+            """, "gzip: stdin: unexpected end of file"
+        ),
+    ])
+    func theReasonIsTarsError(lines: String, reason: String) async throws {
+        try rig.scratch.write("artifact", "x")
+        try rig.scratch.write("bin/tar", "#!/bin/sh\ncat >&2 <<'END'\n\(lines)\nEND\nexit 2\n", mode: 0o755)
+        try rig.newTree(["link": "@ROOT@/live"])
+        let path = Environment.current["PATH"] ?? ""
+        let end = try await rig.run("ArtifactInstall", environment: ["PATH": "\(rig.path)/bin:\(path)"])
+        #expect(end.lastError == "directory: the archive cannot be unpacked: \(reason)", "\(end.errors)")
+    }
+
     @Test func linksInTheArchiveAreKept() async throws {
         try await archive(
             """

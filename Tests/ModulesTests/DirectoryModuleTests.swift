@@ -139,6 +139,140 @@ import Testing
         #expect(try versions() == ["device-1", "device-3.new", "device-4", "device-5"])
     }
 
+    // MARK: disks
+
+    /// The installation fails before it changes anything, and so the rollback has nothing to restore.
+    @Test(.enabled(if: isRoot), arguments: ["read-only", "full"])
+    func aDiskThatCannotBeWrittenIsRolledBack(disk: String) async throws {
+        let place = "\(rig.path)/disk"
+        try Files.createDirectory(place, mode: 0o755)
+        try await execute("mount", ["-t", "tmpfs", "-o", "mode=755,nr_inodes=40", "tmpfs", place])
+        defer { umount2(place, CInt(MNT_DETACH)) }
+        let options = ["link": "@ROOT@/disk/live"]
+        try await newTree(2, options)
+        try await rig.install()
+        if disk == "full" {
+            var count = 0
+            while symlink("x", "\(place)/filler-\(count)") == 0 { count += 1 }
+        } else {
+            try await execute("mount", ["-o", "remount,ro", place])
+        }
+        try await newTree(3, options)
+        let end = try await rig.run("ArtifactInstall")
+        #expect(!end.succeeded)
+        #expect(
+            end.lastError.contains(disk == "full" ? "No space left" : "cannot create"), "\(end.errors)")
+        for _ in 1...2 {
+            let rollback = try await rig.run("ArtifactRollback")
+            // Not even a warning.
+            #expect(rollback.succeeded && rollback.errors.isEmpty, "\(rollback.errors)")
+        }
+        #expect(rig.read("disk/live/version") == "2")
+        #expect(try rig.names("disk/live.versions") == ["device-2"])
+    }
+
+    /// The rollback has restored the link, and that is what the device needs.
+    @Test(.enabled(if: isRoot)) func aNewVersionThatCannotBeRemovedDoesNotStopTheRollback() async throws {
+        try await newTree(2)
+        try await rig.install()
+        try await newTree(3)
+        #expect(try await rig.run("ArtifactInstall").succeeded)
+        let place = "\(rig.path)/live.versions/device-3/data"
+        try Files.createDirectory(place)
+        try await execute("mount", ["--bind", "\(rig.path)/elsewhere", place])
+        var isMounted = true
+        defer { if isMounted { umount2(place, CInt(MNT_DETACH)) } }
+        let end = try await rig.run("ArtifactRollback")
+        #expect(end.succeeded && end.lastError.contains("something is mounted there"), "\(end.errors)")
+        #expect(live == "2")
+        // The same version again gets another name.
+        try await newTree(3)
+        for state in ["ArtifactInstall", "ArtifactCommit"] { #expect(try await rig.run(state).succeeded) }
+        #expect(try await !rig.run("Cleanup").succeeded)
+        #expect(live == "3")
+        #expect(Files.linkTarget("\(rig.path)/live") == "\(rig.path)/live.versions/device-3.again")
+        #expect(rig.read("elsewhere/precious") == "precious")
+        try await execute("umount", [place])
+        isMounted = false
+        try await newTree(4)
+        try await rig.install()
+        #expect(try versions() == ["device-3.again", "device-4"])
+    }
+
+    /// After a commit that failed, Cleanup keeps what it had kept before.
+    @Test func aRollbackAfterACommitRemovesNoOtherVersion() async throws {
+        for version in 2...3 {
+            try await newTree(version)
+            try await rig.install()
+        }
+        try await newTree(4)
+        for state in ["ArtifactInstall", "ArtifactCommit", "ArtifactRollback", "Cleanup"] {
+            #expect(try await rig.run(state).succeeded)
+        }
+        #expect(live == "3")
+        #expect(try versions() == ["device-2", "device-3"])
+    }
+
+    /// The installer ended between two calls, before the module had chosen a name.
+    @Test func aRollbackRemovesATemporaryNameWithoutAVersion() async throws {
+        try await newTree(2)
+        try await rig.install()
+        try await newTree(3)
+        try rig.scratch.write("tree/tmp/release", "0.3\n")
+        try rig.scratch.write("tree/tmp/temporary", ".upgradelink-0\n")
+        try rig.scratch.write("live.versions/.upgradelink-0/version", "x")
+        #expect(try await rig.run("ArtifactRollback").succeeded)
+        #expect(try versions() == ["device-2"])
+    }
+
+    // MARK: which versions stay
+
+    /// The link first points to a directory that has the versions' directory, but that this module did not make.
+    @Test func aDirectoryWithAnotherNameIsNotAdopted() async throws {
+        try rig.scratch.write("opt/vendor-suite/version", "1")
+        try rig.scratch.write("opt/vendor-2/own", "x")
+        chmod("\(rig.path)/opt", 0o755)
+        chmod("\(rig.path)/opt/vendor-suite", 0o755)
+        symlink("\(rig.path)/opt/vendor-suite", "\(rig.path)/live")
+        for version in 2...5 {
+            try await newTree(version, ["link": "@ROOT@/live", "versions": "@ROOT@/opt"])
+            try await rig.install()
+        }
+        #expect(try rig.names("opt") == ["device-4", "device-5", "vendor-2", "vendor-suite"])
+        #expect(try rig.names("opt/vendor-suite") == ["version"])
+    }
+
+    /// A service that gives itself its directory (chown -R) must not keep all versions for ever.
+    @Test(.enabled(if: isRoot)) func aVersionThatWasGivenAwayIsRemovedLater() async throws {
+        for version in 2...6 {
+            try await newTree(version)
+            try await rig.install()
+            try await execute("chown", ["-R", "\(ModuleRig.stranger)", "\(rig.path)/live/."])
+            chmod("\(rig.path)/live/.", 0o777)
+        }
+        #expect(live == "6")
+        #expect(try versions() == ["device-5", "device-6"])
+    }
+
+    /// A link may lead into a version, and name it by another path.
+    @Test func aVersionThatTheLinkLeadsIntoStays() async throws {
+        for target in ["live.versions/device-2/bin", "@ROOT@/same/device-2/bin/", "@ROOT@/same/device-2/version"] {
+            try await newTree(2)
+            try await rig.install()
+            try Files.createDirectory("\(rig.path)/live.versions/device-2/bin", mode: 0o755)
+            if !rig.scratch.exists("same") { symlink("live.versions", "\(rig.path)/same") }
+            try Files.removeTree("\(rig.path)/live")
+            let target = target.replacing("@ROOT@", with: rig.path)
+            symlink(target, "\(rig.path)/live")
+            try await newTree(3)
+            try await rig.install()
+            #expect(live == "3")
+            #expect(try versions() == ["device-2", "device-3"], "\(target)")
+            try Files.removeTree("\(rig.path)/live.versions")
+            try Files.removeTree("\(rig.path)/live")
+        }
+    }
+
     // MARK: attacks on the directories
 
     @Test func somethingInPlaceOfTheLinkIsNotReplaced() async throws {
@@ -234,9 +368,35 @@ import Testing
         try await newTree(2, options)
         let end = try await rig.run("ArtifactInstall")
         #expect(!end.succeeded && end.lastError.contains("install.files.\(option)"), "\(end.errors)")
-        #expect(end.lastError.contains(mode == 0 ? "chown root \(rig.path)/shared" : "chmod go-w \(rig.path)/shared"))
+        let shared = "\(rig.path)/shared"
+        // Other programs need a sticky directory as it is.
+        let remedy = [0o1777: "\(shared): set ", 0: "chown root \(shared)"][mode] ?? "chmod go-w \(shared), or set "
+        #expect(end.lastError.contains(remedy), "\(end.errors)")
         #expect(try rig.names("shared") == ["device-2.new", "live.new"])
         #expect(try rig.names("elsewhere") == ["precious"])
+    }
+
+    /// Something with a mark is mounted on a version that is too old.
+    @Test(.enabled(if: isRoot)) func whatIsMountedOnAVersionStays() async throws {
+        for version in 2...3 {
+            try await newTree(version)
+            try await rig.install()
+        }
+        try rig.scratch.write("elsewhere/.upgradelink-version", "x")
+        let place = "\(rig.path)/live.versions/device-2"
+        try await execute("mount", ["--bind", "\(rig.path)/elsewhere", place])
+        var isMounted = true
+        defer { if isMounted { umount2(place, CInt(MNT_DETACH)) } }
+        try await newTree(4)
+        for state in ["ArtifactInstall", "ArtifactCommit"] { #expect(try await rig.run(state).succeeded) }
+        let end = try await rig.run("Cleanup")
+        #expect(
+            !end.succeeded && end.lastError.contains("device-2 cannot be removed, because something is mounted there"))
+        #expect(try rig.names("elsewhere") == [".upgradelink-version", "precious"])
+        try await execute("umount", [place])
+        isMounted = false
+        #expect(try await rig.run("Cleanup").succeeded)
+        #expect(try versions() == ["device-3", "device-4"])
     }
 
     /// Something is mounted in a version that is too old. It must not be emptied.

@@ -136,7 +136,49 @@ import Testing
         #expect(try await rig.run("Cleanup").succeeded)
     }
 
+    // MARK: disks
+
+    @Test(.enabled(if: isRoot), arguments: ["read-only", "full"], [true, false])
+    func aDiskThatCannotBeWrittenIsRolledBack(disk: String, exists: Bool) async throws {
+        let place = "\(rig.path)/live"
+        try Files.createDirectory(place, mode: 0o755)
+        try await execute("mount", ["-t", "tmpfs", "-o", "mode=755,size=64k", "tmpfs", place])
+        defer { umount2(place, CInt(MNT_DETACH)) }
+        let old = String(repeating: "old", count: 8_000)
+        if exists { try rig.scratch.write("live/player", old) }
+        if disk == "full" {
+            // There is space for the copy of the old file, and not for the new one too.
+            try rig.scratch.write("artifact", String(repeating: "new", count: exists ? 8_000 : 30_000))
+        } else {
+            try await execute("mount", ["-o", "remount,ro", place])
+        }
+        try rig.newTree(options)
+        let end = try await rig.run("ArtifactInstall")
+        #expect(!end.succeeded)
+        #expect(
+            end.lastError.hasSuffix(disk == "full" ? "No space left on device" : "Read-only file system")
+                && !end.lastError.contains("remove"), "\(end.errors)")
+        for _ in 1...2 {
+            let rollback = try await rig.run("ArtifactRollback")
+            #expect(rollback.succeeded, "\(rollback.errors)")
+        }
+        #expect(rig.read("live/player") == (exists ? old : nil))
+        #expect(try rig.names("live").filter { $0 != "player.old" } == (exists ? ["player"] : []))
+    }
+
     // MARK: attacks
+
+    /// The group of the old file must not be able to change what a rollback installs.
+    @Test(.enabled(if: isRoot)) func onlyRootCanWriteToTheCopy() async throws {
+        try writeOld(mode: 0o664)
+        rig.giveAway("live/player")
+        chmod("\(rig.path)/live/player", 0o4775)
+        try rig.newTree(options)
+        #expect(try await rig.run("ArtifactInstall").succeeded)
+        #expect(rig.status("live/player.old") == "100755 0:0")
+        for _ in 1...2 { #expect(try await rig.run("ArtifactRollback").succeeded) }
+        #expect(rig.read("live/player") == "old" && rig.status("live/player") == "104775 65534:65534")
+    }
 
     /// The names that earlier releases used are links to a file of root's.
     @Test func plantedNamesAreNotFollowed() async throws {
@@ -168,7 +210,8 @@ import Testing
         chmod("\(rig.path)/live", mode)
         try rig.newTree(options)
         try await installFails(
-            "others than root can write to \(rig.path)/live: chmod go-w \(rig.path)/live, or set install.files.destination"
+            "others than root can write to \(rig.path)/live: "
+                + (mode == 0o1777 ? "" : "chmod go-w \(rig.path)/live, or ") + "set install.files.destination"
         )
         #expect(rig.read("live/player") == "old")
     }
@@ -235,7 +278,7 @@ import Testing
         try rig.newTree(options)
         #expect(try await rig.run("ArtifactInstall").succeeded)
         #expect(rig.status("live/player") == "100755 0:0")
-        #expect(rig.status("live/player.old") == "100755 65534:65534")
+        #expect(rig.status("live/player.old") == "100755 0:0")
         #expect(try await rig.run("ArtifactRollback").succeeded)
         #expect(rig.status("live/player") == "106755 65534:65534", "it is what it was")
         try rig.newTree(options.merging(["permissions": "4750", "owner": "65534:0"]) { $1 })
@@ -245,7 +288,8 @@ import Testing
 
     @Test(arguments: [
         ("0755", "100755"), ("600", "100600"), ("u=rwx,go=rx", "100755"), ("u+x", "100700"), ("a=r", "100444"),
-        ("+x", "100711"),
+        ("+x", "100711"), ("g=u", "100660"), ("u+x-w", "100500"), ("a=r,g+u,o=g-r", "100440"), ("go=u-w", "100644"),
+        ("", "100644"),
     ])
     func permissionsAreThoseOfChmod(text: String, mode: String) async throws {
         try rig.newTree(options.merging(["permissions": text]) { $1 })
@@ -253,7 +297,7 @@ import Testing
         #expect(rig.status("live/player").hasPrefix("\(mode) "), "\(rig.status("live/player"))")
     }
 
-    @Test(arguments: ["9", "rwx", "u=rwx;", "70000", "-1", " "])
+    @Test(arguments: ["9", "rwx", "u=rwx;", "70000", "-1", " ", "u", "g=ux", "g=u,"])
     func otherPermissionsAreRefused(text: String) async throws {
         try rig.newTree(options.merging(["permissions": text]) { $1 })
         try await installFails("set install.files.permissions")
