@@ -162,15 +162,17 @@ struct DirectoryModule: Module {
 
     private func restore(_ link: Place, _ before: String) throws {
         try requireLink(link)
-        if before.isEmpty {
+        let exists = try link.directory.status(of: link.name) != nil
+        let isRestored = try exists ? link.directory.link(link.name) == Array(before.utf8) : before.isEmpty
+        if isRestored {
+            // An interrupted rollback may have done it. A file system that became read-only after an error refuses this.
+            Self.attempt { try link.directory.synchronize() }
+        } else if before.isEmpty {
             try link.directory.remove(link.name)
-        } else if try link.directory.status(of: link.name) == nil
-            || link.directory.link(link.name) != Array(before.utf8)
-        {
-            return try point(link, to: before)
+            try link.directory.synchronize()
+        } else {
+            try point(link, to: before)
         }
-        // An interrupted rollback may have restored it.
-        try link.directory.synchronize()
     }
 
     /// Removes what an interrupted state left behind.

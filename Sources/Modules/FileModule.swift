@@ -96,7 +96,7 @@ struct FileModule: Module {
     // MARK: rollback
 
     private func rollBack() throws {
-        guard let before = try tree.recall("before") else { return try removeTemporary() }
+        guard let before = try tree.recall("before") else { return Self.attempt { try removeTemporary() } }
         // A script of 0.2.0 or earlier did not check who can write to the directory.
         let isEarlier = try tree.isOfEarlierRelease()
         let place = try destination(creates: false, trustsLast: !isEarlier)
@@ -117,8 +117,11 @@ struct FileModule: Module {
             try place.directory.synchronize()
         default: break
         }
-        if isEarlier, let new = place.name.appending(".new") { try place.directory.remove(new) }
-        try removeTemporary(in: place.directory)
+        // The file is what counts.
+        Self.attempt {
+            if isEarlier, let new = place.name.appending(".new") { try place.directory.remove(new) }
+            try removeTemporary(in: place.directory)
+        }
     }
 
     // MARK: one file
