@@ -102,6 +102,11 @@ struct Container: Sendable {
                 throw SystemError("unmount", mount)
             }
         }
+        // Another process's mount namespace may still hold the file system that was shut down; it would be mounted again.
+        let file = "\(scratch.path)/disk"
+        guard await eventually(within: 60, { (try? await execute("losetup", ["-j", file]))?.isEmpty == true }) else {
+            throw SystemError("release the loop device of", file, code: EBUSY)
+        }
         try await mount()
     }
 
