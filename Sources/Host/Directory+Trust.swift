@@ -95,7 +95,9 @@ extension Directory {
     /// The first directory on the way to `path`, `path` included, in which users other than root and than the user of this
     /// process can change names, or which is no directory; nil if there is none. It ends
     /// at a name that does not exist: call it again after the directory has been created.
-    public static func firstUntrusted(onTheWayTo path: String) -> String? {
+    ///
+    /// - Throws: an error that says nothing about the directories, such as EMFILE.
+    public static func firstUntrusted(onTheWayTo path: String) throws(SystemError) -> String? {
         do {
             _ = try trusted(path)
             return nil
@@ -103,7 +105,11 @@ extension Directory {
             return error.place
         } catch {
             guard let error = error as? SystemError else { return path }
-            return error.code == ENOENT ? nil : error.path
+            switch error.code {
+            case ENOENT: return nil
+            case ENOTDIR, ELOOP, EINVAL, ENAMETOOLONG: return error.path
+            default: throw error
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 public import Glibc
+import UpdateCore
 
 /// File operations. A reader reads a whole file up to a limit. After a power cut, a replaced file has its old or its new
 /// content.
@@ -184,6 +185,21 @@ public enum Files {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { throw SystemError("examine", path) }
         return Int(status.f_bavail) * Int(status.f_frsize)
+    }
+
+    /// Checks that a new file fits.
+    ///
+    /// - Parameters:
+    ///   - count: bytes of the file.
+    ///   - keepFree: bytes that must stay free (`download.keepFree`).
+    /// - Throws: ENOSPC if it does not fit.
+    public static func checkSpace(for count: Int, at path: String, keepFree: Int) throws(SystemError) {
+        let free = try freeSpace(at: directory(of: path))
+        guard count > free || keepFree > free - count else { return }
+        throw .wouldNotFit(
+            path,
+            detail: "it needs \(describe(bytes: count)), \(describe(bytes: free)) are free and "
+                + "\(describe(bytes: keepFree)) must stay so (download.keepFree)")
     }
 
     /// The path without its last name; `.` if it has no slash.

@@ -36,13 +36,22 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
             "read", path, code: mode & S_IFMT == S_IFDIR ? EISDIR : EINVAL, detail: "it is \(kind), not a regular file")
     }
 
+    /// A write that would leave less than `download.keepFree` bytes of disk space.
+    static func wouldNotFit(_ path: String, detail: String) -> SystemError {
+        SystemError("write", path, code: ENOSPC, detail: detail)
+    }
+
     public var description: String { "cannot \(action) \(path): \(reason)" }
     public var reason: String { detail ?? String(cString: strerror(code)) }
     public var isNotFound: Bool { code == ENOENT || code == ENOTDIR }
     /// The process or the system has no descriptor or no memory left just now.
     public var isShortage: Bool { [EMFILE, ENFILE, ENOMEM].contains(code) }
     /// See ``notRegular(_:mode:)``.
-    public var isNotRegular: Bool { detail != nil }
+    public var isNotRegular: Bool { detail != nil && code != ENOSPC }
+    /// The disk cannot read or write the file.
+    public var isDiskError: Bool { code == EIO }
+    /// Something is mounted there.
+    public var isBusy: Bool { code == EBUSY }
     /// A directory has the name of the file.
     public var isDirectory: Bool { code == EISDIR || code == EEXIST || code == ENOTEMPTY }
     /// A full disk, a quota, or the maximum size of a file.

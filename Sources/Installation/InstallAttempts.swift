@@ -5,12 +5,15 @@ import UpdateCore
 public struct InstallAttempts: Codable, Hashable, Sendable {
     struct Version: Codable, Hashable, Sendable {
         var versionCode: Int
-        /// Installations that reached the module's state `Download` and were not committed.
+        /// Installations that reached the module's state `Download`, and whose commit did not reset this count.
         var attempts = 0
         /// Reboots into the version. Reboots of a rollback are not counted.
         var reboots = 0
         /// How often the counts were reset at the request of the agent.
         var resets = 0
+
+        /// What would be forgotten without it.
+        var weight: Int { attempts + reboots + resets }
 
         init(versionCode: Int) { self.versionCode = versionCode }
 
@@ -31,31 +34,46 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
     static let maximumReboots = 3
     /// The limit of resets of one version's counts at the request of the agent, which may have been taken over. Root has none.
     static let maximumResets = 3
+    /// The limit of attempts and reboots of all versions together, which only root and the commit of a version above the floor
+    /// reset: as many as eight versions have that fail three times each, after a reboot.
+    static let maximumTotal = 48
     /// A higher count in a file is damage.
     static let maximumCount = 1_000_000
-    /// The limit of stored versions; the oldest is dropped first.
+    /// The limit of stored versions; the one with the lowest counts is dropped first.
     private static let remembered = 16
 
     private(set) var versions: [Version] = []
+    /// Attempts and reboots of all versions, also of those that are dropped or that the agent has reset.
+    private(set) var total = 0
 
     init() {}
 
-    private enum CodingKeys: String, CodingKey { case versions }
+    private enum CodingKeys: String, CodingKey { case versions, total }
 
     public init(from decoder: any Decoder) throws {
-        versions = try StoredFields(decoder, CodingKeys.self).list(.versions, limit: Self.remembered)
+        let fields = try StoredFields(decoder, CodingKeys.self)
+        versions = fields.list(.versions, limit: Self.remembered)
+        // Earlier builds of 0.2.0 stored no total.
+        let stored = fields.value(.total, or: versions.reduce(0) { $0 + $1.attempts + $1.reboots })
+        total = min(max(stored, 0), Self.maximumCount)
     }
 
     /// Why the installer refuses another attempt at a version, or nil.
     ///
     /// - Parameter limit: `install.attempts`.
     func refusal(of versionCode: Int, limit: Int) -> String? {
+        if total >= max(Self.maximumTotal, 2 * limit) {
+            return
+                "versionCode \(versionCode) is blocked after \(total) installations and reboots without a newer version: "
+                + "run upgradelinkctl retry \(versionCode) as root"
+        }
         guard let found = versions.first(where: { $0.versionCode == versionCode }) else { return nil }
         let remedy =
             "a newer version is awaited, or upgradelinkctl retry \(versionCode)"
             + (found.resets >= Self.maximumResets ? " as root" : "")
         if found.attempts >= limit {
-            return "versionCode \(versionCode) is blocked after \(found.attempts) failed installations; \(remedy)"
+            return
+                "versionCode \(versionCode) is blocked after \(found.attempts) failed or repeated installations; \(remedy)"
         }
         if found.reboots >= Self.maximumReboots {
             return "versionCode \(versionCode) is blocked after \(found.reboots) reboots; \(remedy)"
@@ -65,10 +83,12 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
 
     mutating func countAttempt(at versionCode: Int) {
         update(versionCode) { $0.attempts = min($0.attempts + 1, Self.maximumCount) }
+        total = min(total + 1, Self.maximumCount)
     }
 
     mutating func countReboot(into versionCode: Int) {
         update(versionCode) { $0.reboots = min($0.reboots + 1, Self.maximumCount) }
+        total = min(total + 1, Self.maximumCount)
     }
 
     /// Resets the counts of a version at the request of the agent.
@@ -88,9 +108,16 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
         return nil
     }
 
-    /// Drops the counts of versions that were committed, or that root retries.
-    mutating func forget(_ isForgotten: (_ versionCode: Int) -> Bool) {
-        versions.removeAll { isForgotten($0.versionCode) }
+    /// Drops the counts of a version above the floor that is committed, and of those below it.
+    mutating func forget(committed versionCode: Int) {
+        versions.removeAll { $0.versionCode <= versionCode }
+        total = 0
+    }
+
+    /// Drops the counts of a version that root retries.
+    mutating func forget(retried versionCode: Int) {
+        versions.removeAll { $0.versionCode == versionCode }
+        total = 0
     }
 
     /// Takes the higher of both counts, because one of the two stored copies may be lost or older.
@@ -103,13 +130,18 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
                 $0.resets = max($0.resets, version.resets)
             }
         }
+        merged.total = max(total, other.total)
         return merged
     }
 
     private mutating func update(_ versionCode: Int, _ change: (inout Version) -> Void) {
         if !versions.contains(where: { $0.versionCode == versionCode }) {
+            if versions.count >= Self.remembered,
+                let lowest = versions.indices.min(by: { versions[$0].weight < versions[$1].weight })
+            {
+                versions.remove(at: lowest)
+            }
             versions.append(Version(versionCode: versionCode))
-            if versions.count > Self.remembered { versions.removeFirst() }
         }
         guard let index = versions.firstIndex(where: { $0.versionCode == versionCode }) else { return }
         change(&versions[index])

@@ -65,6 +65,9 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     public var attempts = InstallAttempts()
     /// A second copy of `floor.json`.
     public var floor = VersionFloor()
+    /// The version was above the floor when the installation began. Otherwise its commit resets no counts, because the same
+    /// versions could be installed again and again.
+    public var isAboveFloor = true
     /// Of the artifact's signature: the floor after the commit, if it is higher than the version.
     public var minVersionCode: Int?
 
@@ -77,7 +80,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case job, step, bootID, needsReboot, failure, isBroken, rollbackReboots, interruptions, result
-        case module, attempts, floor, minVersionCode
+        case module, attempts, floor, isAboveFloor, minVersionCode
         // The name of 0.1.0.
         case hasRebooted = "hasRestarted"
     }
@@ -99,6 +102,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         module = fields.optional(.module)
         attempts = fields.value(.attempts, or: InstallAttempts())
         floor = fields.value(.floor, or: VersionFloor())
+        isAboveFloor = fields.value(.isAboveFloor, or: true)
         minVersionCode = fields.optional(.minVersionCode)
         result = fields.optional(.result)
         if result == nil, fields.contains(.result) {

@@ -52,8 +52,9 @@ extension Installer {
 
     private func beginRollback(_ job: InstallJob, _ module: String) throws -> InstallRecord {
         var record = InstallRecord(recovering: job, module: module, bootID: bootID)
-        record.attempts = attempts(nil)
-        record.floor = floor(nil)
+        // A disk that fails must not prevent the rollback.
+        record.attempts = try attempts(nil, isRequired: false)
+        record.floor = try floor(nil, isRequired: false)
         // Counted when it began, unless that count is lost too.
         if !record.attempts.versions.contains(where: { $0.versionCode == job.offer.versionCode }) {
             record.attempts.countAttempt(at: job.offer.versionCode)
@@ -65,7 +66,14 @@ extension Installer {
     func store(_ record: InstallRecord) throws {
         // The record first: a count that is stored before its step would count an installation that never began.
         try write(record, to: recordPath)
-        try storeCounts(record.attempts, record.floor)
+        do {
+            try storeCounts(record.attempts, record.floor)
+        } catch {
+            // The step that the record names must not be lost for a copy; the next record brings the next try.
+            surroundings.report(
+                .output(
+                    "the copies of the counts in \(recordPath) were not stored: \("\(error)".sanitized(limit: 200))"))
+        }
     }
 
     /// Stores the copies of what the record has too.
@@ -104,10 +112,16 @@ extension Installer {
     }
 
     /// A file of which another copy exists. If it cannot be read, the log says so, and the copy replaces it.
-    private func read<Value: Decodable & Sendable>(_ type: Value.Type, _ path: String) -> Value? {
+    ///
+    /// - Parameter isRequired: whether an error of the disk is thrown, because there is no other copy.
+    /// - Throws: a shortage, which says nothing about the file.
+    private func read<Value: Decodable & Sendable>(
+        _ type: Value.Type, _ path: String, isRequired: Bool
+    ) throws -> Value? {
         do {
             return try StoredFile.read(type, from: path, limit: maximumMessageBytes)?.value
         } catch {
+            if let error = error as? SystemError, error.isShortage || isRequired && error.isDiskError { throw error }
             surroundings.report(
                 .output("\(path) cannot be read; the copy in \(recordPath) counts: \("\(error)".sanitized(limit: 200))")
             )
@@ -120,8 +134,11 @@ extension Installer {
     private var floorPath: String { "\(directory)/floor.json" }
 
     /// The floor of both stored copies, and of a commit that neither of them knows yet.
-    func floor(_ last: InstallRecord?) -> VersionFloor {
-        var floor = (read(VersionFloor.self, floorPath) ?? VersionFloor()).merged(with: last?.floor ?? VersionFloor())
+    ///
+    /// - Parameter isRequired: whether an error of the disk is thrown if there is no other copy.
+    func floor(_ last: InstallRecord?, isRequired: Bool = true) throws -> VersionFloor {
+        let stored = try read(VersionFloor.self, floorPath, isRequired: isRequired && last == nil)
+        var floor = (stored ?? VersionFloor()).merged(with: last?.floor ?? VersionFloor())
         if let committed = tree.committedFloor { floor = floor.merged(with: committed) }
         // A record of 0.1.0 has no floor, but may have a commit.
         if let last, last.result == .committed { floor = floor.merged(with: last.floorAfterCommit) }
@@ -133,24 +150,27 @@ extension Installer {
     private var attemptsPath: String { "\(directory)/attempts.json" }
 
     /// The counts of both stored copies: `attempts.json` and the installation record.
-    func attempts(_ last: InstallRecord?) -> InstallAttempts {
-        (read(InstallAttempts.self, attemptsPath) ?? InstallAttempts()).merged(
-            with: last?.attempts ?? InstallAttempts())
+    ///
+    /// - Parameter isRequired: whether an error of the disk is thrown if there is no other copy.
+    func attempts(_ last: InstallRecord?, isRequired: Bool = true) throws -> InstallAttempts {
+        let stored = try read(InstallAttempts.self, attemptsPath, isRequired: isRequired && last == nil)
+        return (stored ?? InstallAttempts()).merged(with: last?.attempts ?? InstallAttempts())
     }
 
     /// - Returns: why the counts are not reset, or nil.
     func forgetAttempts(at versionCode: Int, isRoot: Bool, _ last: InstallRecord?) throws -> String? {
-        var attempts = attempts(last)
+        var attempts = try attempts(last)
+        let floor = try floor(last)
         if isRoot {
-            attempts.forget { $0 == versionCode }
+            attempts.forget(retried: versionCode)
         } else if let refusal = attempts.reset(versionCode) {
-            try? storeCounts(attempts, floor(last))
+            try? storeCounts(attempts, floor)
             return refusal
         }
-        try storeCounts(attempts, floor(last))
+        try storeCounts(attempts, floor)
         if var record = last {
             record.attempts = attempts
-            record.floor = floor(last)
+            record.floor = floor
             try store(record)
         }
         let who = isRoot ? "root" : "the agent"

@@ -67,8 +67,10 @@ public import Verification
                 let refusal = try forgetAttempts(at: versionCode, isRoot: isRoot, found)
                 done(.success(refusal.map { .refused($0) } ?? .unknown))
             case .reboot(let id):
-                guard let found, found.job.hasID(id) else { return done(.success(.unknown)) }
-                guard found.awaitsReboot, found.bootID == bootID else { return resume(found, nil, done) }
+                // An agent that has lost its state requests the reboot with another id.
+                let awaitsReboot = found.map { $0.awaitsReboot && $0.bootID == bootID } ?? false
+                guard let found, awaitsReboot || found.job.hasID(id) else { return done(.success(.unknown)) }
+                guard awaitsReboot else { return resume(found, nil, done) }
                 reboot(try settings(for: found)) { done(.success($0)) }
             case .install(let job):
                 guard let found else { return try begin(job, artifact, nil, done) }
@@ -113,7 +115,7 @@ public import Verification
         _ job: InstallJob, _ artifact: OpenFile?, _ last: InstallRecord?, _ done: @escaping Completion
     ) throws {
         let settings = try surroundings.settings()
-        let (attempts, floor) = (attempts(last), floor(last))
+        let (attempts, floor) = (try attempts(last), try floor(last))
         // A copy that was lost is replaced, even if the request is refused.
         try? storeCounts(attempts, floor)
         if let refusal = job.refusal(settings, installed: surroundings.installedVersion(), floor) {
@@ -122,6 +124,7 @@ public import Verification
         var record = InstallRecord(job: job, bootID: bootID, module: settings.module)
         record.attempts = attempts
         record.floor = floor
+        record.isAboveFloor = job.offer.versionCode > floor.versionCode(of: job.offer.urlKey)
         // The rest of the limit is for the reasons and results that the installation adds.
         guard try StoredFile.encode(record).count <= maximumMessageBytes / 2 else {
             return done(.success(.refused("its texts are too long to be stored")))
@@ -139,19 +142,21 @@ public import Verification
             if mark(found).endProcesses() > 0 {
                 surroundings.report(.output("what was left of an interrupted \(found.step.name) is ended"))
             }
-            if found.step == .prepare, artifact == nil {
-                // Nothing has been changed yet, and only the agent has the artifact: the agent sends the request again. The tree
-                // is removed first, because a tree without a record would be rolled back.
+            if found.step == .prepare {
+                // Nothing has been changed yet. The tree is removed first, because a tree without a record would be rolled back.
                 try tree.remove()
-                let (attempts, floor) = (attempts(found), floor(found))
+                let (attempts, floor) = (try attempts(found), try floor(found))
                 try storeCounts(attempts, floor)
                 try Files.remove(recordPath)
-                return done(.success(.unknown))
+                // Only the agent has the artifact: without it, the agent sends the request again.
+                guard let artifact else { return done(.success(.unknown)) }
+                // The configuration or the installed version may have changed: everything is checked again.
+                return try begin(found.job, artifact, nil, done)
             }
             var record = found
-            record.attempts = attempts(found)
-            record.floor = floor(found)
-            if record.step != .prepare, tree.isCommitted {
+            record.attempts = try attempts(found)
+            record.floor = try floor(found)
+            if tree.isCommitted {
                 // The power failed before the record said so.
                 record.failure = nil
                 record.go(to: .module(.cleanup))
@@ -175,7 +180,7 @@ public import Verification
             case .module(.download): record.attempts.countAttempt(at: record.job.offer.versionCode)
             case .module(.cleanup) where isCommit:
                 // The version is committed.
-                record.attempts.forget { $0 <= record.job.offer.versionCode }
+                if record.isAboveFloor { record.attempts.forget(committed: record.job.offer.versionCode) }
                 record.floor = record.floorAfterCommit
             default: break
             }
@@ -298,6 +303,7 @@ public import Verification
             // Nothing began that could be rolled back.
             try? tree.remove()
             guard let error = error as? SystemError else { throw error }
+            if error.isBusy { return .failed("\(error): something is mounted there; unmount it") }
             // A full or failing disk does not count as a failure of the version.
             return .noSpace("\(error)")
         }
@@ -318,6 +324,8 @@ public import Verification
                 }
             }
         } catch {
+            // The module is missing. Without a tree there is nothing left to roll back.
+            try? tree.remove()
             done(.failed("\(error)"))
         }
     }
@@ -362,9 +370,17 @@ extension InstallJob {
         guard id != Self.unknownID else { return "its id is \(id)" }
         guard (sidecar?.utf8.count ?? 0) <= maximumSidecarBytes else { return "its signature file is too long" }
         if let refusal = floor.refusal(of: offer, pinned: settings.appointVersionCode) { return refusal }
+        // Otherwise the device could alternate between the pinned version and this one.
+        if let pinned = settings.appointVersionCode, offer.versionCode > pinned {
+            return
+                "versionCode \(offer.versionCode) is above \(pinned), to which device.appointVersionCode pins this device"
+        }
         // If the installed version is unknown, only the floor can be compared with. The agent cannot influence either.
         guard case .known(let running, _) = installed else { return nil }
-        guard offer.versionCode > running || offer.versionCode == settings.appointVersionCode else {
+        guard
+            offer.versionCode > running
+                || offer.versionCode < running && offer.versionCode == settings.appointVersionCode
+        else {
             return "versionCode \(offer.versionCode) is not above the installed \(running); "
                 + "a downgrade needs device.appointVersionCode"
         }

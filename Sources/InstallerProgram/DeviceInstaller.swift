@@ -47,14 +47,14 @@ import Verification
                     return try ArtifactVerifier(settings.verification).copy(
                         file, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer,
                         devModelKey: settings.device.devModelKey, sizeLimit: settings.download.sizeLimit,
-                        to: destination)
+                        keepFree: settings.download.keepFree, to: destination)
                 },
                 report: report))
     }
 
     /// Root trusts the files in this directory: if another user could write them, that user would get the rights of root.
-    private static func check(_ directory: String) throws(ConfigurationError) {
-        guard geteuid() == 0, let place = Directory.firstUntrusted(onTheWayTo: directory) else { return }
+    private static func check(_ directory: String) throws {
+        guard geteuid() == 0, let place = try Directory.firstUntrusted(onTheWayTo: directory) else { return }
         throw ConfigurationError(
             file: "the configuration", key: "state.installerDirectory",
             problem:

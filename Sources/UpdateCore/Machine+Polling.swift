@@ -202,7 +202,10 @@ extension Machine {
         let code = offer.versionCode
         if offer.urlKey != policy.urlKey { return .foreignUrlKey(found: offer.urlKey, expected: policy.urlKey) }
         if let installed = context.installed.versionCode, code <= installed {
-            if code == installed, state.lastCommitted == code { return .alreadyInstalled(code) }
+            // The pinned version, too, for an agent that has lost its state: the installer would refuse it.
+            if code == installed, state.lastCommitted == code || policy.appointVersionCode == code {
+                return .alreadyInstalled(code)
+            }
             if policy.appointVersionCode != code { return .notNewer(offered: code, installed: installed) }
         }
         if state.rejected.contains(code) { return .rejected(versionCode: code) }

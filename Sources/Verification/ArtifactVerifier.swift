@@ -173,11 +173,13 @@ public struct ArtifactVerifier {
     /// Copies an open file to a path that no other user can write to, and verifies the copy. The verified bytes are therefore
     /// the bytes that are installed. If verification fails, nothing remains at `destination`.
     ///
-    /// - Parameter sizeLimit: bytes; a longer file is refused.
-    /// - Throws: `VerificationFailure`, or `SystemError` if reading or writing fails.
+    /// - Parameters:
+    ///   - sizeLimit: bytes; a longer file is refused.
+    ///   - keepFree: bytes of disk space that must stay free.
+    /// - Throws: `VerificationFailure`, or `SystemError` if reading or writing fails, or there is not enough disk space.
     public func copy(
         _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: Int,
-        to destination: String
+        keepFree: Int = 0, to destination: String
     ) throws -> VerifiedArtifact {
         unlink(destination)
         let expectation = try expectation(sidecar: sidecar, offer: offer, devModelKey: devModelKey)
@@ -185,6 +187,7 @@ public struct ArtifactVerifier {
         let announced = try source.size
         let tooLong = "it is longer than download.sizeLimit, \(describe(bytes: sizeLimit))"
         guard announced <= sizeLimit else { throw VerificationFailure(tooLong) }
+        try Files.checkSpace(for: announced, at: destination, keepFree: keepFree)
         do {
             let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
             if announced > 0 { try target.reserve(from: 0, count: announced) }
@@ -197,7 +200,8 @@ public struct ArtifactVerifier {
                 expectation.digest?.add(bytes)
                 try target.write(bytes)
                 size += count
-                guard size <= sizeLimit else { throw VerificationFailure(tooLong) }
+                // Its owner may append to it: the space for more was not checked.
+                guard size <= announced else { throw VerificationFailure("it grew while it was copied") }
             }
             try target.synchronize()
             try expectation.verify()

@@ -37,7 +37,7 @@ import UpdateCore
     }
 
     @Test(arguments: [
-        ("state", 60), ("inbox", 6), ("identity", 2), ("installation", 60), ("staging", 9), ("attempts", 11),
+        ("state", 60), ("inbox", 6), ("identity", 2), ("installation", 60), ("staging", 9), ("attempts", 12),
         ("note", 5), ("floor", 2),
     ])
     func thereAreSamplesOfEveryKind(kind: String, count: Int) {
@@ -102,6 +102,7 @@ import UpdateCore
         if let resets = sample.expected["resets"] {
             #expect(.list(found.value.versions.map { .integer($0.resets) }) == resets)
         }
+        if let total = sample.expected["total"] { #expect(.integer(found.value.total) == total) }
         try expectOlderVersionsCanRead(found.value, sample)
     }
 

@@ -82,7 +82,7 @@ import Testing
         #expect(throws: SystemError.self) { _ = try Directory.trusted("\(scratch.path)/own/a/b") }
         _ = try Directory.trusted("\(scratch.path)/own/a/b", creates: true)
         #expect(scratch.exists("own/a/b"))
-        #expect(Directory.firstUntrusted(onTheWayTo: "\(scratch.path)/own/a/b/c") == nil)
+        #expect(try Directory.firstUntrusted(onTheWayTo: "\(scratch.path)/own/a/b/c") == nil)
         #expect(throws: SystemError.self) { _ = try Directory.trusted("relative") }
         symlink("loop", "\(scratch.path)/loop")
         #expect(throws: SystemError("open", "\(scratch.path)/loop", code: ELOOP)) {
@@ -94,9 +94,9 @@ import Testing
         for mode: mode_t in [0o777, 0o775, 0o757, 0o1777] {
             let path = try directory("shared-\(mode)", mode: mode)
             #expect(throws: UntrustedDirectory.self) { _ = try Directory.trusted(path) }
-            #expect(Directory.firstUntrusted(onTheWayTo: path) == path)
+            #expect(try Directory.firstUntrusted(onTheWayTo: path) == path)
             // A missing directory in a sticky one can be created: no other user can replace it.
-            #expect(Directory.firstUntrusted(onTheWayTo: "\(path)/new") == (mode == 0o1777 ? nil : path))
+            #expect(try Directory.firstUntrusted(onTheWayTo: "\(path)/new") == (mode == 0o1777 ? nil : path))
             if mode != 0o1777 {
                 #expect(throws: UntrustedDirectory.self) { _ = try Directory.trusted("\(path)/new", creates: true) }
                 #expect(!scratch.exists("shared-\(mode)/new"))
@@ -105,7 +105,7 @@ import Testing
             }
             // In a sticky directory, no other user can replace what is there.
             try Files.createDirectory("\(path)/own", mode: 0o755)
-            #expect(Directory.firstUntrusted(onTheWayTo: "\(path)/own") == (mode == 0o1777 ? nil : path))
+            #expect(try Directory.firstUntrusted(onTheWayTo: "\(path)/own") == (mode == 0o1777 ? nil : path))
         }
         // Other programs need a sticky directory, and one that is only on the way, as it is.
         for (path, remedy) in [
@@ -119,24 +119,24 @@ import Testing
             }
         }
         let file = try scratch.write("file", "x")
-        #expect(Directory.firstUntrusted(onTheWayTo: file) == file)
-        #expect(Directory.firstUntrusted(onTheWayTo: "/tmp") == "/tmp")
+        #expect(try Directory.firstUntrusted(onTheWayTo: file) == file)
+        #expect(try Directory.firstUntrusted(onTheWayTo: "/tmp") == "/tmp")
     }
 
     @Test(.enabled(if: isRoot)) func directoriesAndLinksOfOthersAreNotTrusted() throws {
         let path = try directory("foreign", user: 65_534)
         _ = try directory("foreign/deep")
-        #expect(Directory.firstUntrusted(onTheWayTo: path) == path)
-        #expect(Directory.firstUntrusted(onTheWayTo: "\(path)/deep") == path)
+        #expect(try Directory.firstUntrusted(onTheWayTo: path) == path)
+        #expect(try Directory.firstUntrusted(onTheWayTo: "\(path)/deep") == path)
         #expect(try Directory.trusted(path, trustsLast: false).path == path)
         #expect(throws: UntrustedDirectory.self) { _ = try Directory.trusted("\(path)/deep", trustsLast: false) }
         _ = try directory("own")
         symlink("own", "\(scratch.path)/link")
         lchown("\(scratch.path)/link", 65_534, 65_534)
-        #expect(Directory.firstUntrusted(onTheWayTo: "\(scratch.path)/link") == "\(scratch.path)/link")
+        #expect(try Directory.firstUntrusted(onTheWayTo: "\(scratch.path)/link") == "\(scratch.path)/link")
         // A link of root's that leads through a directory of another user.
         symlink("foreign/deep", "\(scratch.path)/way")
-        #expect(Directory.firstUntrusted(onTheWayTo: "\(scratch.path)/way") == path)
+        #expect(try Directory.firstUntrusted(onTheWayTo: "\(scratch.path)/way") == path)
     }
 
     // MARK: removal

@@ -410,6 +410,37 @@ import UpdateCore
         #expect(stored?.value.versions == [])
     }
 
+    /// The installer was interrupted before the module began, and the agent repeats the request: nothing of what was checked then
+    /// need be true any more.
+    @Test func aRepeatedRequestIsCheckedAgain() async throws {
+        let boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        let sidecar = try boots.scratch.read("artifact-file.minisig")
+        let interrupted = InstallRecord(job: InstallJob(id: 1, offer: job.offer, sidecar: sidecar), bootID: "a")
+        func repeated() async throws -> InstallResult {
+            try Files.createDirectory("\(boots.scratch.path)/state/installer")
+            try StoredFile.write(interrupted, to: record(boots), limit: 1 << 20)
+            return try await boots.boot("b", .install(job))
+        }
+        try boots.scratch.write(
+            "state/installer/attempts.json", #"{"format":2,"versions":[{"attempts":3,"reboots":0,"versionCode":2}]}"#)
+        guard case .failed(let blocked) = try await repeated() else {
+            Issue.record("the count is not checked")
+            return
+        }
+        #expect(blocked.hasPrefix("versionCode 2 is blocked after 3 "), "\(blocked)")
+        #expect(try await boots.boot("b", .forgetAttempts(versionCode: 2), isRoot: true) == .unknown)
+        try boots.scratch.write("version", "VERSION_CODE=2\n")
+        guard case .refused(let refused) = try await repeated() else {
+            Issue.record("the installed version is not checked")
+            return
+        }
+        #expect(refused.contains("is not above the installed 2"), "\(refused)")
+        try boots.scratch.write("version", "VERSION_CODE=1\n")
+        #expect(try await repeated() == .needsReboot(isRollback: false))
+        #expect(try boots.chain == "Download Install")
+    }
+
     /// A request that is refused before the installation begins is not counted.
     @Test func aRefusedRequestIsNotCounted() async throws {
         let boots = try await Recorded()

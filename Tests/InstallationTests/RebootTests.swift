@@ -57,13 +57,27 @@ import Verification
         // The agent restarts within the same boot: nothing changes, and the device reboots only on request.
         #expect(try await boots.boot("a", .resume(1)) == .needsReboot(isRollback: false))
         #expect(try boots.chain == "Download Install")
-        #expect(try await boots.boot("a", .reboot(7)) == .unknown)
         #expect(try await boots.boot("a", .reboot(1)) == .rebooting)
         #expect(try await boots.boot("b", .resume(1)) == .committed)
+        #expect(try await boots.boot("b", .reboot(7)) == .unknown)
         #expect(try boots.chain == "Download Install SystemReboot VerifyReboot Commit Cleanup")
         // An installation that needs no reboot gets none.
         #expect(try await boots.boot("b", .reboot(1)) == .committed)
         #expect(try !boots.chain.hasSuffix("SystemReboot"))
+    }
+
+    /// Its request for the same version, with a new id, receives that a reboot is needed, and the agent requests that one.
+    @Test func anAgentThatLostItsStateGetsTheReboot() async throws {
+        let boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        let again = try await boots.recorder.device.job(7, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(again)) == .needsReboot(isRollback: false))
+        #expect(try await boots.boot("a", .reboot(7)) == .rebooting)
+        // The device has rebooted for another reason, and the id is as unknown as before.
+        #expect(try await boots.boot("b", .reboot(7)) == .unknown)
+        #expect(try await boots.boot("b", .resume(1)) == .committed)
+        #expect(try boots.chain == "Download Install SystemReboot VerifyReboot Commit Cleanup")
     }
 
     @Test func aRefusedRebootIsReportedWithItsReason() async throws {

@@ -177,6 +177,51 @@ import UpdateCore
         #expect(device.stored == 7)
     }
 
+    // MARK: the same versions again and again
+
+    /// A file that others can write to always says that an older version is installed. Commits that bring nothing new are
+    /// counted, and only a higher version or root resets the count.
+    @Test func aRepeatedVersionIsBlocked() async throws {
+        let device = try await Device()
+        #expect(try await device.install(5) == .committed)
+        for _ in 1...3 {
+            try device.scratch.write("version", "VERSION_CODE=1\n")
+            #expect(try await device.install(5) == .committed)
+        }
+        try device.scratch.write("version", "VERSION_CODE=1\n")
+        guard case .failed(let reason) = try await device.install(5) else {
+            Issue.record("installed again")
+            return
+        }
+        #expect(
+            reason.hasPrefix("versionCode 5 is blocked after 3 failed or repeated installations; a newer version"),
+            "\(reason)")
+        #expect(try await device.boots.boot("a", .forgetAttempts(versionCode: 5), isRoot: true) == .unknown)
+        #expect(try await device.install(5) == .committed)
+        #expect(try await device.install(6) == .committed)
+    }
+
+    @Test func aPinnedVersionIsInstalledOnce() async throws {
+        var device = try await Device()
+        #expect(try await device.install(5) == .committed)
+        device.boots.settings.appointVersionCode = 4
+        #expect(try await device.install(4) == .committed)
+        func expectRefusal(of version: Int, _ words: String) async throws {
+            guard case .refused(let reason) = try await device.install(version) else {
+                Issue.record("version \(version) is installed")
+                return
+            }
+            #expect(reason.contains(words), "\(reason)")
+        }
+        try await expectRefusal(of: 4, "is not above the installed 4")
+        for version in [5, 6] { try await expectRefusal(of: version, "is above 4, to which device.appointVersionCode") }
+        // Without the pin, the device returns to the versions that it had.
+        device.boots.settings.appointVersionCode = nil
+        #expect(try await device.install(5) == .committed)
+        try await expectRefusal(of: 5, "is not above the installed 5")
+        #expect(try await device.install(6) == .committed)
+    }
+
     // MARK: a failing disk
 
     /// The module fills the disk while it commits: the commit is stored once there is space, and not rolled back.
@@ -233,6 +278,30 @@ import UpdateCore
         attempts.countReboot(into: 2)
         #expect(attempts.versions.map(\.attempts) == [InstallAttempts.maximumCount, 0])
         #expect(attempts.versions.map(\.resets) == [0, 0])
+    }
+
+    /// A taken-over agent has many signed versions that fail.
+    @Test func allVersionsTogetherHaveALimit() throws {
+        var attempts = InstallAttempts()
+        for version in 1...InstallAttempts.maximumTotal {
+            #expect(attempts.refusal(of: version, limit: 3) == nil)
+            attempts.countAttempt(at: version)
+        }
+        // The other copy is lost.
+        attempts = InstallAttempts().merged(
+            with: try StoredFile.decode(InstallAttempts.self, from: StoredFile.encode(attempts)).value)
+        #expect(attempts.refusal(of: 1000, limit: 3)?.hasSuffix("run upgradelinkctl retry 1000 as root") == true)
+        #expect(attempts.reset(InstallAttempts.maximumTotal) == nil)
+        #expect(attempts.refusal(of: 1000, limit: 3) != nil, "the agent does not reset it")
+        attempts.forget(retried: 1000)
+        #expect(attempts.refusal(of: 1000, limit: 3) == nil)
+    }
+
+    @Test func aBlockedVersionIsNotForgotten() {
+        var attempts = InstallAttempts()
+        for _ in 1...3 { attempts.countAttempt(at: 2) }
+        for version in 100..<130 { attempts.countAttempt(at: version) }
+        #expect(attempts.refusal(of: 2, limit: 3)?.hasPrefix("versionCode 2 is blocked after 3 ") == true)
     }
 
     @Test func aRecordIsBounded() throws {
