@@ -79,10 +79,11 @@ struct Retry: AgentCommand {
         abstract: "Try a version again that is blocked or was rejected.",
         discussion: """
             The installer resets its count of failures and reboots for one version three times at the request of the agent. \
-            Root can reset it without a limit.
+            Root can reset it without a limit; with a versionCode, even if the agent does not respond.
             """)
 
-    @Option(help: .hidden) var installerSocket = InstallerClient.socketPath
+    @Option(help: .hidden) var root = "/"
+    @Option(help: .hidden) var programs: String?
 
     /// Seconds to wait for the installer, which another installation may keep busy.
     private static let installerTimeLimit = 15.0
@@ -90,29 +91,35 @@ struct Retry: AgentCommand {
     @Argument(help: "Its versionCode; the default is the latest version in the history that failed or was rejected.")
     var versionCode: UInt64?
 
+    func run() throws {
+        // Before anything that depends on the agent or the bus: the agent may have been taken over, and the bus overloaded.
+        if geteuid() == 0, let versionCode { forgetAttempts(versionCode) }
+        try runWithAgent()
+    }
+
     func run(_ agent: AgentClient) throws {
         let failed = try agent.history().last { !["installed", "replaced", "dropped"].contains($0.result) }
         guard let code = versionCode ?? failed?.versionCode else {
             complain("no version has failed or been rejected")
             throw ExitCode(1)
         }
-        if geteuid() == 0 { forgetAttempts(code) }
+        if geteuid() == 0, versionCode == nil { forgetAttempts(code) }
         try agent.call("Retry", .uint64(code))
     }
 
-    /// Asks the installer itself: it sees that root does.
+    /// Asks an installer of its own, which sees that root does. The agent can keep those busy that the service manager's socket
+    /// leads to.
     private func forgetAttempts(_ code: UInt64) {
         let message = InstallMessage.forgetAttempts(versionCode: Int(clamping: code))
         do {
-            let result = try InstallerClient.ask(message, at: installerSocket, within: Self.installerTimeLimit)
+            let result = try InstallerClient.ask(
+                message, startingAt: "\(programs ?? Checkup.defaultPrograms)/upgradelink-installer",
+                arguments: ["--root", root], within: Self.installerTimeLimit)
             switch result {
-            case .unknown: break
+            case .unknown: say("The installer's count of version \(code) is reset")
             case .lost(let reason), .refused(let reason): complain("the installer's count was not reset: \(reason)")
             default: complain("the installer's count was not reset: it answered \(result)")
             }
-        } catch let error as SystemError {
-            // Without systemd there is no such socket: the agent starts the installer itself.
-            if !error.isNotFound { complain("the installer's count was not reset: \(error)") }
         } catch {
             complain("the installer's count was not reset: \(error)")
         }

@@ -60,7 +60,9 @@ protocol AgentCommand: ParsableCommand, Sendable {
 extension AgentCommand {
     static var passesDescriptors: Bool { false }
 
-    func run() throws {
+    func run() throws { try runWithAgent() }
+
+    func runWithAgent() throws {
         // `main` calls this on the main thread.
         try MainActor.assumeIsolated {
             do {

@@ -20,6 +20,9 @@ extension Program {
         }
     }
 
+    /// Starts the program, and does not wait for its end. It continues after this process has ended.
+    func startAlone() throws(SystemError) { _ = try Self.start(self, try StreamEnds(streams)) }
+
     private static func start(_ program: Program, _ ends: StreamEnds) throws(SystemError) -> pid_t {
         defer { ends.closeTheirs() }
         return try Spawn.start(program, ends)

@@ -55,21 +55,29 @@ public import UpdateCore
         }
     }
 
-    /// Sends a request without an artifact, and waits for its result.
+    /// Starts an installer, sends it a request without an artifact, and waits for its result. The installer waits for another one
+    /// that is running, and completes the request even if this process does not wait so long.
     ///
     /// - Parameter seconds: the time limit.
     /// - Throws: `SystemError`, for example ETIMEDOUT.
     public nonisolated static func ask(
-        _ message: InstallMessage, at path: String, within seconds: Double
+        _ message: InstallMessage, startingAt path: String, arguments: [String], within seconds: Double
     ) throws -> InstallResult {
-        let socket = try LocalSocket(connectingTo: path)
+        let socket = try start(path, arguments)
         try socket.send(try JSONLine.encode(message))
         for line in try socket.receiveAll(limit: maximumLineLength, within: seconds).split(separator: 0x0A) {
             if case .finished(let result)? = try? JSONLine.decode(InstallReport.self, from: Array(line)) {
                 return result
             }
         }
-        return .lost("it ended without a result; see journalctl -t upgradelink-installer")
+        return .lost("it ended without a result")
+    }
+
+    /// - Returns: this process's end of the installer's socket. The other end is closed here, so that its end can be read.
+    private nonisolated static func start(_ path: String, _ arguments: [String]) throws(SystemError) -> LocalSocket {
+        let (own, other) = try LocalSocket.pair()
+        try Program(path, arguments, streams: .connection(other), timeLimit: nil).startAlone()
+        return own
     }
 
     /// The artifact is passed as an open file, so a later change of its path has no effect.

@@ -102,26 +102,39 @@ struct ControlTests {
         }
     }
 
-    /// Root's retry also goes to the installer's socket; another user's does not.
+    /// Root's retry also goes to an installer of its own, another user's does not. It needs neither the agent nor the bus.
     @Test func rootsRetryAsksTheInstallerItself() async throws {
         let version = try await device.publish(2, type: 1)
         try await withAgent([version]) { bus, agent, _ async throws in
             #expect(await agent.says("Waiting for consent"))
             #expect(try await ctl(bus, ["reject"]).status == .exited(0))
-            let listener = try await InstallerListener(root: device.scratch.path)
-            let arguments = ["retry", "2", "--installer-socket", await listener.path]
-            let line = "<6>the counts of versionCode 2 are reset at the request of root"
+            let arguments = ["retry", "2", "--root", device.scratch.path]
+            try blockVersion2()
             #expect(try await ctl(bus, arguments, user: 65534).status == .exited(77))
-            #expect(await !listener.journal.contains(line))
+            #expect(try counts().contains(#""attempts":3"#))
             let run = try await ctl(bus, arguments)
             #expect(run.status == .exited(0) && run.error.isEmpty, "\(run)")
-            #expect(await listener.journal.contains(line))
-            await listener.terminate()
-            #expect(await eventually { await listener.end != nil })
+            #expect(run.output == "The installer's count of version 2 is reset\n")
+            #expect(try !counts().contains("attempts"))
             // The operator learns that the installer was not asked.
-            let failed = try await ctl(bus, arguments)
-            #expect(failed.error.contains("the installer's count was not reset: cannot connect to"), "\(failed)")
+            let failed = try await ctl(bus, arguments + ["--programs", "/nonexistent"])
+            #expect(failed.error.contains("the installer's count was not reset: cannot start"), "\(failed)")
         }
+        for bus in ["unix:path=/nonexistent", ""] {
+            try blockVersion2()
+            let run = try await ctl(bus, ["retry", "2", "--root", device.scratch.path])
+            #expect(run.status == .exited(2) && !run.error.isEmpty, "\(run)")
+            #expect(run.output == "The installer's count of version 2 is reset\n")
+            #expect(try !counts().contains("attempts"))
+        }
+    }
+
+    private var countsPath: String { "state/installer/attempts.json" }
+    private func counts() throws -> String { try device.scratch.read(countsPath) }
+
+    private func blockVersion2() throws {
+        try device.scratch.write(
+            countsPath, #"{"format":2,"versions":[{"attempts":3,"reboots":0,"resets":3,"versionCode":2}]}"#)
     }
 
     @Test func aUserWithoutRightsGetsExitStatus77() async throws {

@@ -92,6 +92,23 @@ import UpdateCore
         #expect(try await boots.boot("a", .install(job)) == .refused("its id is 0"))
     }
 
+    /// Neither can the agent fill the disk of the installer.
+    @Test func theInstallerKeepsDiskSpaceFree() async throws {
+        let device = try await recorder()
+        let path = "etc/upgradelinkd/upgradelinkd.toml"
+        let text = try device.scratch.read(path)
+        try device.scratch.write(path, text + "\n[download]\nkeepFree = \"1000000G\"\n")
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        guard case .noSpace(let reason) = await device.run(.install(job)).result else {
+            Issue.record("the disk is filled")
+            return
+        }
+        #expect(reason.contains("must stay so (download.keepFree)"), "\(reason)")
+        #expect(!device.scratch.exists("state/installer/tree"))
+        try device.scratch.write(path, text)
+        try await expectAnUpdate(device, to: 2)
+    }
+
     // MARK: planted files
 
     /// The version is unknown, and that is found out without waiting.
@@ -255,7 +272,8 @@ import UpdateCore
         #expect(try device.scratch.read("control/environment").contains(mark) == true)
     }
 
-    /// Root resets the counts through the same socket, without a limit.
+    /// Root resets the counts with an installer of its own, without a limit. An agent that keeps the listener busy does not
+    /// prevent it.
     @Test(.enabled(if: getuid() == 0, "the test is the operator"))
     func rootAsksTheInstallerItself() async throws {
         let device = try await recorder()
@@ -269,12 +287,25 @@ import UpdateCore
                 return
             }
             #expect(reason.hasSuffix("upgradelinkctl retry 2 as root"), "\(reason)")
-            #expect(try InstallerClient.ask(.forgetAttempts(versionCode: 2), at: path, within: 20) == .unknown)
-            #expect(await listener.journal.contains("<6>the counts of versionCode 2 are reset at the request of root"))
-            #expect(await listener.send(.install(job)) == .committed)
+            let silent = try (0..<30).compactMap { _ in
+                do throws(SystemError) {
+                    return try LocalSocket(connectingTo: path)
+                } catch {
+                    if error.code == EAGAIN { return nil }
+                    throw error
+                }
+            }
+            #expect(silent.count > StartBudget.atOnce)
+            #expect(
+                try InstallerClient.ask(
+                    .forgetAttempts(versionCode: 2), startingAt: "\(programsDirectory)/upgradelink-installer",
+                    arguments: ["--root", device.scratch.path], within: 20) == .unknown)
+            withExtendedLifetime(silent) {}
+            #expect(await device.run(.install(job)).result == .committed)
         }
         #expect(throws: (any Error).self) {
-            try InstallerClient.ask(.resume(1), at: "\(device.scratch.path)/none", within: 1)
+            try InstallerClient.ask(
+                .resume(1), startingAt: "\(device.scratch.path)/none", arguments: [], within: 1)
         }
     }
 
