@@ -215,6 +215,17 @@ import Testing
         #expect(world.notices == [.offerRefused(.alreadyInstalled(2))])
     }
 
+    /// The agent has lost its state: the installer would refuse the version.
+    @Test func aPinnedVersionThatIsInstalledIsNotRequestedAgain() {
+        var world = offered(2, 2) { $0.policy.appointVersionCode = 2 }
+        world.state = AgentState()
+        world.installed = .known(versionCode: 2, versionName: "v2")
+        world.handle(.started(found: nil))
+        world.poll()
+        world.respond(.offer(World.offer(2)))
+        #expect(world.state.work == nil && world.notices == [.offerRefused(.alreadyInstalled(2))])
+    }
+
     @Test func anInstallerThatDiesIsResumed() {
         var world = offered(2)
         world.download()
