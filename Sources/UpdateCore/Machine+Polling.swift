@@ -208,6 +208,8 @@ extension Machine {
             }
             if policy.appointVersionCode != code { return .notNewer(offered: code, installed: installed) }
         }
+        // The installer would refuse it.
+        if let pinned = policy.appointVersionCode, code > pinned { return .abovePin(offered: code, pinned: pinned) }
         if state.rejected.contains(code) { return .rejected(versionCode: code) }
         let failures = state.failures(of: code)
         return failures >= policy.maximumAttempts ? .blocked(versionCode: code, attempts: failures) : nil

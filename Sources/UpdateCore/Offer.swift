@@ -177,6 +177,7 @@ public enum OfferRefusal: Error, Codable, Hashable, Sendable, CustomStringConver
     case invalidVersionCode(Int)
     case notNewer(offered: Int, installed: Int)
     case alreadyInstalled(Int)
+    case abovePin(offered: Int, pinned: Int)
     case blocked(versionCode: Int, attempts: Int)
     case rejected(versionCode: Int)
     /// With what is wrong with it.
@@ -186,7 +187,7 @@ public enum OfferRefusal: Error, Codable, Hashable, Sendable, CustomStringConver
     var isPublishersFault: Bool {
         switch self {
         case .foreignUrlKey, .invalidVersionCode, .unusableURL: true
-        case .notNewer, .alreadyInstalled, .blocked, .rejected: false
+        case .notNewer, .alreadyInstalled, .abovePin, .blocked, .rejected: false
         }
     }
 
@@ -201,6 +202,8 @@ public enum OfferRefusal: Error, Codable, Hashable, Sendable, CustomStringConver
                 + "a downgrade needs device.appointVersionCode = \(offered)"
         case .alreadyInstalled(let code):
             "versionCode \(code) is installed already"
+        case .abovePin(let offered, let pinned):
+            "the offered versionCode \(offered) is above \(pinned), to which device.appointVersionCode pins this device"
         case .blocked(let code, let attempts):
             "versionCode \(code) is blocked after \(attempts) failures; a newer version is awaited"
         case .rejected(let code):

@@ -226,6 +226,12 @@ import Testing
         #expect(world.state.work == nil && world.notices == [.offerRefused(.alreadyInstalled(2))])
     }
 
+    @Test func aVersionAboveThePinIsNotInstalled() {
+        let world = offered(2, 3) { $0.policy.appointVersionCode = 2 }
+        #expect(world.state.work == nil)
+        #expect(world.notices.contains(.offerRefused(.abovePin(offered: 3, pinned: 2))))
+    }
+
     @Test func anInstallerThatDiesIsResumed() {
         var world = offered(2)
         world.download()
