@@ -98,8 +98,10 @@ struct Retry: AgentCommand {
     }
 
     func run(_ agent: AgentClient) throws {
-        let failed = try agent.history().last { !["installed", "replaced", "dropped"].contains($0.result) }
-        guard let code = versionCode ?? failed?.versionCode else {
+        func failedVersion() throws -> UInt64? {
+            try agent.history().last { !["installed", "replaced", "dropped"].contains($0.result) }?.versionCode
+        }
+        guard let code = try versionCode ?? failedVersion() else {
             complain("no version has failed or been rejected")
             throw ExitCode(1)
         }
