@@ -116,7 +116,7 @@ struct BusAttackTests {
                 output: .sequence, error: .discarded
             ) { client async throws in
                 for try await line in client.standardOutput.strings() where line == "held" { break }
-                #expect(await eventually(within: 60) { (try? await bus.call("Check"))?.isSuccess == true })
+                #expect(await eventually(within: 120) { (try? await bus.call("Check"))?.isSuccess == true })
                 try await client.standardInputWriter.finish()
             }
             #expect(try peakMemory(agent) < 60_000)
