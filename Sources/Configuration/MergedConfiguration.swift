@@ -52,7 +52,11 @@ struct MergedConfiguration: Sendable {
     }
 
     private mutating func merge(_ fragment: Fragment) {
-        for (key, value) in fragment.values { entries[key] = Entry(value: value, file: fragment.file) }
+        for (key, value) in fragment.values {
+            let isCumulative = Schema.byKey[key]?.isCumulative == true
+            entries[key] = Entry(
+                value: isCumulative ? value.added(to: entries[key]?.value) : value, file: fragment.file)
+        }
         guard fragment.isReadableByOthers else { return }
         for (key, value) in fragment.values.sorted(by: { $0.key < $1.key })
         where Schema.byKey[key]?.isSecret(value) == true {

@@ -30,8 +30,13 @@ struct Option: Sendable {
     /// The default; nil if the option is absent by default, or if the default depends on another value.
     let standard: Value?
     var isSecret = false
+    /// Whether a list adds to those of the files before it; an empty text in it drops them, as in a unit (systemd.syntax(7)).
+    var isCumulative = false
 
-    init(_ key: String, _ kind: Kind, _ standard: Value? = nil, isSecret: Bool = false) {
+    init(
+        _ key: String, _ kind: Kind, _ standard: Value? = nil, isSecret: Bool = false, isCumulative: Bool = false
+    ) {
+        self.isCumulative = isCumulative
         self.key = key
         self.kind = kind
         self.standard = standard
@@ -228,7 +233,8 @@ enum Schema {
             ])),
 
         Option("install.healthProgram", .texts, .list([])),
-        Option("install.healthUnits", .texts, .list([])),
+        Option("install.healthUnits", .texts, .list([]), isCumulative: true),
+        Option("install.healthSettle", .duration(0...3600), .string("10s")),
         Option("install.healthTimeout", .duration(1...day), .string("5min")),
         Option("install.network", .flag, .bool(false)),
 

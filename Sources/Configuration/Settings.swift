@@ -74,6 +74,8 @@ public struct ModuleSettings: Hashable, Sendable {
     public var healthProgram: [String]
     /// Units that must be active after an update.
     public var healthUnits: [String]
+    /// For which each of these units must have been active.
+    public var healthSettle: Seconds
     public var healthTimeout: Seconds
     /// The module can use the device's network, which the installer itself cannot use.
     public var needsNetwork: Bool
@@ -257,6 +259,16 @@ public struct Settings: Hashable, Sendable {
             throw merged.error(
                 "install.healthUnits", "found \"\(unit)\", allowed are names of units, such as \"player.service\"")
         }
+        for unit in merged.texts("install.healthUnits") ?? [] where unit.contains("@.") {
+            throw merged.error(
+                "install.healthUnits",
+                "found the template \"\(unit)\", allowed are instances, such as \"player@1.service\"")
+        }
+        if merged.require(seconds: "install.healthSettle") >= merged.require(seconds: "install.healthTimeout") {
+            throw merged.error(
+                "install.healthSettle", "it must be shorter than install.healthTimeout, or no unit can pass the check",
+                because: "install.healthTimeout")
+        }
         return ModuleSettings(
             module: module,
             directories: merged.texts("install.moduleDirectories") ?? [],
@@ -270,6 +282,7 @@ public struct Settings: Hashable, Sendable {
             deferrals: merged.require(integer: "install.deferrals"),
             reboot: merged.text("install.reboot").flatMap(RebootPolicy.init) ?? .immediate, rebootCommand: command,
             healthProgram: healthProgram, healthUnits: merged.texts("install.healthUnits") ?? [],
+            healthSettle: merged.require(seconds: "install.healthSettle"),
             healthTimeout: merged.require(seconds: "install.healthTimeout"),
             needsNetwork: merged.flag("install.network") ?? false)
     }

@@ -59,6 +59,14 @@ enum Value: Hashable, Sendable {
         }
     }
 
+    /// This list after the earlier one. An empty text in this list drops everything before it.
+    func added(to earlier: Value?) -> Value {
+        guard case .list(let items) = self else { return self }
+        if let last = items.lastIndex(of: .string("")) { return .list(Array(items[(last + 1)...])) }
+        guard case .list(let before)? = earlier else { return self }
+        return .list(before + items.filter { !before.contains($0) })
+    }
+
     /// The value as JSON, for a module's meta-data.
     var json: String {
         switch self {

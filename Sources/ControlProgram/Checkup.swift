@@ -184,6 +184,13 @@ struct Checkup {
         }
     }
 
+    /// The units of the health check.
+    var healthUnits: [Finding] {
+        HealthUnits.problems(of: settings.install.healthUnits).map {
+            .ill("health check", "\($0)", "correct the name, or install the unit")
+        }
+    }
+
     private static func unit(
         _ name: String, _ bus: Bus
     ) throws(BusError) -> (isActive: Bool, state: String, file: String) {

@@ -42,7 +42,8 @@ struct Doctor: ParsableCommand {
             }
             show([checkup.version, checkup.keys, checkup.clock, checkup.nameService])
             checkup.server { findings in
-                show(findings + [checkup.space, checkup.module] + checkup.units + [checkup.agent])
+                show(
+                    findings + [checkup.space, checkup.module] + checkup.units + checkup.healthUnits + [checkup.agent])
                 Glibc.exit(isWell ? 0 : 1)
             }
             MainQueue.serve()

@@ -35,7 +35,8 @@ enum Service {
     private static func check(_ root: String, _ environment: [String: String]) -> Never {
         do throws(ConfigurationError) {
             let (settings, _) = try Settings.loadWithCredentials(root: root, environment: environment)
-            settings.warnings.forEach { Environment.printLine("warning: \($0)") }
+            let warnings = settings.warnings + HealthUnits.problems(of: settings.install.healthUnits)
+            warnings.forEach { Environment.printLine("warning: \($0)") }
             Environment.printLine("The configuration is right.")
             exit(0)
         } catch {

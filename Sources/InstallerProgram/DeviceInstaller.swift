@@ -95,7 +95,8 @@ extension InstallSettings {
             appointVersionCode: settings.device.appointVersionCode, devModelKey: settings.device.devModelKey,
             attempts: install.attempts, sizeLimit: settings.download.sizeLimit,
             health: HealthCheck(
-                program: install.healthProgram, units: install.healthUnits, timeLimit: install.healthTimeout),
+                program: install.healthProgram, units: install.healthUnits, settleTime: install.healthSettle,
+                timeLimit: install.healthTimeout),
             needsNetwork: install.needsNetwork)
     }
 }

@@ -218,6 +218,12 @@ import UpdateCore
     @Test func healthChecksAndTheInstallersDirectory() throws {
         let settings = try load(minimal + "[install]\nhealthUnits = [\"player.service\"]\n[state]\ndirectory = \"/s\"")
         #expect(settings.install.healthUnits == ["player.service"])
+        #expect(settings.install.healthSettle == 10)
+        #expect(
+            complaint(minimal + "[install]\nhealthUnits = [\"player@.service\"]").contains("found the template"))
+        #expect(
+            complaint(minimal + "[install]\nhealthTimeout = \"10s\"").contains(
+                "install.healthSettle: it must be shorter than install.healthTimeout"))
         #expect(settings.installerDirectory == "/s/installer")
         #expect(try load(minimal).installerDirectory == "/var/lib/upgradelink-installer")
         #expect(
@@ -228,6 +234,21 @@ import UpdateCore
             complaint(minimal + "[install]\nhealthProgram = [\"check\"]")
                 == "\(Self.main): install.healthProgram: found [\"check\"], allowed is an absolute path and its arguments, a text each"
         )
+    }
+
+    /// The units of the operator's files add to those of the vendor's; an empty text drops what is before it.
+    @Test func unitsOfAllFilesCountTogether() throws {
+        try root.write("usr/lib/upgradelinkd/upgradelinkd.toml", "[install]\nhealthUnits = [\"upgradelinkd.service\"]")
+        func units(_ list: String) throws -> [String] {
+            try load(minimal + "[install]\nhealthUnits = [\(list)]").install.healthUnits
+        }
+        #expect(try load(minimal).install.healthUnits == ["upgradelinkd.service"])
+        #expect(try units("") == ["upgradelinkd.service"])
+        #expect(try units("\"a.service\", \"upgradelinkd.service\"") == ["upgradelinkd.service", "a.service"])
+        #expect(try units("\"\", \"a.service\"") == ["a.service"])
+        #expect(try units("\"\"").isEmpty)
+        try root.write("etc/upgradelinkd/upgradelinkd.toml.d/50.toml", "[install]\nhealthUnits = [\"b.service\"]")
+        #expect(try units("\"a.service\"") == ["upgradelinkd.service", "a.service", "b.service"])
     }
 
     @Test func aSecretThatOthersCanReadCausesAWarning() throws {

@@ -88,6 +88,7 @@ struct DeviceFixture: Sendable {
             module = "\(module)"
             files = { \(files) }
             retryDelay = "1s"
+            healthSettle = "1s"
             \(install)
             \(more)
             """)
