@@ -229,7 +229,7 @@ enum Schema {
         Option(
             "install.rebootCommand", .texts,
             .list([
-                .string("/usr/bin/systemctl"), .string("reboot"), .string("--check-inhibitors=yes"),
+                .string("/usr/bin/systemctl"), .string("reboot"), .string("--check-inhibitors=no"),
             ])),
 
         Option("install.healthProgram", .texts, .list([])),

@@ -80,7 +80,7 @@ struct RollbackSettings: Codable, Hashable, Sendable {
         InstallSettings(
             module: "", moduleDirectories: ["/usr/lib/upgradelinkd/modules", "/usr/share/mender/modules/v3"],
             fileName: "", files: [:], metaData: "", timeout: 1800, timeouts: [:],
-            rebootCommand: ["/usr/bin/systemctl", "reboot", "--check-inhibitors=yes"], urlKey: "", devModelKey: nil))
+            rebootCommand: ["/usr/bin/systemctl", "reboot", "--check-inhibitors=no"], urlKey: "", devModelKey: nil))
 
     init(_ settings: InstallSettings) {
         moduleDirectories = settings.moduleDirectories

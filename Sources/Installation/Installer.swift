@@ -342,8 +342,17 @@ public import Verification
         guard let command = settings.rebootCommand.first else {
             return done(.rebootRefused("install.rebootCommand is empty"))
         }
+        RebootInhibitors.findFirst { inhibitor in
+            if let inhibitor { return done(.rebootRefused(inhibitor)) }
+            runRebootCommand(command, settings, then: done)
+        }
+    }
+
+    private func runRebootCommand(
+        _ command: String, _ settings: InstallSettings, then done: @escaping @MainActor (InstallResult) -> Void
+    ) {
         let log: @MainActor (String) -> Void = { surroundings.report(.output($0.sanitized(limit: 1000))) }
-        // The first line of standard error is the reason: systemctl names the inhibitor there.
+        // The first line of standard error is the reason.
         var reason: String?
         ChildProcess.start(
             Program(

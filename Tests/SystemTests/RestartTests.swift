@@ -14,7 +14,12 @@ extension SystemTests {
                 try fixture.configure(module: "rebooting", install: "healthProgram = [\"/srv/is-healthy\"]")
                 try container.write("srv/is-healthy", "#!/bin/sh\necho checked >>/srv/health\n", mode: 0o755)
                 let first = try await container.boot { machine async throws in
-                    // logind refuses the reboot while an inhibitor exists.
+                    // The user interface of a device is often the session of a user: that does not delay the reboot.
+                    try await machine.run(
+                        "systemd-run", "-q", "--unit=kiosk", "--uid=daemon", "-p", "PAMName=login", "-E",
+                        "XDG_SESSION_TYPE=wayland", "-E", "XDG_SESSION_CLASS=user", "sleep", "1000")
+                    #expect(await eventually { await machine.shell("loginctl --no-legend").contains("daemon") })
+                    // An inhibitor does.
                     try await machine.run(
                         "systemd-run", "-q", "--unit=recording", "systemd-inhibit", "--what=shutdown", "--who=TV",
                         "--why=recording", "--mode=block", "sleep", "1000")
