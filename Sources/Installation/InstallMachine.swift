@@ -70,6 +70,8 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     public var isAboveFloor = true
     /// Of the artifact's signature: the floor after the commit, if it is higher than the version.
     public var minVersionCode: Int?
+    /// Since when an inhibitor of logind delays the reboot of this step: seconds of CLOCK_BOOTTIME in the boot ``bootID``.
+    public var rebootDelayedSince: Seconds?
 
     public init(job: InstallJob, bootID: String, module: String? = nil) {
         self.job = job
@@ -80,7 +82,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case job, step, bootID, needsReboot, failure, isBroken, rollbackReboots, interruptions, result
-        case module, attempts, floor, isAboveFloor, minVersionCode
+        case module, attempts, floor, isAboveFloor, minVersionCode, rebootDelayedSince
         // The name of 0.1.0.
         case hasRebooted = "hasRestarted"
     }
@@ -104,6 +106,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         floor = fields.value(.floor, or: VersionFloor())
         isAboveFloor = fields.value(.isAboveFloor, or: true)
         minVersionCode = fields.optional(.minVersionCode)
+        rebootDelayedSince = fields.optional(.rebootDelayedSince)
         result = fields.optional(.result)
         if result == nil, fields.contains(.result) {
             result = .failed("another version of upgradelinkd stored a result that this one does not know")
@@ -143,9 +146,16 @@ extension InstallRecord {
     mutating func go(to next: InstallStep) {
         step = next
         interruptions = 0
+        rebootDelayedSince = nil
     }
 
     var awaitsReboot: Bool { step == .reboot || step == .rebootIntoRollback }
+
+    /// Whether inhibitors delay the reboot. They delay that of a rollback and of a forced version no longer than `limit`.
+    func mayBeDelayed(at now: BootInstant, by limit: Seconds) -> Bool {
+        guard step == .rebootIntoRollback || job.offer.upgradeType == .forced else { return true }
+        return rebootDelayedSince.map { (0..<limit).contains(now.seconds - $0) } ?? (limit > 0)
+    }
 
     /// Goes to the step that follows the current one after this outcome.
     mutating func advance(_ outcome: StepOutcome) {

@@ -20,6 +20,8 @@ public struct InstallSettings: Hashable, Sendable {
     public var timeouts: [String: Seconds]
     /// The command that reboots the device, with its arguments.
     public var rebootCommand: [String]
+    /// Seconds for which inhibitors may delay the reboot of a forced version or of a rollback.
+    public var inhibitLimit: Seconds
     /// The application whose versions may be installed.
     public var urlKey: String
     /// The pinned version, which may be installed although it is older than the installed one.
@@ -36,8 +38,9 @@ public struct InstallSettings: Hashable, Sendable {
         timeout: Seconds, timeouts: [String: Seconds], rebootCommand: [String], urlKey: String,
         appointVersionCode: Int? = nil, devModelKey: String?, attempts: Int = 3, sizeLimit: Int = .max,
         health: HealthCheck = HealthCheck(),
-        needsNetwork: Bool = false
+        needsNetwork: Bool = false, inhibitLimit: Seconds = 3600
     ) {
+        self.inhibitLimit = inhibitLimit
         self.module = module
         self.moduleDirectories = moduleDirectories
         self.fileName = fileName

@@ -71,7 +71,7 @@ public import Verification
                 let awaitsReboot = found.map { $0.awaitsReboot && $0.bootID == bootID } ?? false
                 guard let found, awaitsReboot || found.job.hasID(id) else { return done(.success(.unknown)) }
                 guard awaitsReboot else { return resume(found, nil, done) }
-                reboot(try settings(for: found)) { done(.success($0)) }
+                try reboot(found, done)
             case .install(let job):
                 guard let found else { return try begin(job, artifact, nil, done) }
                 // The same request again resumes the installation: nothing is installed twice.
@@ -98,8 +98,7 @@ public import Verification
             resume(found, nil) { outcome in
                 attempt(end) {
                     guard case .needsReboot(isRollback: true) = try outcome.get() else { return end(outcome) }
-                    let record = try load()
-                    reboot(try settings(for: record ?? found)) { end(.success($0)) }
+                    try reboot(try load() ?? found, end)
                 }
             }
         }
@@ -338,13 +337,25 @@ public import Verification
         }
     }
 
-    private func reboot(_ settings: InstallSettings, then done: @escaping @MainActor (InstallResult) -> Void) {
+    private func reboot(_ record: InstallRecord, _ done: @escaping Completion) throws {
+        let settings = try settings(for: record)
         guard let command = settings.rebootCommand.first else {
-            return done(.rebootRefused("install.rebootCommand is empty"))
+            return done(.success(.rebootRefused("install.rebootCommand is empty")))
+        }
+        let now = Clock.bootTime
+        guard record.mayBeDelayed(at: now, by: settings.inhibitLimit) else {
+            return runRebootCommand(command, settings) { done(.success($0)) }
         }
         RebootInhibitors.findFirst { inhibitor in
-            if let inhibitor { return done(.rebootRefused(inhibitor)) }
-            runRebootCommand(command, settings, then: done)
+            guard let inhibitor else { return runRebootCommand(command, settings) { done(.success($0)) } }
+            attempt(done) {
+                if record.rebootDelayedSince == nil {
+                    var record = record
+                    record.rebootDelayedSince = now.seconds
+                    try store(record)
+                }
+                done(.success(.rebootRefused(inhibitor)))
+            }
         }
     }
 

@@ -97,6 +97,6 @@ extension InstallSettings {
             health: HealthCheck(
                 program: install.healthProgram, units: install.healthUnits, settleTime: install.healthSettle,
                 timeLimit: install.healthTimeout),
-            needsNetwork: install.needsNetwork)
+            needsNetwork: install.needsNetwork, inhibitLimit: install.inhibitLimit)
     }
 }

@@ -1,4 +1,5 @@
 import Testing
+import UpdateCore
 
 @testable import Installation
 
@@ -21,5 +22,37 @@ import Testing
     @Test(arguments: ["", "{}", "nonsense", #"{"data":[]}"#, #"{"data":[[["shutdown"]]]}"#, #"{"data":[[7]]}"#])
     func whatCannotBeReadBlocksNothing(response: String) {
         #expect(RebootInhibitors.line(of: response) == nil)
+    }
+}
+
+struct RebootDelayTests {
+    private func record(_ step: InstallStep, type: Int, since: Seconds?) throws -> InstallRecord {
+        let fields = OfferFields(
+            urlKey: "k", versionName: "v2", versionCode: 2, urlPath: "https://h/f", upgradeType: type,
+            promptUpgradeContent: "")
+        let offer = try Offer(fields, respondingTo: CheckRequest(urlKey: "k", versionCode: 1))
+        var record = InstallRecord(job: InstallJob(id: 1, offer: offer, sidecar: nil), bootID: "b")
+        record.step = step
+        record.rebootDelayedSince = since
+        return record
+    }
+
+    @Test func aForcedVersionAndARollbackWaitForTheLimitOnly() throws {
+        let now = BootInstant(1000)
+        for (step, type) in [(InstallStep.reboot, 3), (.rebootIntoRollback, 2)] {
+            #expect(try record(step, type: type, since: nil).mayBeDelayed(at: now, by: 60))
+            #expect(try record(step, type: type, since: 941).mayBeDelayed(at: now, by: 60))
+            #expect(try !record(step, type: type, since: 940).mayBeDelayed(at: now, by: 60))
+            // A moment in the future belongs to another boot.
+            #expect(try !record(step, type: type, since: 1001).mayBeDelayed(at: now, by: 60))
+            #expect(try !record(step, type: type, since: nil).mayBeDelayed(at: now, by: 0))
+        }
+        #expect(try record(.reboot, type: 2, since: 1).mayBeDelayed(at: now, by: 60))
+    }
+
+    @Test func theDelayEndsWithTheStep() throws {
+        var delayed = try record(.reboot, type: 3, since: 5)
+        delayed.go(to: .checkVersion)
+        #expect(delayed.rebootDelayedSince == nil)
     }
 }

@@ -44,6 +44,26 @@ extension SystemTests {
             }
         }
 
+        /// An inhibitor of logind delays a forced version for install.inhibitLimit at most.
+        @Test func anInhibitorDelaysAForcedRebootForTheLimitOnly() async throws {
+            try await Container().run { container async throws in
+                let fixture = try await DeviceFixture(container, versions: [(2, 3)])
+                try fixture.writeRebootingModule()
+                try fixture.configure(
+                    module: "rebooting", install: "gracePeriod = \"1s\"\ninhibitLimit = \"4s\"")
+                let boot = try await container.boot { machine async throws in
+                    try await machine.run(
+                        "systemd-run", "-q", "--unit=recording", "systemd-inhibit", "--what=shutdown", "--who=TV",
+                        "--why=recording", "--mode=block", "sleep", "1000")
+                    try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(await machine.status(says: "the device cannot be rebooted: Operation inhibited by \"TV\""))
+                    #expect(await machine.shutsDown())
+                }
+                #expect(boot.status == .exited(133), "it rebooted")
+            }
+        }
+
         /// Version 2 breaks the agent, and the server does not run: the device rolls back by itself.
         @Test func aVersionThatBreaksTheAgentIsRolledBackWithoutIt() async throws {
             try await Container().run { container async throws in
