@@ -69,6 +69,9 @@ import UpdateCore
     /// Sends more bytes to its standard input.
     public func send(_ bytes: [UInt8]) { channels.first?.send(bytes) }
 
+    /// Sends SIGTERM to the program itself, which decides when it ends.
+    public func requestEnd() { _ = kill(pid, SIGTERM) }
+
     /// Sends SIGTERM, and SIGKILL two seconds later. `onEnd` is called as for any other end.
     public func terminate() { terminate(after: 0) {} }
 

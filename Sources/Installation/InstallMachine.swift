@@ -72,6 +72,8 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     public var minVersionCode: Int?
     /// Since when an inhibitor of logind delays the reboot of this step: seconds of CLOCK_BOOTTIME in the boot ``bootID``.
     public var rebootDelayedSince: Seconds?
+    /// The installer stopped on request, before ``step`` began or during its health check.
+    public var wasStopped: Bool?
 
     public init(job: InstallJob, bootID: String, module: String? = nil) {
         self.job = job
@@ -82,7 +84,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case job, step, bootID, needsReboot, failure, isBroken, rollbackReboots, interruptions, result
-        case module, attempts, floor, isAboveFloor, minVersionCode, rebootDelayedSince
+        case module, attempts, floor, isAboveFloor, minVersionCode, rebootDelayedSince, wasStopped
         // The name of 0.1.0.
         case hasRebooted = "hasRestarted"
     }
@@ -107,6 +109,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         isAboveFloor = fields.value(.isAboveFloor, or: true)
         minVersionCode = fields.optional(.minVersionCode)
         rebootDelayedSince = fields.optional(.rebootDelayedSince)
+        wasStopped = fields.optional(.wasStopped)
         result = fields.optional(.result)
         if result == nil, fields.contains(.result) {
             result = .failed("another version of upgradelinkd stored a result that this one does not know")
@@ -259,6 +262,12 @@ extension InstallRecord {
     /// Continues from a stored record whose last step was begun and may be done, partly done or not done.
     mutating func resume(bootID current: String) {
         let isNewBoot = bootID != current
+        defer { wasStopped = nil }
+        let waitsForReboot = awaitsReboot || step == .module(.reboot) || step == .module(.rollbackReboot)
+        if wasStopped == true, !waitsForReboot || !isNewBoot {
+            bootID = current
+            return
+        }
         if isNewBoot, step == .reboot || step == .module(.reboot) { attempts.countReboot(into: job.offer.versionCode) }
         bootID = current
         let unfinished = "it was interrupted during \(step.name)"

@@ -18,13 +18,15 @@ public import Verification
         /// Verifies an artifact while copying it to a path.
         public var verify: @MainActor (OpenFile, InstallJob, String) throws -> VerifiedArtifact
         public var report: @MainActor (InstallReport) -> Void
+        public var stop: StopRequest
 
         public init(
             settings: @escaping @MainActor () throws -> InstallSettings,
             installedVersion: @escaping @MainActor () -> InstalledVersion,
             verify: @escaping @MainActor (OpenFile, InstallJob, String) throws -> VerifiedArtifact,
-            report: @escaping @MainActor (InstallReport) -> Void
+            report: @escaping @MainActor (InstallReport) -> Void, stop: StopRequest
         ) {
+            self.stop = stop
             self.settings = settings
             self.installedVersion = installedVersion
             self.verify = verify
@@ -193,8 +195,18 @@ public import Verification
                 return MainQueue.after(Self.commitPause) { run(record, artifact, tries: tries - 1, done) }
             }
             if let result = record.result { return done(.success(result)) }
+            if surroundings.stop.isMade { return stop(record, done) }
             surroundings.report(.state(record.step.name))
+            var hasStopped = false
+            if record.step == .checkHealth {
+                surroundings.stop.whenMade {
+                    hasStopped = true
+                    stop(record, done)
+                }
+            }
             perform(record, artifact) { outcome in
+                guard !hasStopped else { return }
+                surroundings.stop.clear()
                 if outcome == .awaitsReboot {
                     return done(.success(.needsReboot(isRollback: record.step == .rebootIntoRollback)))
                 }
@@ -202,6 +214,16 @@ public import Verification
                 next.advance(outcome)
                 run(next, artifact, done)
             }
+        }
+    }
+
+    /// Stores that the step has not been interrupted: it is resumed, and not counted.
+    private func stop(_ record: InstallRecord, _ done: @escaping Completion) {
+        attempt(done) {
+            var record = record
+            record.wasStopped = true
+            try store(record)
+            done(.failure(StopRequest.Stopped()))
         }
     }
 

@@ -16,7 +16,10 @@ import Verification
     /// - Parameters:
     ///   - verifies: false for what needs no verification, such as a rollback: the library for it may be missing.
     ///   - report: called with each report of the installer.
-    init(root: String, verifies: Bool, report: @escaping @MainActor (InstallReport) -> Void) throws {
+    ///   - stop: made when the process is told to end.
+    init(
+        root: String, verifies: Bool, stop: StopRequest, report: @escaping @MainActor (InstallReport) -> Void
+    ) throws {
         if verifies, let problem = CryptoLibrary.problem { throw MissingLibrary(description: problem) }
         let settings = { @MainActor () throws(ConfigurationError) in
             try Settings.load(root: root, environment: Environment.current)
@@ -49,7 +52,7 @@ import Verification
                         devModelKey: settings.device.devModelKey, sizeLimit: settings.download.sizeLimit,
                         keepFree: settings.download.keepFree, to: destination)
                 },
-                report: report))
+                report: report, stop: stop))
     }
 
     /// Root trusts the files in this directory: if another user could write them, that user would get the rights of root.

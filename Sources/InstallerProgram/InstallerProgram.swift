@@ -48,6 +48,7 @@ public enum InstallerProgram {
         umask(0o022)
         // Only the main thread runs so far.
         MainActor.assumeIsolated {
+            if mode != .listen { MainQueue.onSignal([SIGTERM, SIGINT]) { _ in stop.make() } }
             switch mode {
             case .request: serveRequest(root: root)
             case .resume: resumePending(root: root)
@@ -58,6 +59,10 @@ public enum InstallerProgram {
     }
 
     private enum Mode { case request, resume, listen }
+
+    @MainActor private static let stop = StopRequest()
+    /// Seconds after which a signal that came during the wait for the lock has been handled.
+    private static let signalTime: Seconds = 0.02
 
     /// Starts installers for the requests on a socket of the service manager.
     @MainActor private static func listen(root: String) {
@@ -116,8 +121,8 @@ public enum InstallerProgram {
             }
         }
         do {
-            let installer = try DeviceInstaller(root: root, verifies: true) { reports.send($0) }
-            installer.handle(message, file, isRoot: peer == 0, then: end)
+            let installer = try DeviceInstaller(root: root, verifies: true, stop: stop) { reports.send($0) }
+            MainQueue.after(signalTime) { installer.handle(message, file, isRoot: peer == 0, then: end) }
         } catch {
             end(.failure(error))
         }
@@ -149,14 +154,19 @@ public enum InstallerProgram {
         }
         do {
             // A new installer for each try releases the lock in between, so that a request of the agent can run.
-            try DeviceInstaller(root: root, verifies: false, report: report).resumePending { outcome in
+            try DeviceInstaller(root: root, verifies: false, stop: stop, report: report).resumePending { outcome in
                 switch outcome {
+                case .failure where stop.isMade: exit(0)
                 case .failure(let error): fail(error)
                 case .success(nil): exit(0)
                 case .success(let result?):
                     Environment.printError("<5>\(result.line)")
-                    guard case .rebootRefused = result else { exit(0) }
-                    MainQueue.after(retryDelay) { resumePending(root: root) }
+                    guard case .rebootRefused = result, !stop.isMade else { exit(0) }
+                    stop.whenMade { exit(0) }
+                    MainQueue.after(retryDelay) {
+                        stop.clear()
+                        resumePending(root: root)
+                    }
                 }
             }
         } catch {

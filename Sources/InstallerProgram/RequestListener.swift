@@ -26,6 +26,8 @@ import UpdateCore
     private enum Refusal: CaseIterable { case stranger, senseless, failure }
     private var refusals: [Refusal: RefusalCount] = [:]
     private var isEnding = false
+    private var installers: [Int: ChildProcess] = [:]
+    private var nextInstaller = 0
     private lazy var wakeUp = Timer { [weak self] in self?.update() }
     private lazy var idle = Timer { [weak self] in self?.end() }
 
@@ -39,9 +41,10 @@ import UpdateCore
     }
 
     func start() {
-        // A running installation is never interrupted: the listener waits for it, and takes no further requests.
+        // The listener takes no further requests. A running installation stops before its next step, and the listener waits for that.
         MainQueue.onSignal([SIGTERM, SIGINT]) { [self] _ in
             isEnding = true
+            installers.values.forEach { $0.requestEnd() }
             update()
         }
         update()
@@ -86,7 +89,10 @@ import UpdateCore
         // Not the path in /proc: after an update of the package that is the old file.
         let path = CommandLine.arguments.first ?? Environment.executablePath
         let program = Program(path, arguments, streams: .connection(connection), mark: Self.mark, timeLimit: nil)
-        ChildProcess.start(program) { [self] end in
+        let number = nextInstaller
+        nextInstaller += 1
+        installers[number] = ChildProcess.start(program) { [self] end in
+            installers[number] = nil
             switch end {
             case .exited(EX_USAGE), .exited(EX_NOPERM): refuse(.senseless, "a request was refused: it makes no sense")
             case .couldNotStart: refuse(.failure, "\(end)")

@@ -108,6 +108,6 @@ struct Boots: Sendable {
                         file, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer, devModelKey: nil,
                         sizeLimit: .max, to: destination)
                 },
-                report: report))
+                report: report, stop: StopRequest()))
     }
 }

@@ -334,8 +334,8 @@ import UpdateCore
         #expect(refusals.contains { $0.contains("more were refused like this before") }, "\(refusals)")
     }
 
-    /// An installation that runs ends as it would have; the listener waits for it, and takes nothing else.
-    @Test func atSIGTERMTheListenerWaitsForTheInstallation() async throws {
+    /// The state that a module is in is not interrupted. The installation then stops, and the next request resumes it.
+    @Test func atSIGTERMTheInstallationStopsAfterTheState() async throws {
         let device = try await recorder()
         try device.scratch.write("control/wait-ArtifactInstall", "")
         let job = try await device.job(2, version: 2, artifact: "artifact-file")
@@ -347,8 +347,22 @@ import UpdateCore
         try await Task.sleep(for: .seconds(1))
         #expect(await listener.end == nil, "it waits")
         try Files.remove("\(device.scratch.path)/control/wait-ArtifactInstall")
-        #expect(await result == .committed)
+        guard case .lost(let reason) = await result else {
+            Issue.record("the installation did not stop")
+            return
+        }
+        #expect(reason.contains("it was told to stop, and resumes later"), "\(reason)")
         #expect(await eventually { await listener.end == .exited(0) })
+        let states = try device.scratch.read("control/log")
+        #expect(!states.contains("ArtifactCommit"), "\(states)")
+        try Files.remove(await listener.path)
+        let next = try await InstallerListener(root: device.scratch.path)
+        #expect(await next.send(.resume(2)) == .committed)
+        let all = try device.scratch.read("control/log")
+        #expect(all.ranges(of: "ArtifactInstall").count == states.ranges(of: "ArtifactInstall").count, "\(all)")
+        #expect(!all.contains("ArtifactRollback"), "\(all)")
+        await next.terminateGently()
+        #expect(await eventually { await next.end == .exited(0) })
     }
 
     @Test func theListenerEndsIfThereIsNothingToDo() async throws {

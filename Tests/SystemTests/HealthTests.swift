@@ -1,10 +1,41 @@
 import Host
+import Subprocess
 import TestSupport
 import Testing
+import UpdateCore
 
 extension SystemTests {
     /// What counts as healthy, on a real systemd.
     @Suite struct HealthTests {
+        /// systemd stops the agent and the checked units first: that is no failure of the version, and must not delay the power-off.
+        @Test func aPowerOffDuringTheHealthCheckCountsNothing() async throws {
+            try await Container().run { container async throws in
+                let fixture = try await DeviceFixture(container, versions: [(2, 2)])
+                try container.write("srv/is-healthy", "#!/bin/sh\ntest -e /srv/healthy\n", mode: 0o755)
+                try fixture.configure(install: "attempts = 1\nhealthProgram = [\"/srv/is-healthy\"]")
+                let off = try await container.boot { machine async throws in
+                    try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(
+                        await eventually {
+                            container.read("var/lib/upgradelink-installer/installation.json").contains("checkHealth")
+                        })
+                    let start = Clock.bootTime
+                    try await machine.run("systemctl", "poweroff")
+                    #expect(await machine.shutsDown())
+                    #expect(Clock.bootTime - start < 10, "it took \(Clock.bootTime - start) s")
+                }
+                #expect(off.status == .exited(0), "it is off, and did not reboot")
+                try container.write("srv/healthy", "")
+                try await container.boot { machine async throws in
+                    let isUpToDate = await machine.status(says: "Up to date (v2, code 2)")
+                    let journal = await machine.shell("journalctl --no-pager -o cat -n 40")
+                    #expect(isUpToDate, "\(journal)")
+                    #expect(await eventually { fixture.reports(of: 2) == [0] })
+                }
+            }
+        }
+
         /// A program that ends at once, and is started again and again, is active now and then. It does not pass; one that keeps
         /// running does, and so does a program that asks a server of the device.
         @Test func aServiceThatEndsAndIsRestartedIsNotHealthy() async throws {
