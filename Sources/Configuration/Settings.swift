@@ -264,10 +264,13 @@ public struct Settings: Hashable, Sendable {
                 "install.healthUnits",
                 "found the template \"\(unit)\", allowed are instances, such as \"player@1.service\"")
         }
-        if merged.require(seconds: "install.healthSettle") >= merged.require(seconds: "install.healthTimeout") {
+        let healthTimeout = merged.require(seconds: "install.healthTimeout")
+        var healthSettle = merged.require(seconds: "install.healthSettle")
+        if merged.entries["install.healthSettle"] == nil {
+            healthSettle = min(healthSettle, healthTimeout / 2)
+        } else if healthSettle >= healthTimeout {
             throw merged.error(
-                "install.healthSettle", "it must be shorter than install.healthTimeout, or no unit can pass the check",
-                because: "install.healthTimeout")
+                "install.healthSettle", "it must be shorter than install.healthTimeout, or no unit can pass the check")
         }
         return ModuleSettings(
             module: module,
@@ -282,8 +285,8 @@ public struct Settings: Hashable, Sendable {
             deferrals: merged.require(integer: "install.deferrals"),
             reboot: merged.text("install.reboot").flatMap(RebootPolicy.init) ?? .immediate, rebootCommand: command,
             healthProgram: healthProgram, healthUnits: merged.texts("install.healthUnits") ?? [],
-            healthSettle: merged.require(seconds: "install.healthSettle"),
-            healthTimeout: merged.require(seconds: "install.healthTimeout"),
+            healthSettle: healthSettle,
+            healthTimeout: healthTimeout,
             needsNetwork: merged.flag("install.network") ?? false)
     }
 

@@ -222,8 +222,10 @@ import UpdateCore
         #expect(
             complaint(minimal + "[install]\nhealthUnits = [\"player@.service\"]").contains("found the template"))
         #expect(
-            complaint(minimal + "[install]\nhealthTimeout = \"10s\"").contains(
+            complaint(minimal + "[install]\nhealthTimeout = \"10s\"\nhealthSettle = \"10s\"").contains(
                 "install.healthSettle: it must be shorter than install.healthTimeout"))
+        // A time limit of 0.1.0's configuration must stay valid.
+        #expect(try load(minimal + "[install]\nhealthTimeout = \"4s\"").install.healthSettle == 2)
         #expect(settings.installerDirectory == "/s/installer")
         #expect(try load(minimal).installerDirectory == "/var/lib/upgradelink-installer")
         #expect(

@@ -66,9 +66,11 @@ struct DeviceFixture: Sendable {
         try await publisher.sign("\(container.root)/srv/v\(version)", comment: "urlKey=device versionCode=\(version)")
     }
 
+    /// - Parameter settle: an option that 0.1.0 does not know.
     func configure(
         module: String = "directory", files: String = "link = \"/opt/player\"",
-        versionFile: String = "/opt/player/version", install: String = "", more: String = ""
+        versionFile: String = "/opt/player/version", install: String = "", more: String = "",
+        settle: String = "healthSettle = \"1s\""
     ) throws {
         try container.edit(
             "etc/upgradelinkd/upgradelinkd.toml",
@@ -88,7 +90,7 @@ struct DeviceFixture: Sendable {
             module = "\(module)"
             files = { \(files) }
             retryDelay = "1s"
-            healthSettle = "1s"
+            \(settle)
             \(install)
             \(more)
             """)

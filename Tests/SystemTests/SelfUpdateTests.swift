@@ -39,7 +39,8 @@ extension SystemTests {
                 }
                 try fixture.configure(
                     module: "deb", files: "restart = \"Automatic\"", versionFile: Self.versionFile,
-                    install: "healthProgram = [\"/srv/is-healthy\"]\nhealthTimeout = \"3s\"\nattempts = 1", more: more)
+                    install: "healthProgram = [\"/srv/is-healthy\"]\nhealthTimeout = \"3s\"\nattempts = 1", more: more,
+                    settle: "")
                 try container.write(
                     "srv/is-healthy",
                     """
