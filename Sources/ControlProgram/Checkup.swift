@@ -187,7 +187,7 @@ struct Checkup {
     /// The units of the health check.
     var healthUnits: [Finding] {
         HealthUnits.problems(of: settings.install.healthUnits).map {
-            .ill("health check", "\($0)", "correct the name, or install the unit")
+            .ill("health check", "\($0)", "correct install.healthUnits, or the unit")
         }
     }
 

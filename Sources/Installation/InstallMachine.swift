@@ -150,6 +150,7 @@ extension InstallRecord {
         step = next
         interruptions = 0
         rebootDelayedSince = nil
+        wasStopped = nil
     }
 
     var awaitsReboot: Bool { step == .reboot || step == .rebootIntoRollback }

@@ -12,6 +12,10 @@ struct DirectoryModule: Module {
     static let needsReboot = "No"
     static let supportsRollback = "Yes"
 
+    /// Under which the tree remembers the path of the new version. Another release of this module may roll back, and 0.1.0 chose
+    /// the name.
+    private static let newVersion = "folder"
+
     private let tree: ModuleTree
 
     init(_ tree: ModuleTree) { self.tree = tree }
@@ -110,13 +114,12 @@ struct DirectoryModule: Module {
     /// Chooses the name of the new version, and remembers it together with what the link pointed to. If this state begins again,
     /// the link may already point to the new version.
     private func newName(_ versions: VersionsDirectory, _ link: Place) throws -> FileName {
-        // 0.1.0 named it "folder": another release of this module may roll back.
-        if let path = try tree.recall("folder"), let name = versions.name(of: path) { return name }
+        if let path = try tree.recall(Self.newVersion), let name = versions.name(of: path) { return name }
         let before = try target(of: link)
         let name = try versions.freeName(
             except: KeptVersions([before], of: link, in: versions), temporary: tree.temporaryName(""))
         try tree.remember("before", before)
-        try tree.remember("folder", "\(versions.path)/\(name)")
+        try tree.remember(Self.newVersion, "\(versions.path)/\(name)")
         return name
     }
 
@@ -135,7 +138,7 @@ struct DirectoryModule: Module {
     private func rollBack() throws {
         // After a commit that failed, Cleanup must not remove other versions.
         try tree.forget("committed")
-        guard let path = try tree.recall("folder") else { return removeTemporary() }
+        guard let path = try tree.recall(Self.newVersion) else { return removeTemporary() }
         let before = try tree.recall("before") ?? ""
         // A script of 0.2.0 or earlier did not check who can write to the directories, and made no marks.
         let isEarlier = try tree.isOfEarlierRelease()

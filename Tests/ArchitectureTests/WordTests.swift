@@ -26,7 +26,8 @@ import Testing
         ("Sources/Configuration/Settings+InstallerDirectory.swift", ["folder"]),
         ("Sources/Configuration/Fragment.swift", ["folder"]), ("Tests/SystemTests/SelfUpdateTests.swift", ["folder"]),
         ("Tests/ConfigurationTests/ConfigurationTests.swift", ["folder", "folders"]),
-        ("Tests/InstallationTests/LostRecordTests.swift", ["folder"]), ("Sources/Modules/", ["folder"]),
+        ("Tests/InstallationTests/LostRecordTests.swift", ["folder"]),
+        ("Sources/Modules/DirectoryModule.swift", ["folder"]),
         ("Tests/ModulesTests/DirectoryModuleTests.swift", ["folder"]),
         ("packaging/debian/copyright", ["whom"]), ("Tests/AgentTests/BusTests.swift", ["nobody"]),
     ]

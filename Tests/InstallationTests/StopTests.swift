@@ -27,6 +27,14 @@ struct StopTests {
         }
     }
 
+    /// The installer continues behind a commit without ``InstallRecord/resume(bootID:)``.
+    @Test func theNextStepHasNotBeenStopped() {
+        var stopped = record(.module(.commit))
+        stopped.wasStopped = true
+        stopped.go(to: .module(.cleanup))
+        #expect(stopped.wasStopped == nil)
+    }
+
     @Test func aStepThatWasInterruptedAfterTheStopCounts() {
         var stopped = record(.module(.install))
         stopped.wasStopped = true

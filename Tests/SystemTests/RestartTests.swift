@@ -7,6 +7,16 @@ import Testing
 extension SystemTests {
     /// Updates that reboot the device: from version A to version B, or rolled back.
     @Suite struct RestartTests {
+        /// Starts an update while an inhibitor of logind blocks the reboot, and waits for the refusal.
+        private static func updateDuringARecording(_ machine: Machine) async throws {
+            try await machine.run(
+                "systemd-run", "-q", "--unit=recording", "systemd-inhibit", "--what=shutdown", "--who=TV",
+                "--why=recording", "--mode=block", "sleep", "1000")
+            try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
+            try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+            #expect(await machine.status(says: "the device cannot be rebooted: Operation inhibited by \"TV\""))
+        }
+
         @Test func anUpdateWithARebootIsCommittedAfterwards() async throws {
             try await Container().run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)])
@@ -20,12 +30,7 @@ extension SystemTests {
                         "XDG_SESSION_TYPE=wayland", "-E", "XDG_SESSION_CLASS=user", "sleep", "1000")
                     #expect(await eventually { await machine.shell("loginctl --no-legend").contains("daemon") })
                     // An inhibitor does.
-                    try await machine.run(
-                        "systemd-run", "-q", "--unit=recording", "systemd-inhibit", "--what=shutdown", "--who=TV",
-                        "--why=recording", "--mode=block", "sleep", "1000")
-                    try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
-                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
-                    #expect(await machine.status(says: "the device cannot be rebooted: Operation inhibited by \"TV\""))
+                    try await Self.updateDuringARecording(machine)
                     #expect(container.read("srv/health").isEmpty)
                     try await machine.run("systemctl", "stop", "recording")
                     #expect(await machine.shutsDown())
@@ -52,12 +57,7 @@ extension SystemTests {
                 try fixture.configure(
                     module: "rebooting", install: "gracePeriod = \"1s\"\ninhibitLimit = \"4s\"")
                 let boot = try await container.boot { machine async throws in
-                    try await machine.run(
-                        "systemd-run", "-q", "--unit=recording", "systemd-inhibit", "--what=shutdown", "--who=TV",
-                        "--why=recording", "--mode=block", "sleep", "1000")
-                    try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
-                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
-                    #expect(await machine.status(says: "the device cannot be rebooted: Operation inhibited by \"TV\""))
+                    try await Self.updateDuringARecording(machine)
                     #expect(await machine.shutsDown())
                 }
                 #expect(boot.status == .exited(133), "it rebooted")
