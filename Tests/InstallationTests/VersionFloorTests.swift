@@ -280,30 +280,6 @@ import UpdateCore
         #expect(attempts.versions.map(\.resets) == [0, 0])
     }
 
-    /// A taken-over agent has many signed versions that fail.
-    @Test func allVersionsTogetherHaveALimit() throws {
-        var attempts = InstallAttempts()
-        for version in 1...InstallAttempts.maximumTotal {
-            #expect(attempts.refusal(of: version, limit: 3) == nil)
-            attempts.countAttempt(at: version)
-        }
-        // The other copy is lost.
-        attempts = InstallAttempts().merged(
-            with: try StoredFile.decode(InstallAttempts.self, from: StoredFile.encode(attempts)).value)
-        #expect(attempts.refusal(of: 1000, limit: 3)?.hasSuffix("run upgradelinkctl retry 1000 as root") == true)
-        #expect(attempts.reset(InstallAttempts.maximumTotal) == nil)
-        #expect(attempts.refusal(of: 1000, limit: 3) != nil, "the agent does not reset it")
-        attempts.forget(retried: 1000)
-        #expect(attempts.refusal(of: 1000, limit: 3) == nil)
-    }
-
-    @Test func aBlockedVersionIsNotForgotten() {
-        var attempts = InstallAttempts()
-        for _ in 1...3 { attempts.countAttempt(at: 2) }
-        for version in 100..<130 { attempts.countAttempt(at: version) }
-        #expect(attempts.refusal(of: 2, limit: 3)?.hasPrefix("versionCode 2 is blocked after 3 ") == true)
-    }
-
     @Test func aRecordIsBounded() throws {
         let job = InstallJob(id: 1, offer: try InstallerDevice.offer(2), sidecar: nil)
         var record = InstallRecord(job: job, bootID: "a")
