@@ -28,7 +28,7 @@ public import UpdateCore
     ///
     /// - Parameters:
     ///   - onReport: called with each report except `finished`, in order.
-    ///   - onEnd: called once: with the result, `refused` if the artifact cannot be opened, or `lost` if no result came.
+    ///   - onEnd: called once: with the result, `artifactLost` if the artifact cannot be opened, or `lost` if no result came.
     public func send(
         _ request: InstallRequest, onReport: @escaping @MainActor (InstallReport) -> Void,
         onEnd: @escaping @MainActor (InstallResult) -> Void
@@ -38,7 +38,7 @@ public import UpdateCore
         do {
             (message, artifact) = try Self.encode(request)
         } catch {
-            return MainQueue.soon { onEnd(.refused("its file is lost: \(error)")) }
+            return MainQueue.soon { onEnd(.artifactLost("its file is lost: \(error)")) }
         }
         let exchange = Exchange(onReport, onEnd)
         switch route {
@@ -85,6 +85,7 @@ public import UpdateCore
         switch request {
         case .resume(let id): return (try JSONLine.encode(InstallMessage.resume(id)), nil)
         case .reboot(let id): return (try JSONLine.encode(InstallMessage.reboot(id)), nil)
+        case .cancel(let id): return (try JSONLine.encode(InstallMessage.cancel(id)), nil)
         case .forgetAttempts(let versionCode):
             return (try JSONLine.encode(InstallMessage.forgetAttempts(versionCode: versionCode)), nil)
         case .install(let job):

@@ -11,13 +11,15 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
         var reboots = 0
         /// How often the counts were reset at the request of the agent.
         var resets = 0
+        /// Installations that ended for a reason that was not the version's fault, since the counts began.
+        var excuses = 0
 
         /// What would be forgotten without it.
-        var weight: Int { attempts + reboots + resets }
+        var weight: Int { attempts + reboots + resets + excuses }
 
         init(versionCode: Int) { self.versionCode = versionCode }
 
-        private enum CodingKeys: String, CodingKey { case versionCode, attempts, reboots, resets }
+        private enum CodingKeys: String, CodingKey { case versionCode, attempts, reboots, resets, excuses }
 
         init(from decoder: any Decoder) throws {
             let fields = try StoredFields(decoder, CodingKeys.self)
@@ -27,6 +29,7 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
             reboots = count(.reboots)
             // 0.1.0 stored no counts; earlier builds of 0.2.0 stored no resets.
             resets = count(.resets)
+            excuses = count(.excuses)
         }
     }
 
@@ -34,6 +37,9 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
     static let maximumReboots = 3
     /// The limit of resets of one version's counts at the request of the agent, which may have been taken over. Root has none.
     static let maximumResets = 3
+    /// Installations of one version that end without its fault, and are therefore not counted. Further ones count: a version that
+    /// reboots the device while it is installed looks like a user who switches it off.
+    static let maximumExcuses = 10
     /// The limit of attempts and reboots of all versions together, which only root and the commit of a version above the floor
     /// reset: as many as eight versions have that fail three times each, after a reboot.
     static let maximumTotal = 48
@@ -86,6 +92,18 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
         total = min(total + 1, Self.maximumCount)
     }
 
+    /// Takes an attempt back that ended without the version's fault.
+    mutating func uncountAttempt(at versionCode: Int) {
+        guard let found = versions.first(where: { $0.versionCode == versionCode }), found.attempts > 0,
+            found.excuses < Self.maximumExcuses
+        else { return }
+        update(versionCode) {
+            $0.attempts -= 1
+            $0.excuses += 1
+        }
+        total = max(total - 1, 0)
+    }
+
     mutating func countReboot(into versionCode: Int) {
         update(versionCode) { $0.reboots = min($0.reboots + 1, Self.maximumCount) }
         total = min(total + 1, Self.maximumCount)
@@ -128,6 +146,7 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
                 $0.attempts = max($0.attempts, version.attempts)
                 $0.reboots = max($0.reboots, version.reboots)
                 $0.resets = max($0.resets, version.resets)
+                $0.excuses = max($0.excuses, version.excuses)
             }
         }
         merged.total = max(total, other.total)

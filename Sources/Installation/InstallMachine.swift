@@ -39,6 +39,8 @@ public enum StepOutcome: Hashable, Sendable {
     case supportsRollback(Bool)
     /// The device must reboot; the agent decides when.
     case awaitsReboot
+    /// The step failed for a passing reason, such as the lock of another program: not counted, and tried again later.
+    case postponed(String)
 }
 
 /// The stored record of an installation. The installer resumes from it after a crash or a power cut at any moment.
@@ -74,6 +76,8 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     public var rebootDelayedSince: Seconds?
     /// The installer stopped on request, before ``step`` began or during its health check.
     public var wasStopped: Bool?
+    /// ``failure`` is not the version's fault: it is not counted.
+    public var isExcused: Bool?
 
     public init(job: InstallJob, bootID: String, module: String? = nil) {
         self.job = job
@@ -84,7 +88,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case job, step, bootID, needsReboot, failure, isBroken, rollbackReboots, interruptions, result
-        case module, attempts, floor, isAboveFloor, minVersionCode, rebootDelayedSince, wasStopped
+        case module, attempts, floor, isAboveFloor, minVersionCode, rebootDelayedSince, wasStopped, isExcused
         // The name of 0.1.0.
         case hasRebooted = "hasRestarted"
     }
@@ -110,6 +114,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         minVersionCode = fields.optional(.minVersionCode)
         rebootDelayedSince = fields.optional(.rebootDelayedSince)
         wasStopped = fields.optional(.wasStopped)
+        isExcused = fields.optional(.isExcused)
         result = fields.optional(.result)
         if result == nil, fields.contains(.result) {
             result = .failed("another version of upgradelinkd stored a result that this one does not know")
@@ -176,6 +181,10 @@ extension InstallRecord {
             go(to: .done)
 
         case (.module(.download), .succeeded): go(to: .module(.install))
+        case (.module(.download), .postponed(let reason)):
+            isExcused = true
+            failure = reason.sanitized(limit: Self.reasonLimit)
+            go(to: .module(.cleanup))
         case (.module(.download), .failed(let reason)):
             failure = reason.sanitized(limit: Self.reasonLimit)
             go(to: .module(.cleanup))
@@ -225,7 +234,10 @@ extension InstallRecord {
         case (.module(.failure), _): go(to: .module(.cleanup))
         case (.module(.cleanup), _): finish()
 
-        case (_, .failed(let reason)), (_, .noSpace(let reason)):
+        case (_, .postponed(let reason)) where failure == nil:
+            isExcused = true
+            fail(reason)
+        case (_, .failed(let reason)), (_, .noSpace(let reason)), (_, .postponed(let reason)):
             fail(reason)
         case (_, .succeeded), (_, .verified), (_, .needsReboot), (_, .supportsRollback), (_, .awaitsReboot):
             fail("the step \(step) cannot end in \(outcome)")
@@ -236,6 +248,16 @@ extension InstallRecord {
     private mutating func fail(_ reason: String) {
         failure = failure ?? reason.sanitized(limit: Self.reasonLimit)
         go(to: .askSupportsRollback)
+    }
+
+    /// Starts the rollback of an installation that waits for its reboot, because the user cancelled it.
+    ///
+    /// - Returns: false if the installation is not in that state.
+    mutating func cancel() -> Bool {
+        guard step == .reboot || step == .module(.reboot), failure == nil, result == nil else { return false }
+        isExcused = true
+        fail("it was cancelled")
+        return true
     }
 
     private mutating func afterRollback() {
@@ -253,7 +275,8 @@ extension InstallRecord {
 
     private mutating func finish() {
         if let failure {
-            result = isBroken ? .failed(failure) : .rolledBack(failure)
+            result = isBroken ? .failed(failure) : isExcused == true ? .interrupted(failure) : .rolledBack(failure)
+            if isExcused == true, !isBroken { attempts.uncountAttempt(at: job.offer.versionCode) }
         } else {
             result = .committed
         }

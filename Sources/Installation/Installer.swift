@@ -74,6 +74,10 @@ public import Verification
                 guard let found, awaitsReboot || found.job.hasID(id) else { return done(.success(.unknown)) }
                 guard awaitsReboot else { return resume(found, nil, done) }
                 try reboot(found, done)
+            case .cancel(let id):
+                guard var found, found.job.hasID(id) else { return done(.success(.unknown)) }
+                if found.bootID == bootID, found.cancel() { return run(found, nil, done) }
+                resume(found, nil, done)
             case .install(let job):
                 guard let found else { return try begin(job, artifact, nil, done) }
                 // The same request again resumes the installation: nothing is installed twice.

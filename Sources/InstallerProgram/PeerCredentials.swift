@@ -19,6 +19,8 @@ extension InstallResult {
         case .rolledBack(let reason): "The installation was rolled back: \(reason)"
         case .failed(let reason): "The installation failed: \(reason)"
         case .refused(let reason): "The installation was refused: \(reason)"
+        case .interrupted(let reason): "The installation was interrupted, and nothing is counted: \(reason)"
+        case .artifactLost(let reason): "The artifact is lost: \(reason)"
         case .noSpace(let reason): "Not enough disk space for the installation: \(reason)"
         case .needsReboot: "The device must reboot to continue; the agent decides when"
         case .rebooting: "The device reboots, to roll back to the previous version"

@@ -196,6 +196,8 @@ extension InstallResult {
         case .failed(let text): .failed(text.bounded)
         case .refused(let text): .refused(text.bounded)
         case .noSpace(let text): .noSpace(text.bounded)
+        case .interrupted(let text): .interrupted(text.bounded)
+        case .artifactLost(let text): .artifactLost(text.bounded)
         case .rebootRefused(let text): .rebootRefused(text.bounded)
         case .lost(let text): .lost(text.bounded)
         }

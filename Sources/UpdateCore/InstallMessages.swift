@@ -23,6 +23,8 @@ public enum InstallRequest: Hashable, Sendable {
     case resume(InstallID)
     /// Reboot the device for an installation or a rollback.
     case reboot(InstallID)
+    /// End an installation that waits for its reboot: roll back.
+    case cancel(InstallID)
     /// Reset the counts of failures and reboots for this version, because the operator wants to try it again.
     case forgetAttempts(versionCode: Int)
 }
@@ -52,10 +54,11 @@ public enum InstallMessage: Codable, Hashable, Sendable {
     case install(InstallJob)
     case resume(InstallID)
     case reboot(InstallID)
+    case cancel(InstallID)
     case forgetAttempts(versionCode: Int)
 
     private enum CodingKeys: String, CodingKey {
-        case install, resume, forgetAttempts
+        case install, resume, cancel, forgetAttempts
         // As 0.1.0 named it: agent and installer may be of different versions while a package is installed.
         case reboot = "restart"
     }
@@ -71,6 +74,11 @@ public enum InstallResult: Codable, Hashable, Sendable {
     case refused(String)
     /// The installation did not begin: the disk is full, or the artifact cannot be written to it.
     case noSpace(String)
+    /// The installation ended for a reason that is not the version's fault: the user cancelled it, the device was shut down, or
+    /// another program held a lock. The device runs the previous version, and nothing is counted.
+    case interrupted(String)
+    /// The staged artifact is no longer there, so the installation did not begin.
+    case artifactLost(String)
     /// The device must reboot to continue the installation or the rollback; the agent decides when.
     case needsReboot(isRollback: Bool)
     /// The reboot has been requested.
@@ -83,7 +91,7 @@ public enum InstallResult: Codable, Hashable, Sendable {
     case lost(String)
 
     private enum CodingKeys: String, CodingKey {
-        case committed, rolledBack, failed, refused, noSpace, unknown, lost
+        case committed, rolledBack, failed, refused, noSpace, interrupted, artifactLost, unknown, lost
         // As 0.1.0 named them.
         case needsReboot = "needsRestart"
         case rebooting = "restarting"

@@ -30,6 +30,9 @@ extension Machine {
             report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.refused))
             failed(work, .refused, "the installer refused it: \(reason)")
         case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
+        case .interrupted(let reason), .artifactLost(let reason):
+            let delay = policy.schedule.otherDelay(failures: work.obstacles + 1, &chance)
+            postpone(work, by: delay, .transientError(.worker(reason)))
         case .unknown:
             // The agent stored the job, but stopped before the installer had stored its record.
             guard let artifact = work.artifact else { return failed(work, .failed, "its artifact is lost") }

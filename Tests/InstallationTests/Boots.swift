@@ -67,6 +67,7 @@ struct Boots: Sendable {
         switch request {
         case .resume(let id): return (.resume(id), nil)
         case .reboot(let id): return (.reboot(id), nil)
+        case .cancel(let id): return (.cancel(id), nil)
         case .forgetAttempts(let code): return (.forgetAttempts(versionCode: code), nil)
         case .install(let job):
             let sidecar = try job.artifact.sidecarPath.map {

@@ -209,7 +209,7 @@ import UpdateCore
         var other = job
         other.id = 2
         other.artifact.path = "/nonexistent"
-        guard case .refused(let reason) = await device.device.run(.install(other)).result else {
+        guard case .artifactLost(let reason) = await device.device.run(.install(other)).result else {
             Issue.record("not refused")
             return
         }

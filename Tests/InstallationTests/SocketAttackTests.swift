@@ -136,13 +136,13 @@ import UpdateCore
         try planted.plant(at: path)
         let artifact = job.artifact
         job.artifact.path = path
-        guard case .refused = await device.run(.install(job)).result else {
+        guard case .artifactLost = await device.run(.install(job)).result else {
             Issue.record("not refused")
             return
         }
         job.artifact = artifact
         job.artifact.sidecarPath = path
-        guard case .refused(let reason) = await device.run(.install(job)).result else {
+        guard case .artifactLost(let reason) = await device.run(.install(job)).result else {
             Issue.record("not refused")
             return
         }
