@@ -234,6 +234,7 @@ enum Schema {
 
         Option("install.healthProgram", .texts, .list([])),
         Option("install.healthUnits", .texts, .list([]), isCumulative: true),
+        Option("install.restartUnits", .texts, .list([]), isCumulative: true),
         Option("install.healthSettle", .duration(0...3600), .string("10s")),
         Option("install.healthTimeout", .duration(1...day), .string("5min")),
         Option("install.network", .flag, .bool(false)),

@@ -74,6 +74,8 @@ public struct ModuleSettings: Hashable, Sendable {
     public var healthProgram: [String]
     /// Units that must be active after an update.
     public var healthUnits: [String]
+    /// Units that are restarted after a version was installed, and after a rollback. They must be active, too.
+    public var restartUnits: [String]
     /// For which each of these units must have been active.
     public var healthSettle: Seconds
     public var healthTimeout: Seconds
@@ -255,15 +257,7 @@ public struct Settings: Hashable, Sendable {
                     "install.\(key)", "found \(words), allowed is an absolute path and its arguments, a text each")
             }
         }
-        for unit in merged.texts("install.healthUnits") ?? [] where unit.hasPrefix("-") || !unit.contains(".") {
-            throw merged.error(
-                "install.healthUnits", "found \"\(unit)\", allowed are names of units, such as \"player.service\"")
-        }
-        for unit in merged.texts("install.healthUnits") ?? [] where unit.contains("@.") {
-            throw merged.error(
-                "install.healthUnits",
-                "found the template \"\(unit)\", allowed are instances, such as \"player@1.service\"")
-        }
+        for key in ["install.healthUnits", "install.restartUnits"] { try checkUnits(key, merged) }
         let healthTimeout = merged.require(seconds: "install.healthTimeout")
         var healthSettle = merged.require(seconds: "install.healthSettle")
         if merged.entries["install.healthSettle"] == nil {
@@ -285,9 +279,26 @@ public struct Settings: Hashable, Sendable {
             deferrals: merged.require(integer: "install.deferrals"),
             reboot: merged.text("install.reboot").flatMap(RebootPolicy.init) ?? .immediate, rebootCommand: command,
             healthProgram: healthProgram, healthUnits: merged.texts("install.healthUnits") ?? [],
+            restartUnits: merged.texts("install.restartUnits") ?? [],
             healthSettle: healthSettle,
             healthTimeout: healthTimeout,
             needsNetwork: merged.flag("install.network") ?? false)
+    }
+
+    private static func checkUnits(_ key: String, _ merged: MergedConfiguration) throws(ConfigurationError) {
+        for unit in merged.texts(key) ?? [] {
+            if unit.hasPrefix("-") || !unit.contains(".") {
+                throw merged.error(key, "found \"\(unit)\", allowed are names of units, such as \"player.service\"")
+            }
+            if unit.contains("@.") {
+                throw merged.error(
+                    key, "found the template \"\(unit)\", allowed are instances, such as \"player@1.service\"")
+            }
+            // It would end the installation that restarts it.
+            if key == "install.restartUnits", unit.hasPrefix("upgradelink-installer") {
+                throw merged.error(key, "found \"\(unit)\", which cannot restart itself")
+            }
+        }
     }
 
     private static func windows(_ merged: MergedConfiguration) throws(ConfigurationError) -> [MaintenanceWindow] {

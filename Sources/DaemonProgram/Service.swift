@@ -35,7 +35,10 @@ enum Service {
     private static func check(_ root: String, _ environment: [String: String]) -> Never {
         do throws(ConfigurationError) {
             let (settings, _) = try Settings.loadWithCredentials(root: root, environment: environment)
-            let warnings = settings.warnings + HealthUnits.problems(of: settings.install.healthUnits)
+            let warnings =
+                settings.warnings
+                + HealthUnits.problems(
+                    of: settings.install.healthUnits, restarted: settings.install.restartUnits)
             warnings.forEach { Environment.printLine("warning: \($0)") }
             Environment.printLine("The configuration is right.")
             exit(0)

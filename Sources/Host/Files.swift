@@ -1,5 +1,5 @@
 public import Glibc
-import UpdateCore
+public import UpdateCore
 
 /// File operations. A reader reads a whole file up to a limit. After a power cut, a replaced file has its old or its new
 /// content.
@@ -170,6 +170,19 @@ public enum Files {
     }
 
     public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// Whether the path is a symbolic link.
+    public static func isLink(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+    }
+
+    /// When the file's content, or the list of a directory, was last changed; nil if it cannot be examined.
+    public static func modificationTime(_ path: String) -> WallTime? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return WallTime(unixSeconds: Seconds(status.st_mtim.tv_sec) + Seconds(status.st_mtim.tv_nsec) / 1e9)
+    }
 
     /// Whether this process may execute the file (access(2)).
     public static func isExecutable(_ path: String) -> Bool { access(path, X_OK) == 0 }

@@ -26,50 +26,97 @@ public struct HealthCheck: Hashable, Sendable {
         self.timeLimit = timeLimit
     }
 
-    /// - Parameter log: called with each line that the program prints.
+    /// - Parameters:
+    ///   - mayLackAgent: a unit of the agent that is disabled, and was not started in this boot, is no failure.
+    ///   - log: called with each line that the program prints.
     @MainActor func run(
-        log: @escaping @MainActor (String) -> Void, then done: @escaping @MainActor (StepOutcome) -> Void
+        mayLackAgent: Bool = false, log: @escaping @MainActor (String) -> Void,
+        then done: @escaping @MainActor (StepOutcome) -> Void
     ) {
-        attempt(until: Clock.bootTime + timeLimit, log, done)
+        attempt(Attempt(deadline: Clock.bootTime + timeLimit, mayLackAgent: mayLackAgent, log: log, done: done))
     }
 
-    @MainActor private func attempt(
-        until deadline: BootInstant, _ log: @escaping @MainActor (String) -> Void,
-        _ done: @escaping @MainActor (StepOutcome) -> Void
+    /// - Parameter done: called with the units that do not run, though they were not stopped, disabled or masked.
+    @MainActor func findUnitsThatDoNotRun(
+        mayLackAgent: Bool, then done: @escaping @MainActor ([String]) -> Void
     ) {
-        checkUnits(units[...], deadline, log) { complaint in
-            guard let complaint else { return done(.succeeded) }
-            guard deadline - Clock.bootTime > 0 else {
-                return done(.failed("the device is not healthy after \(describe(timeLimit)): \(complaint)"))
+        find(units[...], mayLackAgent, [], done)
+    }
+
+    @MainActor private func find(
+        _ rest: ArraySlice<String>, _ mayLackAgent: Bool, _ found: [String],
+        _ done: @escaping @MainActor ([String]) -> Void
+    ) {
+        guard let unit = rest.first else { return done(found) }
+        Self.show(unit, log: { _ in }) { state in
+            let isMissing = state.map { !$0.isActive && $0.isLoaded } ?? false
+            let isAbsent = unit == AgentUnit.name && state?.absence(mayBeDisabled: mayLackAgent) != nil
+            find(rest.dropFirst(), mayLackAgent, found + (isMissing && !isAbsent ? [unit] : []), done)
+        }
+    }
+
+    private struct Attempt {
+        let deadline: BootInstant
+        let mayLackAgent: Bool
+        let log: @MainActor (String) -> Void
+        let done: @MainActor (StepOutcome) -> Void
+    }
+
+    /// Why the device is not healthy now.
+    private enum Problem {
+        case complaint(String)
+        case agentStopped
+    }
+
+    @MainActor private func attempt(_ current: Attempt) {
+        checkUnits(units[...], current) { problem in
+            switch problem {
+            case nil: return current.done(.succeeded)
+            case .agentStopped?: return current.done(.agentStopped)
+            case .complaint(let complaint)?:
+                guard current.deadline - Clock.bootTime > 0 else {
+                    return current.done(
+                        .failed("the device is not healthy after \(describe(timeLimit)): \(complaint)"))
+                }
+                MainQueue.after(Self.pause) { attempt(current) }
             }
-            MainQueue.after(Self.pause) { attempt(until: deadline, log, done) }
         }
     }
 
     /// - Parameter done: called with the current problem, or nil if there is none.
     @MainActor private func checkUnits(
-        _ units: ArraySlice<String>, _ deadline: BootInstant, _ log: @escaping @MainActor (String) -> Void,
-        _ done: @escaping @MainActor (String?) -> Void
+        _ units: ArraySlice<String>, _ current: Attempt, _ done: @escaping @MainActor (Problem?) -> Void
     ) {
-        guard let unit = units.first else { return checkProgram(deadline, log, done) }
-        var state = UnitState()
-        ChildProcess.start(
-            Program(
-                Self.systemctl, ["show", "--property=\(UnitState.properties)", "--", unit], streams: .captured,
-                workingDirectory: "/", timeLimit: 10),
-            onLine: { state.read($0) }, onErrorLine: log
-        ) { end in
-            let complaint =
-                end.succeeded
-                ? state.complaint(settleTime: settleTime, now: Clock.monotonicMicroseconds) : "systemctl show: \(end)"
-            if let complaint { return done("\(unit) \(complaint)") }
-            checkUnits(units.dropFirst(), deadline, log, done)
+        guard let unit = units.first else { return checkProgram(current, done) }
+        Self.show(unit, log: current.log) { state in
+            guard let state else { return done(.complaint("\(unit): systemctl show failed")) }
+            let complaint = state.complaint(settleTime: settleTime, now: Clock.monotonicMicroseconds)
+            let absence = unit == AgentUnit.name ? state.absence(mayBeDisabled: current.mayLackAgent) : nil
+            switch (complaint, absence) {
+            case (nil, _): break
+            case (_, .stopped?): return done(.agentStopped)
+            case (_, let absence?): current.log("\(unit) is \(absence), and is not waited for")
+            case (let complaint?, nil): return done(.complaint("\(unit) \(complaint)"))
+            }
+            checkUnits(units.dropFirst(), current, done)
         }
     }
 
+    /// - Parameter done: called with nil if systemctl failed.
+    @MainActor private static func show(
+        _ unit: String, log: @escaping @MainActor (String) -> Void, then done: @escaping @MainActor (UnitState?) -> Void
+    ) {
+        var state = UnitState()
+        ChildProcess.start(
+            Program(
+                systemctl, ["show", "--property=\(UnitState.properties)", "--", unit], streams: .captured,
+                workingDirectory: "/", timeLimit: 10),
+            onLine: { state.read($0) }, onErrorLine: log
+        ) { done($0.succeeded ? state : nil) }
+    }
+
     @MainActor private func checkProgram(
-        _ deadline: BootInstant, _ log: @escaping @MainActor (String) -> Void,
-        _ done: @escaping @MainActor (String?) -> Void
+        _ current: Attempt, _ done: @escaping @MainActor (Problem?) -> Void
     ) {
         guard let path = program.first else { return done(nil) }
         // What it asks, such as a web server of the application, is in the network of the device.
@@ -77,40 +124,9 @@ public struct HealthCheck: Hashable, Sendable {
         ChildProcess.start(
             Program(
                 command[0], Array(command.dropFirst()), streams: .captured, workingDirectory: "/",
-                timeLimit: max(1, deadline - Clock.bootTime)), onLine: log, onErrorLine: log
+                timeLimit: max(1, current.deadline - Clock.bootTime)), onLine: current.log, onErrorLine: current.log
         ) { end in
-            done(end.succeeded ? nil : "\(path): \(end)")
+            done(end.succeeded ? nil : .complaint("\(path): \(end)"))
         }
-    }
-}
-
-/// The state of a unit, as `systemctl show` prints it.
-struct UnitState: Hashable, Sendable {
-    static let properties = "LoadState,ActiveState,ActiveEnterTimestampMonotonic"
-
-    private var values: [String: String] = [:]
-
-    init() {}
-
-    /// - Parameter line: `NAME=VALUE`.
-    mutating func read(_ line: String) {
-        guard let equals = line.firstIndex(of: "=") else { return }
-        values[String(line[..<equals])] = String(line[line.index(after: equals)...]).sanitized(limit: 40)
-    }
-
-    /// Why the unit is not healthy; nil if it is. Each start of the unit, also an automatic one, sets the time since which it is
-    /// active (org.freedesktop.systemd1(5)).
-    ///
-    /// - Parameter now: of CLOCK_MONOTONIC, in microseconds.
-    func complaint(settleTime: Seconds, now: UInt64) -> String? {
-        if values["LoadState"] == "not-found" { return "does not exist" }
-        guard let state = values["ActiveState"] else { return "has no state" }
-        guard state == "active" else { return "is \(state)" }
-        guard let start = values["ActiveEnterTimestampMonotonic"].flatMap({ UInt64($0) }), start <= now else {
-            return "does not say since when it is active"
-        }
-        let age = Seconds(now - start) / 1e6
-        guard age < settleTime else { return nil }
-        return "has been active for \(describe(age)) only, of \(describe(settleTime)) (install.healthSettle)"
     }
 }

@@ -1,143 +1,4 @@
-public import UpdateCore
-
-/// A step of an installation. The installer stores the record that names the step before it begins the step.
-public enum InstallStep: Codable, Hashable, Sendable {
-    /// Copy the artifact into a new file tree and verify it there.
-    case prepare
-    case module(ModuleState)
-    case askNeedsReboot
-    /// Wait for a reboot of the device. The next boot continues with the next step.
-    case reboot
-    /// Check that the device reports the version that was installed.
-    case checkVersion
-    /// Run the operator's health check.
-    case checkHealth
-    case askSupportsRollback
-    /// The same query as `askNeedsReboot`, for an installation that failed before that step.
-    case askNeedsRebootForRollback
-    case rebootIntoRollback
-    case done
-
-    private enum CodingKeys: String, CodingKey {
-        case prepare, module, askNeedsReboot, checkVersion, checkHealth, askSupportsRollback
-        case askNeedsRebootForRollback, done
-        // The names of 0.1.0.
-        case reboot = "restart"
-        case rebootIntoRollback = "restartIntoRollback"
-    }
-}
-
-/// The outcome of a step.
-public enum StepOutcome: Hashable, Sendable {
-    case succeeded
-    case failed(String)
-    /// The disk has not enough space for the artifact, or writing failed.
-    case noSpace(String)
-    /// The artifact was verified, and its signature requires this minimum of every later version; nil: none.
-    case verified(minVersionCode: Int?)
-    case needsReboot(RebootNeed)
-    case supportsRollback(Bool)
-    /// The device must reboot; the agent decides when.
-    case awaitsReboot
-    /// The step failed for a passing reason, such as the lock of another program: not counted, and tried again later.
-    case postponed(String)
-}
-
-/// The stored record of an installation. The installer resumes from it after a crash or a power cut at any moment.
-public struct InstallRecord: Codable, Hashable, Sendable {
-    public var job: InstallJob
-    public var step: InstallStep
-    /// The boot id of the boot in which the step began.
-    public var bootID: String
-    public var needsReboot: RebootNeed?
-    /// The device was rebooted for this installation.
-    public var hasRebooted = false
-    /// Why the installation failed; a later reason does not replace it.
-    public var failure: String?
-    /// The rollback failed, or the module does not support one.
-    public var isBroken = false
-    public var rollbackReboots = 0
-    /// How often the installer started and found the current step unfinished.
-    public var interruptions = 0
-    public var result: InstallResult?
-    /// The update module that runs every state of this installation, even if the configuration names another one by then. Nil
-    /// in a record of 0.1.0.
-    public var module: String?
-    /// A second copy of `attempts.json`.
-    public var attempts = InstallAttempts()
-    /// A second copy of `floor.json`.
-    public var floor = VersionFloor()
-    /// The version was above the floor when the installation began. Otherwise its commit resets no counts, because the same
-    /// versions could be installed again and again.
-    public var isAboveFloor = true
-    /// Of the artifact's signature: the floor after the commit, if it is higher than the version.
-    public var minVersionCode: Int?
-    /// Since when an inhibitor of logind delays the reboot of this step: seconds of CLOCK_BOOTTIME in the boot ``bootID``.
-    public var rebootDelayedSince: Seconds?
-    /// The installer stopped on request, before ``step`` began or during its health check.
-    public var wasStopped: Bool?
-    /// ``failure`` is not the version's fault: it is not counted.
-    public var isExcused: Bool?
-
-    public init(job: InstallJob, bootID: String, module: String? = nil) {
-        self.job = job
-        self.step = .prepare
-        self.bootID = bootID
-        self.module = module
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case job, step, bootID, needsReboot, failure, isBroken, rollbackReboots, interruptions, result
-        case module, attempts, floor, isAboveFloor, minVersionCode, rebootDelayedSince, wasStopped, isExcused
-        // The name of 0.1.0.
-        case hasRebooted = "hasRestarted"
-    }
-
-    /// Reads the fields that this version knows; an older or a newer version may have stored the record (``StoredFormat``). An
-    /// unknown step leads to a rollback.
-    ///
-    /// - Throws: `DecodingError` if the job cannot be read.
-    public init(from decoder: any Decoder) throws {
-        let fields = try StoredFields(decoder, CodingKeys.self)
-        job = try fields.required(.job)
-        bootID = fields.value(.bootID, or: "")
-        needsReboot = fields.optional(.needsReboot)
-        hasRebooted = fields.value(.hasRebooted, or: false)
-        failure = fields.optional(.failure, String.self)?.sanitized(limit: Self.reasonLimit)
-        isBroken = fields.value(.isBroken, or: false)
-        rollbackReboots = min(max(fields.value(.rollbackReboots, or: 0), 0), Self.maximumRollbackReboots)
-        interruptions = min(max(fields.value(.interruptions, or: 0), 0), Self.maximumInterruptions + 1)
-        module = fields.optional(.module)
-        attempts = fields.value(.attempts, or: InstallAttempts())
-        floor = fields.value(.floor, or: VersionFloor())
-        isAboveFloor = fields.value(.isAboveFloor, or: true)
-        minVersionCode = fields.optional(.minVersionCode)
-        rebootDelayedSince = fields.optional(.rebootDelayedSince)
-        wasStopped = fields.optional(.wasStopped)
-        isExcused = fields.optional(.isExcused)
-        result = fields.optional(.result)
-        if result == nil, fields.contains(.result) {
-            result = .failed("another version of upgradelinkd stored a result that this one does not know")
-        }
-        if let known: InstallStep = fields.optional(.step) {
-            step = known
-        } else if result != nil {
-            step = .done
-        } else {
-            step = .askSupportsRollback
-            failure = failure ?? "another version of upgradelinkd stored a step that this one does not know"
-        }
-    }
-
-    /// The record of an installation whose stored record is lost or cannot be read; it starts with the rollback. Whether the device was
-    /// rebooted is unknown, so the record says that it was: an unnecessary reboot does no harm.
-    init(recovering job: InstallJob, module: String, bootID: String) {
-        self.init(job: job, bootID: bootID, module: module)
-        step = .askSupportsRollback
-        hasRebooted = true
-        failure = "the record of its installation could not be read"
-    }
-}
+import UpdateCore
 
 /// Decides which step follows which. The states and conditions are those of Mender's "Update modules v3 protocol". This
 /// project adds the version check and the health check before the commit.
@@ -150,24 +11,36 @@ extension InstallRecord {
     /// A health check that is interrupted more often than this has failed. Power cuts rarely interrupt every check, but a
     /// version that crashes the device does.
     static let maximumHealthInterruptions = 3
+    /// Stops on request of one installation that are not counted as interruptions. A version that shuts the device down looks like
+    /// a user who switches it off.
+    static let maximumStops = 10
+    /// Seconds of CLOCK_BOOTTIME for which inhibitors of logind may delay the reboot of a silent version or of one that was
+    /// accepted: an inhibitor that was forgotten must not delay it for ever.
+    static let maximumRebootDelay: Seconds = 3 * 86_400
 
     mutating func go(to next: InstallStep) {
         step = next
         interruptions = 0
         rebootDelayedSince = nil
         wasStopped = nil
+        wasEnded = nil
     }
 
     var awaitsReboot: Bool { step == .reboot || step == .rebootIntoRollback }
 
-    /// Whether inhibitors delay the reboot. They delay that of a rollback and of a forced version no longer than `limit`.
+    /// Whether inhibitors still delay the reboot.
+    ///
+    /// - Parameter limit: seconds, for a rollback and for a forced version.
     func mayBeDelayed(at now: BootInstant, by limit: Seconds) -> Bool {
-        guard step == .rebootIntoRollback || job.offer.upgradeType == .forced else { return true }
+        let isUrgent = step == .rebootIntoRollback || job.offer.upgradeType == .forced
+        let limit = isUrgent ? limit : Self.maximumRebootDelay
         return rebootDelayedSince.map { (0..<limit).contains(now.seconds - $0) } ?? (limit > 0)
     }
 
     /// Goes to the step that follows the current one after this outcome.
     mutating func advance(_ outcome: StepOutcome) {
+        // A rollback is not postponed: it has failed, or continues.
+        if case .postponed(let reason) = outcome, failure != nil { return advance(.failed(reason)) }
         switch (step, outcome) {
         case (.prepare, .succeeded): go(to: .module(.download))
         case (.prepare, .verified(let minimum)):
@@ -193,18 +66,26 @@ extension InstallRecord {
         case (.askNeedsReboot, .needsReboot(let need)):
             needsReboot = need
             switch need {
-            case .no: go(to: .checkVersion)
+            case .no: go(to: .restartUnits)
             case .yes: go(to: .module(.reboot))
             case .automatic: go(to: .reboot)
             }
+        // A module that does not reboot the device (``UpdateModule/restartsPeripheral``).
         case (.module(.reboot), .succeeded): go(to: .module(.verifyReboot))
-        case (.reboot, .awaitsReboot): break
+        case (.restartUnits, .succeeded): go(to: .checkVersion)
         case (.module(.verifyReboot), .succeeded): go(to: .checkVersion)
         case (.checkVersion, .succeeded): go(to: .checkHealth)
         case (.checkHealth, .succeeded): go(to: .module(.commit))
         case (.module(.commit), .succeeded): go(to: .module(.cleanup))
 
-        case (.askSupportsRollback, .supportsRollback(true)): go(to: .module(.rollback))
+        case (.askSupportsRollback, .supportsRollback(true)):
+            returnsTo = nil
+            go(to: .module(.rollback))
+        case (.askSupportsRollback, _) where returnsTo != nil:
+            let next = returnsTo ?? .module(.failure)
+            if next != .module(.failure) { (failure, isExcused) = (nil, nil) }
+            returnsTo = nil
+            go(to: next)
         case (.askSupportsRollback, _):
             isBroken = true
             go(to: .module(.failure))
@@ -221,7 +102,11 @@ extension InstallRecord {
             go(to: .module(.failure))
         case (.module(.rollbackReboot), _):
             go(to: .module(.verifyRollbackReboot))
-        case (.rebootIntoRollback, .awaitsReboot): break
+        case (.restartUnitsForRollback, .failed(let reason)):
+            // The previous version is installed; the reason names what does not run.
+            failure = "\(failure ?? ""); after the rollback: \(reason)".sanitized(limit: Self.reasonLimit)
+            go(to: .module(.failure))
+        case (.restartUnitsForRollback, _): go(to: .module(.failure))
         case (.module(.verifyRollbackReboot), .succeeded): go(to: .module(.failure))
         case (.module(.verifyRollbackReboot), .failed):
             if rollbackReboots < Self.maximumRollbackReboots {
@@ -234,12 +119,17 @@ extension InstallRecord {
         case (.module(.failure), _): go(to: .module(.cleanup))
         case (.module(.cleanup), _): finish()
 
-        case (_, .postponed(let reason)) where failure == nil:
+        case (_, .postponed(let reason)):
             isExcused = true
+            // A module that could not begin has changed nothing.
+            if step == .module(.install) { returnsTo = .module(.failure) }
             fail(reason)
-        case (_, .failed(let reason)), (_, .noSpace(let reason)), (_, .postponed(let reason)):
+        case (_, .failed(let reason)), (_, .noSpace(let reason)):
             fail(reason)
-        case (_, .succeeded), (_, .verified), (_, .needsReboot), (_, .supportsRollback), (_, .awaitsReboot):
+        // These end the request, not the step.
+        case (_, .awaitsReboot), (_, .rebooting), (_, .rebootRefused), (_, .stopped), (_, .agentStopped): break
+
+        case (_, .succeeded), (_, .verified), (_, .needsReboot), (_, .supportsRollback):
             fail("the step \(step) cannot end in \(outcome)")
         }
     }
@@ -256,6 +146,7 @@ extension InstallRecord {
     mutating func cancel() -> Bool {
         guard step == .reboot || step == .module(.reboot), failure == nil, result == nil else { return false }
         isExcused = true
+        returnsTo = step
         fail("it was cancelled")
         return true
     }
@@ -269,7 +160,7 @@ extension InstallRecord {
             rollbackReboots += 1
             go(to: .rebootIntoRollback)
         case .automatic, .no, nil:
-            go(to: .module(.failure))
+            go(to: .restartUnitsForRollback)
         }
     }
 
@@ -283,6 +174,31 @@ extension InstallRecord {
         go(to: .done)
     }
 
+    /// The installer stops before the step, or ends it in the middle: that is not counted.
+    mutating func stop(inTheMiddle: Bool) {
+        stops = min((stops ?? 0) + 1, Self.maximumStops + 1)
+        guard stops ?? 0 <= Self.maximumStops else { return }
+        wasStopped = true
+        wasEnded = inTheMiddle ? true : nil
+    }
+
+    /// Continues with a step that ``stop(inTheMiddle:)`` ended. Most steps can be repeated. `Download` and `ArtifactInstall` begin
+    /// anew with a new file tree, because the module may have changed a part.
+    private mutating func resumeEnded() {
+        let reason = "the installer was told to stop during \(step.name)"
+        switch step {
+        case .module(.download):
+            isExcused = true
+            failure = reason
+            go(to: .module(.cleanup))
+        case .module(.install):
+            isExcused = true
+            returnsTo = step
+            fail(reason)
+        default: break
+        }
+    }
+
     /// Continues from a stored record whose last step was begun and may be done, partly done or not done.
     mutating func resume(bootID current: String) {
         let isNewBoot = bootID != current
@@ -290,8 +206,11 @@ extension InstallRecord {
         let waitsForReboot = awaitsReboot || step == .module(.reboot) || step == .module(.rollbackReboot)
         if wasStopped == true, !waitsForReboot || !isNewBoot {
             bootID = current
+            if wasEnded == true { resumeEnded() }
+            wasEnded = nil
             return
         }
+        wasEnded = nil
         if isNewBoot, step == .reboot || step == .module(.reboot) { attempts.countReboot(into: job.offer.versionCode) }
         bootID = current
         let unfinished = "it was interrupted during \(step.name)"
@@ -301,12 +220,17 @@ extension InstallRecord {
         case .done: break
         // Repeating these steps does no harm.
         case .prepare, .askNeedsReboot, .askSupportsRollback, .askNeedsRebootForRollback, .checkVersion: break
+        case .restartUnits:
+            if interruptions > Self.maximumHealthInterruptions { advance(.failed(unfinished)) }
         case .checkHealth:
             if interruptions > Self.maximumHealthInterruptions { advance(.failed(unfinished)) }
         case .module(.download), .module(.install), .module(.verifyReboot), .module(.commit):
             advance(.failed(unfinished))
-        case .module(.reboot): go(to: .module(.verifyReboot))
-        case .module(.rollbackReboot): go(to: .module(.verifyRollbackReboot))
+        // In the boot in which the step began, the module has not rebooted the device yet: it is called again.
+        case .module(.reboot):
+            if isNewBoot { go(to: .module(.verifyReboot)) }
+        case .module(.rollbackReboot):
+            if isNewBoot { go(to: .module(.verifyRollbackReboot)) }
         case .reboot:
             if isNewBoot {
                 hasRebooted = true
@@ -314,7 +238,8 @@ extension InstallRecord {
             }
         case .rebootIntoRollback:
             if isNewBoot { go(to: .module(.verifyRollbackReboot)) }
-        case .module(.rollback), .module(.verifyRollbackReboot), .module(.failure), .module(.cleanup):
+        case .module(.rollback), .module(.verifyRollbackReboot), .module(.failure), .module(.cleanup),
+            .restartUnitsForRollback:
             // The step starts again, but only a limited number of times.
             if isHopeless { advance(.failed(unfinished)) }
         }
@@ -330,6 +255,7 @@ extension InstallStep {
         case .askNeedsReboot, .askNeedsRebootForRollback: "NeedsArtifactReboot"
         case .askSupportsRollback: "SupportsRollback"
         case .reboot, .rebootIntoRollback: "the reboot"
+        case .restartUnits, .restartUnitsForRollback: "the restart of units"
         case .checkVersion: "the version check"
         case .checkHealth: "the health check"
         case .done: "its end"

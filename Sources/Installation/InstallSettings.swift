@@ -30,6 +30,8 @@ public struct InstallSettings: Hashable, Sendable {
     /// Bytes; the installer refuses a longer artifact.
     public var sizeLimit: Int
     public var health: HealthCheck
+    /// Units that are restarted after the module has installed a version, and after a rollback.
+    public var restartUnits: [String]
     /// Whether the module runs with the network of the device.
     public var needsNetwork: Bool
 
@@ -38,8 +40,9 @@ public struct InstallSettings: Hashable, Sendable {
         timeout: Seconds, timeouts: [String: Seconds], rebootCommand: [String], urlKey: String,
         appointVersionCode: Int? = nil, devModelKey: String?, attempts: Int = 3, sizeLimit: Int = .max,
         health: HealthCheck = HealthCheck(),
-        needsNetwork: Bool = false, inhibitLimit: Seconds = 3600
+        restartUnits: [String] = [], needsNetwork: Bool = false, inhibitLimit: Seconds = 3600
     ) {
+        self.restartUnits = restartUnits
         self.inhibitLimit = inhibitLimit
         self.module = module
         self.moduleDirectories = moduleDirectories
@@ -63,7 +66,9 @@ public struct InstallSettings: Hashable, Sendable {
         self.init(
             module: module, moduleDirectories: rollback.moduleDirectories, fileName: "artifact", files: [:],
             metaData: "{}", timeout: rollback.timeout, timeouts: rollback.timeouts,
-            rebootCommand: rollback.rebootCommand, urlKey: "", devModelKey: nil, needsNetwork: rollback.needsNetwork)
+            rebootCommand: rollback.rebootCommand, urlKey: "", devModelKey: nil,
+            health: HealthCheck(units: rollback.healthUnits ?? [AgentUnit.name]),
+            restartUnits: rollback.restartUnits ?? [], needsNetwork: rollback.needsNetwork)
     }
 
     func timeLimit(of state: String) -> Seconds { timeouts[state] ?? timeout }
@@ -77,6 +82,9 @@ struct RollbackSettings: Codable, Hashable, Sendable {
     var timeouts: [String: Seconds]
     var rebootCommand: [String]
     var needsNetwork: Bool
+    /// Nil if an earlier build stored the settings.
+    var restartUnits: [String]?
+    var healthUnits: [String]?
 
     /// The defaults of the options, for an installation that 0.1.0 began: it stored no such settings.
     static let standard = RollbackSettings(
@@ -91,5 +99,7 @@ struct RollbackSettings: Codable, Hashable, Sendable {
         timeouts = settings.timeouts
         rebootCommand = settings.rebootCommand
         needsNetwork = settings.needsNetwork
+        restartUnits = settings.restartUnits
+        healthUnits = settings.health.units
     }
 }

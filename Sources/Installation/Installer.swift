@@ -15,15 +15,15 @@ public import Verification
     public struct Surroundings {
         public var settings: @MainActor () throws -> InstallSettings
         public var installedVersion: @MainActor () -> InstalledVersion
-        /// Verifies an artifact while copying it to a path.
-        public var verify: @MainActor (OpenFile, InstallJob, String) throws -> VerifiedArtifact
+        /// Begins to copy an artifact to a path, which verifies it.
+        public var verify: @MainActor (OpenFile, InstallJob, String) throws -> ArtifactCopy
         public var report: @MainActor (InstallReport) -> Void
         public var stop: StopRequest
 
         public init(
             settings: @escaping @MainActor () throws -> InstallSettings,
             installedVersion: @escaping @MainActor () -> InstalledVersion,
-            verify: @escaping @MainActor (OpenFile, InstallJob, String) throws -> VerifiedArtifact,
+            verify: @escaping @MainActor (OpenFile, InstallJob, String) throws -> ArtifactCopy,
             report: @escaping @MainActor (InstallReport) -> Void, stop: StopRequest
         ) {
             self.stop = stop
@@ -111,7 +111,7 @@ public import Verification
     }
 
     /// Ends the request with the error that the body throws.
-    private func attempt(_ done: Completion, _ body: () throws -> Void) {
+    func attempt(_ done: Completion, _ body: () throws -> Void) {
         do { try body() } catch { done(.failure(error)) }
     }
 
@@ -127,6 +127,8 @@ public import Verification
             return done(.success(.refused(refusal)))
         }
         var record = InstallRecord(job: job, bootID: bootID, module: settings.module)
+        record.began = Clock.wallTime
+        record.agentWasEnabled = AgentUnit.isEnabled
         record.attempts = attempts
         record.floor = floor
         record.isAboveFloor = job.offer.versionCode > floor.versionCode(of: job.offer.urlKey)
@@ -202,208 +204,66 @@ public import Verification
             if surroundings.stop.isMade { return stop(record, done) }
             surroundings.report(.state(record.step.name))
             var hasStopped = false
-            if record.step == .checkHealth {
+            switch record.step {
+            case .checkHealth, .restartUnits, .restartUnitsForRollback:
                 surroundings.stop.whenMade {
                     hasStopped = true
                     stop(record, done)
                 }
+            default: break
             }
             perform(record, artifact) { outcome in
                 guard !hasStopped else { return }
                 surroundings.stop.clear()
-                if outcome == .awaitsReboot {
-                    return done(.success(.needsReboot(isRollback: record.step == .rebootIntoRollback)))
-                }
-                var next = record
-                next.advance(outcome)
-                run(next, artifact, done)
+                ended(record, outcome, artifact, done)
             }
         }
     }
 
+    /// Continues after a step. A step that fails while the system shuts down has been stopped: what it needs may have ended first.
+    private func ended(
+        _ record: InstallRecord, _ outcome: StepOutcome, _ artifact: OpenFile?, _ done: @escaping Completion
+    ) {
+        switch outcome {
+        case .awaitsReboot: done(.success(.needsReboot(isRollback: record.step == .rebootIntoRollback)))
+        case .rebooting: done(.success(.rebooting))
+        case .rebootRefused(let reason): done(.success(.rebootRefused(reason)))
+        case .stopped: stop(record, inTheMiddle: true, done)
+        case .agentStopped: stop(record, because: AgentUnit.stopped, done)
+        case .failed where surroundings.stop.isMade && record.step != .prepare:
+            stop(record, inTheMiddle: true, done)
+        case .failed where record.step != .prepare:
+            ServiceManagerState.isStopping { isStopping in
+                if isStopping { return stop(record, inTheMiddle: true, done) }
+                advance(record, outcome, artifact, done)
+            }
+        default: advance(record, outcome, artifact, done)
+        }
+    }
+
+    private func advance(
+        _ record: InstallRecord, _ outcome: StepOutcome, _ artifact: OpenFile?, _ done: @escaping Completion
+    ) {
+        var next = record
+        next.advance(outcome)
+        run(next, artifact, done)
+    }
+
     /// Stores that the step has not been interrupted: it is resumed, and not counted.
-    private func stop(_ record: InstallRecord, _ done: @escaping Completion) {
+    private func stop(
+        _ record: InstallRecord, inTheMiddle: Bool = false, because reason: String? = nil,
+        _ done: @escaping Completion
+    ) {
         attempt(done) {
             var record = record
-            record.wasStopped = true
+            record.stop(inTheMiddle: inTheMiddle)
             try store(record)
-            done(.failure(StopRequest.Stopped()))
+            done(.failure(reason.map { StopRequest.Stopped(description: $0) } ?? StopRequest.Stopped()))
         }
     }
 
     private static let commitTries = 5
     private static let commitPause: Seconds = 0.5
-
-    // MARK: steps
-
-    private func perform(
-        _ record: InstallRecord, _ artifact: OpenFile?, then done: @escaping @MainActor (StepOutcome) -> Void
-    ) {
-        do {
-            let settings = try settings(for: record)
-            switch record.step {
-            case .prepare:
-                _ = try module(settings, record)
-                guard let artifact else { return done(.failed("no file came with the request")) }
-                done(try prepare(record.job, artifact, settings))
-            case .module(.cleanup):
-                cleanUp(settings, record, done)
-            case .module(.commit):
-                // A disk that is full by then must not make a committed version look uncommitted.
-                if Files.exists(tree.path) { try tree.prepareCommit(record.floorAfterCommit) }
-                try module(settings, record).run(.commit, then: done)
-            case .module(let state):
-                try module(settings, record).run(state, then: done)
-            case .askNeedsReboot, .askNeedsRebootForRollback:
-                try module(settings, record).query("NeedsArtifactReboot") { response in
-                    done(Self.rebootNeed(response, settings))
-                }
-            case .askSupportsRollback:
-                try module(settings, record).query("SupportsRollback") { response in
-                    switch response {
-                    case .success(let text): done(.supportsRollback(text == "Yes"))
-                    case .failure(let failure): done(.failed(failure.reason))
-                    }
-                }
-            case .checkVersion:
-                done(checkVersion(record.job.offer))
-            case .checkHealth:
-                settings.health.run(log: { surroundings.report(.output($0.sanitized(limit: 1000))) }, then: done)
-            case .reboot, .rebootIntoRollback:
-                done(.awaitsReboot)
-            case .done:
-                done(.succeeded)
-            }
-        } catch {
-            done(.failed("\(error)"))
-        }
-    }
-
-    /// The current settings. A rollback does not need them: the new version may not be able to read its configuration.
-    private func settings(for record: InstallRecord) throws -> InstallSettings {
-        do {
-            return try surroundings.settings()
-        } catch {
-            guard record.failure != nil, let module = record.module ?? tree.module else { throw error }
-            surroundings.report(.output("rolling back without the configuration: \("\(error)".sanitized(limit: 300))"))
-            return InstallSettings(tree.rollbackSettings ?? .standard, module: module)
-        }
-    }
-
-    private static func rebootNeed(
-        _ response: Result<String, UpdateModule.QueryFailure>, _ settings: InstallSettings
-    ) -> StepOutcome {
-        switch response {
-        case .failure(let failure): return .failed(failure.reason)
-        case .success(""): return .needsReboot(.no)
-        case .success(let text):
-            guard let need = RebootNeed(rawValue: text) else {
-                return .failed("\(settings.module) answers NeedsArtifactReboot with \"\(text.sanitized(limit: 40))\"")
-            }
-            return .needsReboot(need)
-        }
-    }
-
-    /// Marks the processes that a step starts. The directory distinguishes the processes of several installers.
-    private func mark(_ record: InstallRecord) -> ProcessMark {
-        ProcessMark(name: "UPGRADELINK_STEP", value: "\(record.job.id) \(record.step.name) \(directory)")
-    }
-
-    /// The module of the record. Version 0.1.0 stored it in the file tree only.
-    private func module(
-        _ settings: InstallSettings, _ record: InstallRecord
-    ) throws(UpdateModule.Failure) -> UpdateModule {
-        let name = record.module ?? (record.step == .prepare ? nil : tree.module) ?? settings.module
-        return try UpdateModule(name, settings, tree: tree, mark: mark(record)) {
-            surroundings.report(.output($0.sanitized(limit: 1000)))
-        }
-    }
-
-    private func prepare(_ job: InstallJob, _ artifact: OpenFile, _ settings: InstallSettings) throws -> StepOutcome {
-        do {
-            try tree.create(for: job, settings, installed: surroundings.installedVersion())
-            let verified = try surroundings.verify(artifact, job, tree.artifactPath(settings))
-            return .verified(minVersionCode: verified.minVersionCode)
-        } catch {
-            // Nothing began that could be rolled back.
-            try? tree.remove()
-            guard let error = error as? SystemError else { throw error }
-            if error.isBusy { return .failed("\(error): something is mounted there; unmount it") }
-            // A full or failing disk does not count as a failure of the version.
-            return .noSpace("\(error)")
-        }
-    }
-
-    private func cleanUp(
-        _ settings: InstallSettings, _ record: InstallRecord, _ done: @escaping @MainActor (StepOutcome) -> Void
-    ) {
-        // A previous run removed the tree and was interrupted before the next step was stored.
-        guard Files.exists(tree.path) else { return done(.succeeded) }
-        do {
-            try module(settings, record).run(.cleanup) { outcome in
-                do throws(SystemError) {
-                    try tree.remove()
-                    done(outcome)
-                } catch {
-                    done(.failed("\(error)"))
-                }
-            }
-        } catch {
-            // The module is missing. Without a tree there is nothing left to roll back.
-            try? tree.remove()
-            done(.failed("\(error)"))
-        }
-    }
-
-    private func checkVersion(_ offer: Offer) -> StepOutcome {
-        switch surroundings.installedVersion() {
-        case .known(offer.versionCode, _): .succeeded
-        case .known(let code, _): .failed("it was installed, but the device still reports versionCode \(code)")
-        case .unknown(let reason): .failed("it was installed, but the device's version cannot be read: \(reason)")
-        }
-    }
-
-    private func reboot(_ record: InstallRecord, _ done: @escaping Completion) throws {
-        let settings = try settings(for: record)
-        guard let command = settings.rebootCommand.first else {
-            return done(.success(.rebootRefused("install.rebootCommand is empty")))
-        }
-        let now = Clock.bootTime
-        guard record.mayBeDelayed(at: now, by: settings.inhibitLimit) else {
-            return runRebootCommand(command, settings) { done(.success($0)) }
-        }
-        RebootInhibitors.findFirst { inhibitor in
-            guard let inhibitor else { return runRebootCommand(command, settings) { done(.success($0)) } }
-            attempt(done) {
-                if record.rebootDelayedSince == nil {
-                    var record = record
-                    record.rebootDelayedSince = now.seconds
-                    try store(record)
-                }
-                done(.success(.rebootRefused(inhibitor)))
-            }
-        }
-    }
-
-    private func runRebootCommand(
-        _ command: String, _ settings: InstallSettings, then done: @escaping @MainActor (InstallResult) -> Void
-    ) {
-        let log: @MainActor (String) -> Void = { surroundings.report(.output($0.sanitized(limit: 1000))) }
-        // The first line of standard error is the reason.
-        var reason: String?
-        ChildProcess.start(
-            Program(
-                command, Array(settings.rebootCommand.dropFirst()), streams: .captured, workingDirectory: "/",
-                timeLimit: 60),
-            onLine: log,
-            onErrorLine: { line in
-                reason = reason ?? line.sanitized(limit: 300)
-                log(line)
-            }
-        ) { end in
-            done(end.succeeded ? .rebooting : .rebootRefused(reason ?? "install.rebootCommand: \(end)"))
-        }
-    }
 }
 
 extension InstallJob {

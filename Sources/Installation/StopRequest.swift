@@ -19,7 +19,7 @@
     public func clear() { handler = nil }
 
     /// How a request to the installer ends then.
-    struct Stopped: Error, CustomStringConvertible {
-        let description = "it was told to stop, and resumes later, at the latest after the next boot"
+    public struct Stopped: Error, CustomStringConvertible {
+        public var description = "it was told to stop, and resumes later, at the latest after the next boot"
     }
 }

@@ -99,6 +99,10 @@ import UpdateCore
         return reason.isEmpty ? nil : reason
     }
 
+    /// `ArtifactReboot` restarts something other than the device, and has done so when it returns. The module declares it with an
+    /// empty file `NAME.peripheral` next to it.
+    var restartsPeripheral: Bool { Files.exists(path + ".peripheral") }
+
     /// The module declares it with an empty file `NAME.network` next to it, or the operator configures it.
     private var needsNetwork: Bool { settings.needsNetwork || Files.exists(path + ".network") }
 }

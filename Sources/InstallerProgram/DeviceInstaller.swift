@@ -47,7 +47,7 @@ import Verification
                 },
                 verify: { file, job, destination in
                     let settings = try settings()
-                    return try ArtifactVerifier(settings.verification).copy(
+                    return try ArtifactVerifier(settings.verification).copying(
                         file, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer,
                         devModelKey: settings.device.devModelKey, sizeLimit: settings.download.sizeLimit,
                         keepFree: settings.download.keepFree, to: destination)
@@ -100,6 +100,6 @@ extension InstallSettings {
             health: HealthCheck(
                 program: install.healthProgram, units: install.healthUnits, settleTime: install.healthSettle,
                 timeLimit: install.healthTimeout),
-            needsNetwork: install.needsNetwork, inhibitLimit: install.inhibitLimit)
+            restartUnits: install.restartUnits, needsNetwork: install.needsNetwork, inhibitLimit: install.inhibitLimit)
     }
 }

@@ -157,13 +157,16 @@ public enum InstallerProgram {
             try DeviceInstaller(root: root, verifies: false, stop: stop, report: report).resumePending { outcome in
                 switch outcome {
                 case .failure where stop.isMade: exit(0)
+                case .failure(let stopped as StopRequest.Stopped):
+                    Environment.printError("<5>The installation waits: \(stopped)")
+                    exit(0)
                 case .failure(let error): fail(error)
                 case .success(nil): exit(0)
                 case .success(let result?):
                     Environment.printError("<5>\(result.line)")
-                    guard case .rebootRefused = result, !stop.isMade else { exit(0) }
+                    guard let delay = retryDelay(after: result), !stop.isMade else { exit(0) }
                     stop.whenMade { exit(0) }
-                    MainQueue.after(retryDelay) {
+                    MainQueue.after(delay) {
                         stop.clear()
                         resumePending(root: root)
                     }
@@ -174,6 +177,12 @@ public enum InstallerProgram {
         }
     }
 
-    /// Seconds until the next try after a refused reboot.
-    private static let retryDelay: Seconds = 60
+    /// Seconds until the reboot is requested again, if it was refused or has not come by then.
+    private static func retryDelay(after result: InstallResult) -> Seconds? {
+        switch result {
+        case .rebootRefused: 60
+        case .rebooting: 300
+        default: nil
+        }
+    }
 }

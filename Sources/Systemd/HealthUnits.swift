@@ -1,14 +1,15 @@
-/// Finds units that no health check can pass (`install.healthUnits`).
+/// Finds units that no health check can pass (`install.healthUnits`, `install.restartUnits`).
 public enum HealthUnits {
     private static let manager = "org.freedesktop.systemd1"
     private static let properties = "org.freedesktop.DBus.Properties"
 
     /// - Returns: a line for each such unit; nothing without systemd on the system bus.
-    public static func problems(of units: [String]) -> [String] {
-        guard !units.isEmpty, let bus = try? Bus(acceptsDescriptors: false) else { return [] }
-        return units.compactMap { unit in
+    public static func problems(of units: [String], restarted: [String] = []) -> [String] {
+        guard !(units + restarted).isEmpty, let bus = try? Bus(acceptsDescriptors: false) else { return [] }
+        let named = units.map { ("healthUnits", $0) } + restarted.map { ("restartUnits", $0) }
+        return named.compactMap { option, unit in
             guard let reason = try? reason(unit, bus) else { return nil }
-            return "install.healthUnits: \(unit) \(reason), so no update would pass the health check"
+            return "install.\(option): \(unit) \(reason), so no update would pass the health check"
         }
     }
 

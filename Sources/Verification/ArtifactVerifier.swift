@@ -170,17 +170,27 @@ public struct ArtifactVerifier {
     /// The key id as minisign prints it: its bytes in reverse order.
     private func keyName(_ id: [UInt8]) -> String { hexadecimal(id.reversed()).uppercased() }
 
-    /// Copies an open file to a path that no other user can write to, and verifies the copy. The verified bytes are therefore
-    /// the bytes that are installed. If verification fails, nothing remains at `destination`.
-    ///
-    /// - Parameters:
-    ///   - sizeLimit: bytes; a longer file is refused.
-    ///   - keepFree: bytes of disk space that must stay free.
-    /// - Throws: `VerificationFailure`, or `SystemError` if reading or writing fails, or there is not enough disk space.
+    /// Copies an open file to a path that no other user can write to, and verifies the copy: ``ArtifactCopy``.
     public func copy(
         _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: Int,
         keepFree: Int = 0, to destination: String
     ) throws -> VerifiedArtifact {
+        let copy = try copying(
+            source, sidecar: sidecar, of: offer, devModelKey: devModelKey, sizeLimit: sizeLimit, keepFree: keepFree,
+            to: destination)
+        while true { if let verified = try copy.next() { return verified } }
+    }
+
+    /// Begins to copy an open file to a path that no other user can write to.
+    ///
+    /// - Parameters:
+    ///   - sizeLimit: bytes; a longer file is refused.
+    ///   - keepFree: bytes of disk space that must stay free.
+    /// - Throws: `VerificationFailure`, or `SystemError` if there is not enough disk space, or the copy cannot be created.
+    public func copying(
+        _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: Int,
+        keepFree: Int = 0, to destination: String
+    ) throws -> ArtifactCopy {
         unlink(destination)
         let expectation = try expectation(sidecar: sidecar, offer: offer, devModelKey: devModelKey)
         guard source.isRegular else { throw VerificationFailure("it is not a regular file") }
@@ -188,28 +198,78 @@ public struct ArtifactVerifier {
         let tooLong = "it is longer than download.sizeLimit, \(describe(bytes: sizeLimit))"
         guard announced <= sizeLimit else { throw VerificationFailure(tooLong) }
         try Files.checkSpace(for: announced, at: destination, keepFree: keepFree)
+        let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+        let copy = ArtifactCopy(source, target, destination, offer, expectation, announced: announced)
         do {
-            let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
             if announced > 0 { try target.reserve(from: 0, count: announced) }
-            var buffer = [UInt8](repeating: 0, count: 256 * 1024)
-            var size = 0
-            while true {
+        } catch {
+            copy.discard()
+            throw error
+        }
+        return copy
+    }
+}
+
+/// A copy of an artifact that is being made and verified. The verified bytes are the bytes that are installed. If it fails, nothing
+/// remains of it.
+public final class ArtifactCopy {
+    /// Bytes of one call of ``next()``, which are also on the disk after it: a stop does not wait for more.
+    private static let part = 8 << 20
+
+    private let source: OpenFile
+    private let target: OpenFile
+    private let destination: String
+    private let offer: Offer
+    private let expectation: ArtifactVerifier.Expectation
+    private let announced: Int
+    private var size = 0
+    private var buffer = [UInt8](repeating: 0, count: 256 * 1024)
+
+    fileprivate init(
+        _ source: OpenFile, _ target: OpenFile, _ destination: String, _ offer: Offer,
+        _ expectation: ArtifactVerifier.Expectation, announced: Int
+    ) {
+        self.source = source
+        self.target = target
+        self.destination = destination
+        self.offer = offer
+        self.expectation = expectation
+        self.announced = announced
+    }
+
+    /// Copies the next part.
+    ///
+    /// - Returns: the verified copy after the last part, else nil.
+    /// - Throws: `VerificationFailure`, or `SystemError` if reading or writing fails.
+    public func next() throws -> VerifiedArtifact? {
+        do {
+            var rest = Self.part
+            while rest > 0 {
                 let count = try source.read(into: &buffer)
-                if count == 0 { break }
+                if count == 0 { return try finish() }
                 let bytes = buffer.span.extracting(first: count).bytes
                 expectation.digest?.add(bytes)
                 try target.write(bytes)
                 size += count
+                rest -= count
                 // Its owner may append to it: the space for more was not checked.
                 guard size <= announced else { throw VerificationFailure("it grew while it was copied") }
             }
             try target.synchronize()
-            try expectation.verify()
-            return VerifiedArtifact(
-                path: destination, size: size, offer: offer, minVersionCode: expectation.minVersionCode)
+            return nil
         } catch {
-            unlink(destination)
+            discard()
             throw error
         }
     }
+
+    private func finish() throws -> VerifiedArtifact {
+        try target.synchronize()
+        try expectation.verify()
+        return VerifiedArtifact(
+            path: destination, size: size, offer: offer, minVersionCode: expectation.minVersionCode)
+    }
+
+    /// Removes what has been copied.
+    public func discard() { unlink(destination) }
 }

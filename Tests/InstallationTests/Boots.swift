@@ -105,7 +105,7 @@ struct Boots: Sendable {
                 verify: { file, job, destination in
                     let policy = VerificationPolicy(
                         mode: .minisign, keys: [key], sidecarURL: "{url}.minisig", requireVersionCode: true)
-                    return try ArtifactVerifier(policy).copy(
+                    return try ArtifactVerifier(policy).copying(
                         file, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer, devModelKey: nil,
                         sizeLimit: .max, to: destination)
                 },

@@ -14,6 +14,8 @@ import UpdateCore
         var isHealthy = false
         /// The module has begun to modify the device.
         var isModified = false
+        /// The module said in its last state that it had changed nothing.
+        var isPostponed = false
         /// The previous version is installed again.
         var isRolledBack = false
     }
@@ -21,20 +23,28 @@ import UpdateCore
     private enum Move: Hashable {
         case end(StepOutcome)
         case interruption(newBoot: Bool)
+        /// The installer is told to stop, and the installation is resumed.
+        case stop(inTheMiddle: Bool, newBoot: Bool)
+        case cancel
     }
 
     private func moves(_ node: Node) -> [Move] {
         let ends: [StepOutcome] =
             switch node.record.step {
             case .prepare: [.succeeded, .failed("no"), .noSpace("full")]
-            case .module, .checkVersion, .checkHealth: [.succeeded, .failed("no")]
+            case .module: [.succeeded, .failed("no"), .postponed("locked")]
+            case .checkVersion, .checkHealth, .restartUnits, .restartUnitsForRollback: [.succeeded, .failed("no")]
             case .askNeedsReboot, .askNeedsRebootForRollback:
                 [.needsReboot(.no), .needsReboot(.yes), .needsReboot(.automatic), .failed("no")]
             case .askSupportsRollback: [.supportsRollback(true), .supportsRollback(false), .failed("no")]
             case .reboot, .rebootIntoRollback: [.awaitsReboot]
             case .done: []
             }
+        let stops = [true, false].flatMap { middle in
+            [true, false].map { Move.stop(inTheMiddle: middle, newBoot: $0) }
+        }
         return ends.map { .end($0) } + [.interruption(newBoot: false), .interruption(newBoot: true)]
+            + (node.record.step == .done ? [] : stops + [.cancel])
     }
 
     private func apply(_ move: Move, _ node: Node) -> Node {
@@ -46,15 +56,27 @@ import UpdateCore
             case (.checkVersion, .succeeded): node.reportsVersion = true
             case (.checkHealth, .succeeded): node.isHealthy = true
             case (.module(.rollback), .succeeded): node.isRolledBack = true
+            case (.module(.install), .postponed) where node.record.failure == nil: node.isPostponed = true
             default: break
             }
             node.record.advance(outcome)
+        case .cancel: _ = node.record.cancel()
+        case .stop(let inTheMiddle, let newBoot):
+            if inTheMiddle, node.record.step == .prepare { return node }
+            node.record.stop(inTheMiddle: inTheMiddle)
+            node.record.resume(bootID: newBoot ? "next" : "this")
+            node.record.bootID = "this"
         case .interruption(let newBoot):
             node.record.resume(bootID: newBoot ? "next" : "this")
             node.record.bootID = "this"
         }
         if node.record.step == .module(.install) { node.isModified = true }
-        // The text of a reason and the number of interruptions above the limit do not matter: fewer states remain.
+        // The text of a reason and some numbers do not matter: fewer states remain.
+        node.record.stops = nil
+        // After a failure, the version would have to be checked again.
+        if node.record.failure != nil, node.record.result == nil {
+            (node.reportsVersion, node.isHealthy) = (false, false)
+        }
         node.record.interruptions = min(node.record.interruptions, InstallRecord.maximumInterruptions + 1)
         node.record.failure = node.record.failure.map { _ in "no" }
         return node
@@ -70,6 +92,9 @@ import UpdateCore
         switch record.result {
         case .committed?: return record.failure == nil && !node.isRolledBack ? nil : "committed what had failed"
         case .rolledBack?: return node.isModified && !node.isRolledBack ? "says it is rolled back, and is not" : nil
+        case .interrupted?:
+            let isUnchanged = !node.isModified || node.isRolledBack || node.isPostponed
+            return isUnchanged && record.isExcused == true ? nil : "says that nothing was changed"
         case .refused?, .noSpace?: return node.isModified ? "refuses an installation that has begun" : nil
         default: return nil
         }

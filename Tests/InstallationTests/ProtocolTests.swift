@@ -158,6 +158,46 @@ import UpdateCore
         #expect(await device.device.run(.resume(2)).result == .unknown)
     }
 
+    /// A module that calls `systemctl reboot` and returns: the device still runs the previous version.
+    @Test func theRebootIsNotVerifiedBeforeIt() async throws {
+        let recorder = try await RecorderDevice(Row(name: "", chain: "", result: .committed))
+        let device = recorder.device
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        #expect(await device.run(.install(job)).result == .rebooting)
+        // The reboot has not come, and the agent asks again.
+        #expect(await device.run(.resume(1)).result == .rebooting)
+        #expect(await device.run(.resume(1), boot: 2).result == .committed)
+        let log = try device.scratch.read("control/log").split(separator: "\n")
+        #expect(
+            log == [
+                "Download", "ArtifactInstall", "ArtifactReboot", "ArtifactReboot", "ArtifactVerifyReboot",
+                "ArtifactCommit", "Cleanup",
+            ])
+    }
+
+    /// A module that restarts something other than the device declares it.
+    @Test func aModuleForAPeripheralContinuesInTheSameBoot() async throws {
+        let recorder = try await RecorderDevice(Row(name: "", chain: "", result: .committed))
+        let device = recorder.device
+        try device.scratch.write("modules/recorder.peripheral", "")
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        #expect(await device.run(.install(job)).result == .committed)
+        #expect(try device.scratch.read("control/log").contains("ArtifactReboot\nArtifactVerifyReboot\n"))
+    }
+
+    /// The user cancels an installation that waits for its reboot.
+    @Test func aCancelledInstallationIsRolledBack() async throws {
+        let recorder = try await RecorderDevice(
+            Row(name: "", reboot: "Automatic", chain: "", result: .committed))
+        let device = recorder.device
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        #expect(await device.run(.install(job)).result == .needsReboot(isRollback: false))
+        #expect(await device.run(.cancel(7)).result == .unknown)
+        #expect(await device.run(.cancel(1)).result == .interrupted("it was cancelled"))
+        #expect(try device.scratch.read("control/log").hasSuffix("ArtifactRollback\nArtifactFailure\nCleanup\n"))
+        #expect(try !device.scratch.read("state/installer/attempts.json").contains("\"attempts\":1"))
+    }
+
     @Test func eachStateHasItsTimeLimit() async throws {
         let device = try await RecorderDevice(
             Row(name: "", reboot: "No", chain: "", result: .rolledBack), timeouts: "{ ArtifactCommit = 1 }")

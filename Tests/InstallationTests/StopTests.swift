@@ -42,4 +42,91 @@ struct StopTests {
         stopped.resume(bootID: "new")
         #expect(stopped.failure == "it was interrupted during ArtifactInstall")
     }
+
+    /// `ArtifactInstall` was ended in the middle: what it did is taken back, and nothing is counted.
+    @Test func anInstallationThatWasEndedInTheMiddleIsExcused() {
+        var record = record(.module(.install))
+        record.attempts.countAttempt(at: 2)
+        record.stop(inTheMiddle: true)
+        record.resume(bootID: "new")
+        #expect(record.step == .askSupportsRollback)
+        var without = record
+        for outcome in [StepOutcome.supportsRollback(true), .succeeded, .needsReboot(.no), .succeeded] {
+            record.advance(outcome)
+        }
+        record.advance(.succeeded)
+        record.advance(.succeeded)
+        #expect(record.result == .interrupted("the installer was told to stop during ArtifactInstall"))
+        #expect(record.attempts.refusal(of: 2, limit: 1) == nil)
+
+        // Without a rollback, the module can only do it again.
+        without.advance(.supportsRollback(false))
+        #expect(without.step == .module(.install) && without.failure == nil && without.isExcused == nil)
+        without.advance(.failed("no"))
+        without.advance(.supportsRollback(false))
+        #expect(without.isBroken)
+    }
+
+    @Test func aDownloadThatWasEndedInTheMiddleIsExcused() {
+        var record = record(.module(.download))
+        record.stop(inTheMiddle: true)
+        record.resume(bootID: "old")
+        record.advance(.succeeded)
+        #expect(record.result == .interrupted("the installer was told to stop during Download"))
+    }
+
+    /// A version that shuts the device down looks like a user who switches it off, but not without an end.
+    @Test func stopsAreCountedInTheEnd() {
+        var record = record(.checkHealth)
+        for _ in 0..<InstallRecord.maximumStops {
+            record.stop(inTheMiddle: false)
+            record.resume(bootID: "new")
+        }
+        #expect(record.step == .checkHealth && record.failure == nil)
+        for _ in 0...InstallRecord.maximumHealthInterruptions {
+            record.stop(inTheMiddle: false)
+            record.resume(bootID: "new")
+        }
+        #expect(record.failure == "it was interrupted during the health check")
+
+        var attempts = InstallAttempts()
+        for _ in 0...InstallAttempts.maximumExcuses {
+            attempts.countAttempt(at: 2)
+            attempts.uncountAttempt(at: 2)
+        }
+        #expect(attempts.refusal(of: 2, limit: 1) != nil)
+    }
+
+    @Test func aCancelledInstallationIsRolledBackBeforeItsReboot() {
+        var waiting = record(.reboot)
+        let isCancelled = waiting.cancel()
+        #expect(isCancelled)
+        var without = waiting
+        waiting.advance(.supportsRollback(true))
+        #expect(waiting.step == .module(.rollback))
+        without.advance(.supportsRollback(false))
+        #expect(without.step == .reboot && without.failure == nil, "it cannot be rolled back")
+        for step in [InstallStep.checkHealth, .rebootIntoRollback, .module(.install)] {
+            var other = record(step)
+            let isCancelled = other.cancel()
+            #expect(!isCancelled && other.step == step)
+        }
+    }
+
+    /// A lock that another program holds, for example.
+    @Test func whatIsPostponedIsNotCounted() {
+        var record = record(.module(.install))
+        record.attempts.countAttempt(at: 2)
+        record.advance(.postponed("locked"))
+        record.advance(.supportsRollback(false))
+        record.advance(.succeeded)
+        record.advance(.succeeded)
+        #expect(record.result == .interrupted("locked"))
+        #expect(record.attempts.refusal(of: 2, limit: 1) == nil)
+
+        var late = self.record(.module(.commit))
+        late.advance(.postponed("locked"))
+        late.advance(.supportsRollback(false))
+        #expect(late.isBroken, "the version is half installed")
+    }
 }

@@ -27,4 +27,24 @@ struct UnitStateTests {
                 == "is activating")
         #expect(complaint([]) == "has no state")
     }
+
+    private func absence(_ lines: [String], mayBeDisabled: Bool = false) -> UnitState.Absence? {
+        var state = UnitState()
+        (["ActiveState=inactive", "Job=0", "Result=success"] + lines).forEach { state.read($0) }
+        return state.absence(mayBeDisabled: mayBeDisabled)
+    }
+
+    /// The agent was stopped, masked or disabled, in contrast to a version that breaks it.
+    @Test func aUnitThatTheOperatorDoesNotWantHasNotFailed() {
+        let stopped = ["LoadState=loaded", "ExecMainCode=2", "ExecMainStatus=15", "ExecMainStartTimestampMonotonic=5"]
+        #expect(absence(stopped) == .stopped)
+        #expect(absence(stopped + ["Job=712"]) == nil, "it is being restarted")
+        #expect(absence(stopped + ["ActiveState=failed"]) == nil)
+        #expect(absence(stopped + ["ExecMainCode=1", "ExecMainStatus=0"]) == nil, "it ended by itself")
+        #expect(absence(["LoadState=masked"]) == .masked)
+        let disabled = ["LoadState=loaded", "UnitFileState=disabled", "ExecMainStartTimestampMonotonic=0"]
+        #expect(absence(disabled) == nil && absence(disabled, mayBeDisabled: true) == .disabled)
+        #expect(absence(disabled + ["ExecMainStartTimestampMonotonic=5"], mayBeDisabled: true) == nil)
+        #expect(absence(["LoadState=loaded", "UnitFileState=enabled"], mayBeDisabled: true) == nil)
+    }
 }

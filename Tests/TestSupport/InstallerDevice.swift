@@ -54,13 +54,19 @@ public struct InstallerDevice: Sendable {
     }
 
     /// Runs the installer once, with the agent's client; the result is `lost` if the installer is killed.
+    ///
+    /// - Parameter boot: the number of the simulated boot.
     public func run(
-        _ request: InstallRequest
+        _ request: InstallRequest, boot: Int = 1
     ) async -> (result: InstallResult, states: [String], output: [String]) {
         var states: [String] = []
         var output: [String] = []
+        let id = String(repeating: "\(boot % 10)", count: 32)
         let (reports, result) = await InstallerClient.Route.program(
-            "\(programsDirectory)/upgradelink-installer", arguments: ["--root", scratch.path]
+            "/usr/bin/env",
+            arguments: [
+                "UPGRADELINK_BOOT_ID=\(id)", "\(programsDirectory)/upgradelink-installer", "--root", scratch.path,
+            ]
         ).send(request, timeLimit: 60)
         for report in reports {
             switch report {
@@ -72,14 +78,22 @@ public struct InstallerDevice: Sendable {
         return (result, states, output)
     }
 
-    /// Runs the installer until there is a result, even if it is killed several times.
+    /// Runs the installer until there is a result, even if it is killed several times. The device reboots if the installer
+    /// requests it, or ends during the module's reboot.
     public func runToTheEnd(_ job: StagedInstallJob) async throws -> InstallResult? {
         var request = InstallRequest.install(job)
+        var boot = 1
         for _ in 0..<20 {
-            switch await run(request).result {
-            case .lost: request = .resume(job.id)
+            let (result, states, _) = await run(request, boot: boot)
+            switch result {
+            case .lost:
+                if states.last?.hasSuffix("Reboot") == true, states.last?.contains("Verify") == false { boot += 1 }
+                request = .resume(job.id)
+            case .rebooting, .rebootRefused:
+                boot += 1
+                request = .resume(job.id)
             case .unknown: request = .install(job)
-            case let result: return result
+            default: return result
             }
         }
         return nil

@@ -1,0 +1,242 @@
+import Host
+import UpdateCore
+import Verification
+
+/// Carries out each step of an installation.
+extension Installer {
+    func perform(
+        _ record: InstallRecord, _ artifact: OpenFile?, then done: @escaping @MainActor (StepOutcome) -> Void
+    ) {
+        do {
+            let settings = try settings(for: record)
+            switch record.step {
+            case .prepare:
+                _ = try module(settings, record)
+                guard let artifact else { return done(.failed("no file came with the request")) }
+                prepare(record.job, artifact, settings, then: done)
+            case .module(.cleanup):
+                cleanUp(settings, record, done)
+            case .module(.commit):
+                // A disk that is full by then must not make a committed version look uncommitted.
+                if Files.exists(tree.path) { try tree.prepareCommit(record.floorAfterCommit) }
+                try module(settings, record).run(.commit, then: done)
+            case .module(.reboot), .module(.rollbackReboot):
+                try reboot(with: module(settings, record), record.step, then: done)
+            case .module(let state):
+                try module(settings, record).run(state, then: done)
+            case .askNeedsReboot, .askNeedsRebootForRollback:
+                try module(settings, record).query("NeedsArtifactReboot") { response in
+                    done(Self.rebootNeed(response, settings))
+                }
+            case .askSupportsRollback:
+                try module(settings, record).query("SupportsRollback") { response in
+                    switch response {
+                    case .success(let text): done(.supportsRollback(text == "Yes"))
+                    case .failure(let failure): done(.failed(failure.reason))
+                    }
+                }
+            case .checkVersion:
+                done(checkVersion(record.job.offer))
+            case .checkHealth:
+                var health = settings.health
+                health.units += settings.restartUnits.filter { !health.units.contains($0) }
+                health.run(mayLackAgent: mayLackAgent(record), log: log, then: done)
+            case .restartUnits:
+                UnitRestart(units: settings.restartUnits, timeLimit: settings.health.timeLimit).run(log, then: done)
+            case .restartUnitsForRollback:
+                restartForRollback(settings, record, then: done)
+            case .reboot, .rebootIntoRollback:
+                done(.awaitsReboot)
+            case .done:
+                done(.succeeded)
+            }
+        } catch {
+            done(.failed("\(error)"))
+        }
+    }
+
+    /// The current settings. A rollback does not need them: the new version may not be able to read its configuration.
+    private func settings(for record: InstallRecord) throws -> InstallSettings {
+        do {
+            return try surroundings.settings()
+        } catch {
+            guard record.failure != nil, let module = record.module ?? tree.module else { throw error }
+            surroundings.report(.output("rolling back without the configuration: \("\(error)".sanitized(limit: 300))"))
+            return InstallSettings(tree.rollbackSettings ?? .standard, module: module)
+        }
+    }
+
+    private static func rebootNeed(
+        _ response: Result<String, UpdateModule.QueryFailure>, _ settings: InstallSettings
+    ) -> StepOutcome {
+        switch response {
+        case .failure(let failure): return .failed(failure.reason)
+        case .success(""): return .needsReboot(.no)
+        case .success(let text):
+            guard let need = RebootNeed(rawValue: text) else {
+                return .failed("\(settings.module) answers NeedsArtifactReboot with \"\(text.sanitized(limit: 40))\"")
+            }
+            return .needsReboot(need)
+        }
+    }
+
+    /// Marks the processes that a step starts. The directory distinguishes the processes of several installers.
+    func mark(_ record: InstallRecord) -> ProcessMark {
+        ProcessMark(name: "UPGRADELINK_STEP", value: "\(record.job.id) \(record.step.name) \(directory)")
+    }
+
+    /// The module of the record. Version 0.1.0 stored it in the file tree only.
+    private func module(
+        _ settings: InstallSettings, _ record: InstallRecord
+    ) throws(UpdateModule.Failure) -> UpdateModule {
+        let name = record.module ?? (record.step == .prepare ? nil : tree.module) ?? settings.module
+        return try UpdateModule(name, settings, tree: tree, mark: mark(record)) {
+            surroundings.report(.output($0.sanitized(limit: 1000)))
+        }
+    }
+
+    private func prepare(
+        _ job: InstallJob, _ artifact: OpenFile, _ settings: InstallSettings,
+        then done: @escaping @MainActor (StepOutcome) -> Void
+    ) {
+        do {
+            try tree.create(for: job, settings, installed: surroundings.installedVersion())
+            copy(try surroundings.verify(artifact, job, tree.artifactPath(settings)), then: done)
+        } catch {
+            done(prepareFailed(error))
+        }
+    }
+
+    /// Copies a part at a time: a request to stop does not wait for a large artifact.
+    private func copy(_ copy: ArtifactCopy, then done: @escaping @MainActor (StepOutcome) -> Void) {
+        guard !surroundings.stop.isMade else {
+            copy.discard()
+            return done(.stopped)
+        }
+        do {
+            if let verified = try copy.next() { return done(.verified(minVersionCode: verified.minVersionCode)) }
+            MainQueue.soon { self.copy(copy, then: done) }
+        } catch {
+            done(prepareFailed(error))
+        }
+    }
+
+    /// Nothing began that could be rolled back.
+    private func prepareFailed(_ error: any Error) -> StepOutcome {
+        try? tree.remove()
+        guard let error = error as? SystemError else { return .failed("\(error)") }
+        if error.isBusy { return .failed("\(error): something is mounted there; unmount it") }
+        // A full or failing disk does not count as a failure of the version.
+        return .noSpace("\(error)")
+    }
+
+    /// Calls the module's own reboot. A module that returns has requested it, and the next boot continues.
+    private func reboot(
+        with module: UpdateModule, _ step: InstallStep, then done: @escaping @MainActor (StepOutcome) -> Void
+    ) throws {
+        let state = step == .module(.reboot) ? ModuleState.reboot : .rollbackReboot
+        module.run(state) { outcome in
+            switch outcome {
+            case _ where module.restartsPeripheral: done(outcome)
+            case .succeeded: done(.rebooting)
+            // There is nothing else to do than to try again: the version that runs is not to stay.
+            case .failed(let reason) where state == .rollbackReboot: done(.rebootRefused(reason))
+            case .postponed(let reason): done(.rebootRefused(reason))
+            default: done(outcome)
+            }
+        }
+    }
+
+    private func restartForRollback(
+        _ settings: InstallSettings, _ record: InstallRecord,
+        then done: @escaping @MainActor (StepOutcome) -> Void
+    ) {
+        let health = settings.health
+        health.findUnitsThatDoNotRun(mayLackAgent: mayLackAgent(record)) { stopped in
+            let units = settings.restartUnits + stopped.filter { !settings.restartUnits.contains($0) }
+            UnitRestart(units: units, timeLimit: health.timeLimit).run(log) { outcome in
+                guard outcome == .succeeded, !units.isEmpty else { return done(outcome) }
+                HealthCheck(units: units, settleTime: health.settleTime, timeLimit: health.timeLimit)
+                    .run(mayLackAgent: true, log: log, then: done)
+            }
+        }
+    }
+
+    /// The agent is not needed for a good version if its unit was disabled before the installation, or by hand since then. A version
+    /// that comes without an enabled agent is not good: it would be the last one that the device gets.
+    private func mayLackAgent(_ record: InstallRecord) -> Bool {
+        record.agentWasEnabled == false || record.began.map(AgentUnit.wasChanged) == true
+    }
+
+    private func log(_ line: String) { surroundings.report(.output(line.sanitized(limit: 1000))) }
+
+    private func cleanUp(
+        _ settings: InstallSettings, _ record: InstallRecord, _ done: @escaping @MainActor (StepOutcome) -> Void
+    ) {
+        // A previous run removed the tree and was interrupted before the next step was stored.
+        guard Files.exists(tree.path) else { return done(.succeeded) }
+        do {
+            try module(settings, record).run(.cleanup) { outcome in
+                do throws(SystemError) {
+                    try tree.remove()
+                    done(outcome)
+                } catch {
+                    done(.failed("\(error)"))
+                }
+            }
+        } catch {
+            // The module is missing. Without a tree there is nothing left to roll back.
+            try? tree.remove()
+            done(.failed("\(error)"))
+        }
+    }
+
+    private func checkVersion(_ offer: Offer) -> StepOutcome {
+        switch surroundings.installedVersion() {
+        case .known(offer.versionCode, _): .succeeded
+        case .known(let code, _): .failed("it was installed, but the device still reports versionCode \(code)")
+        case .unknown(let reason): .failed("it was installed, but the device's version cannot be read: \(reason)")
+        }
+    }
+
+    func reboot(_ record: InstallRecord, _ done: @escaping Completion) throws {
+        let settings = try settings(for: record)
+        guard let command = settings.rebootCommand.first else {
+            return done(.success(.rebootRefused("install.rebootCommand is empty")))
+        }
+        let now = Clock.bootTime
+        guard record.mayBeDelayed(at: now, by: settings.inhibitLimit) else {
+            return runRebootCommand(command, settings) { done(.success($0)) }
+        }
+        RebootInhibitors.findFirst { inhibitor in
+            guard let inhibitor else { return runRebootCommand(command, settings) { done(.success($0)) } }
+            attempt(done) {
+                if record.rebootDelayedSince == nil {
+                    var record = record
+                    record.rebootDelayedSince = now.seconds
+                    try store(record)
+                }
+                done(.success(.rebootRefused(inhibitor)))
+            }
+        }
+    }
+
+    private func runRebootCommand(
+        _ command: String, _ settings: InstallSettings, then done: @escaping @MainActor (InstallResult) -> Void
+    ) {
+        // The first line of standard error is the reason.
+        var reason: String?
+        ChildProcess.start(
+            Program(
+                command, Array(settings.rebootCommand.dropFirst()), streams: .captured, workingDirectory: "/",
+                timeLimit: 60),
+            onLine: log,
+            onErrorLine: { line in
+                reason = reason ?? line.sanitized(limit: 300)
+                log(line)
+            }
+        ) { end in
+            done(end.succeeded ? .rebooting : .rebootRefused(reason ?? "install.rebootCommand: \(end)"))
+        }
+    }
+}
