@@ -47,7 +47,13 @@ struct RebootDelayTests {
             #expect(try !record(step, type: type, since: 1001).mayBeDelayed(at: now, by: 60))
             #expect(try !record(step, type: type, since: nil).mayBeDelayed(at: now, by: 0))
         }
-        #expect(try record(.reboot, type: 2, since: 1).mayBeDelayed(at: now, by: 60))
+    }
+
+    /// An inhibitor that a program left behind does not delay a silent version for ever.
+    @Test func aSilentVersionWaitsForDays() throws {
+        let limit = InstallRecord.maximumRebootDelay
+        #expect(try record(.reboot, type: 2, since: 1).mayBeDelayed(at: BootInstant(limit), by: 60))
+        #expect(try !record(.reboot, type: 2, since: 1).mayBeDelayed(at: BootInstant(limit + 1), by: 60))
     }
 
     @Test func theDelayEndsWithTheStep() throws {

@@ -203,4 +203,26 @@ import Verification
         }
         #expect(!scratch.exists("copy"))
     }
+
+    /// A large file is copied a part at a time, so that a stop does not wait for all of it.
+    @Test func aCopyIsMadeInPartsAndCanBeDiscarded() async throws {
+        try scratch.write("file", String(repeating: "content ", count: 3 << 20))
+        try await sign()
+        let sidecar = try Files.read("\(scratch.path)/file.minisig", limit: 65_536)
+        func begin() throws -> ArtifactCopy {
+            try ArtifactVerifier(policy()).copying(
+                try OpenFile("\(scratch.path)/file", O_RDONLY), sidecar: sidecar, of: offer, devModelKey: nil,
+                sizeLimit: 1 << 30, to: "\(scratch.path)/copy")
+        }
+        let stopped = try begin()
+        let first = try stopped.next()
+        #expect(first == nil && scratch.exists("copy"))
+        stopped.discard()
+        #expect(!scratch.exists("copy"))
+        let copy = try begin()
+        var parts = 1
+        while try copy.next() == nil { parts += 1 }
+        #expect(parts > 2)
+        #expect(try scratch.read("copy") == (try scratch.read("file")))
+    }
 }
