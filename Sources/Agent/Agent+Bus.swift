@@ -44,9 +44,12 @@ extension Agent {
 
     /// Copies, verifies and offers a local file.
     private func install(_ file: LocalFile, _ call: BusCall) {
-        if let refusal = refusal(of: .check, state, context()) { return call.fail(BusInterface.error(refusal)) }
+        if let refusal = refusalOfFile(state) { return call.fail(BusInterface.error(refusal)) }
         // A worker may wait for a file for long, and writes to the directory of downloads.
         guard !isAdopting else { return call.fail(.limitsExceeded("another file is being verified; try again later")) }
+        if let reason = lostDownloadDirectory() {
+            return call.fail(BusError("\(BusInterface.name).Error.NotNow", "\(reason); try again"))
+        }
         isAdopting = true
         logger.notice("Asked to install \(file.name)")
         var result: AdoptResult?

@@ -13,6 +13,7 @@ extension Agent {
         case .install(let job): install(job.id, .install(job))
         case .resumeInstall(let id): install(id, .resume(id))
         case .reboot(let id): install(id, .reboot(id))
+        case .cancelInstall(let id): install(id, .cancel(id))
         case .forgetAttempts(let versionCode): forgetAttempts(versionCode)
         case .announce(let announcement): announce(announcement)
         case .send(let id, let report): send(id, report)
@@ -62,6 +63,8 @@ extension Agent {
             nextDownload = offer
             return
         }
+        // The next start continues with the download.
+        if lostDownloadDirectory() != nil { return }
         var log = ProgressLog()
         var result: (DownloadResult, DownloadTraffic)?
         isDownloadWanted = true

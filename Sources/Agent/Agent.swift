@@ -60,7 +60,7 @@ public final class Agent {
     private(set) var credentials: Credentials
     private(set) var devKey = ""
     private let bootID: String
-    private let lock: DirectoryLock
+    private var stateDirectory: StateDirectory
     var store: Store
     private(set) var state: AgentState
     let logger = Logger(label: "upgradelinkd")
@@ -81,6 +81,8 @@ public final class Agent {
     var nextDownload: Offer?
     /// In bytes per second, 0 for no limit. Set over the bus; replaces the configured limit until the agent restarts.
     var speedLimit: Int?
+    /// The directory of downloads, once this process has seen that it can write there.
+    var downloadDirectory: String?
     var inhibitors: [ActiveInhibitor] = []
     var nextInhibitor = 1
     /// Whether a worker copies and verifies a file of a caller.
@@ -105,8 +107,7 @@ public final class Agent {
         }
         let directory = settings.stateDirectory
         do throws(SystemError) {
-            try Files.createDirectory(directory)
-            lock = try DirectoryLock(directory)
+            stateDirectory = try StateDirectory(directory, rescue: installation.environment)
             bootID = try Clock.bootID()
             store = Store(directory: directory)
             let damage: String?
@@ -143,6 +144,8 @@ public final class Agent {
 
     private func begin(_ onFailure: (StartFailure) -> Void) {
         settings.warnings.forEach { logger.warning("\($0)") }
+        stateDirectory.noteIdentity()
+        if Files.isWritable(settings.download.directory) { downloadDirectory = settings.download.directory }
         do throws(SystemError) {
             // A change of the clock affects maintenance windows, and steps that wait for a correct clock. After standby, the
             // timer below must be scheduled again, because it did not count that time.
@@ -206,11 +209,12 @@ public final class Agent {
         while let event = waiting.first {
             let (next, effects) = reduce(state, event, context())
             do {
-                try store.save(next)
+                try save(next)
             } catch {
                 // An event whose state cannot be stored has not happened: it waits, and is handled again later.
                 if storageError == nil { logger.error("The state cannot be stored: \(error)") }
                 storageError = "Cannot store the state: \(error)"
+                endIfDirectoryIsLost("\(error)")
                 break
             }
             if storageError != nil {
@@ -223,6 +227,27 @@ public final class Agent {
         }
         refresh()
         rest?.schedule(after: Self.restlessTime)
+    }
+
+    /// Stores the state, in a new directory if the agent's own was removed.
+    private func save(_ next: AgentState) throws {
+        if try stateDirectory.restore() {
+            logger.warning("\(stateDirectory.path) was removed or emptied; what it must contain is stored again")
+            store.forget()
+        }
+        try store.save(next)
+    }
+
+    /// Only the service manager can create its directory again: the agent ends, and keeps its state for the next process.
+    private func endIfDirectoryIsLost(_ reason: String) {
+        guard !stateDirectory.isInPlace, installation.creates(stateDirectory.path, as: "STATE_DIRECTORY") else {
+            return
+        }
+        let last = waiting.reduce(state) { reduce($0, $1, context()).state }
+        let place = stateDirectory.rescue(last)
+        end(
+            "\(stateDirectory.path) was removed (\(reason)): ending, so that the service manager creates it; "
+                + (place.map { "the state is kept in \($0)" } ?? "the state is lost"))
     }
 
     func context() -> Context {
@@ -340,6 +365,13 @@ public final class Agent {
             fresh.stateDirectory == settings.stateDirectory, fresh.device.devKey == settings.device.devKey
         else { return }
         settings = fresh
+    }
+
+    /// Ends the process with the status after which the service manager starts the agent again.
+    func end(_ reason: String) -> Never {
+        logger.critical("\(reason)")
+        ServiceManager.status(reason)
+        exit(StartFailure.stateDirectory(reason).exitStatus)
     }
 
     /// A download worker keeps its partial file and ends, because its input closes with this process. An installer continues

@@ -39,7 +39,7 @@ struct BusProperties {
         var name = ""
         if case .known(_, let known?) = installed { name = known }
         values = [
-            ("State", .string(hasError ? "error" : state.name)),
+            ("State", .string(hasError || state.isStuck(context) ? "error" : state.name)),
             ("StatusText", .string(status)),
             ("InstalledVersion", .structure([.number(installed.versionCode ?? 0), .string(name)])),
             (

@@ -11,7 +11,8 @@ extension Settings {
             canVerify: verification.mode != .minisign || !verification.keys.isEmpty,
             downloadBeforeConsent: download.beforeConsent, maximumAttempts: install.attempts,
             retryDelay: install.retryDelay, windows: install.windows, gracePeriod: install.gracePeriod,
-            inhibitLimit: install.inhibitLimit, maximumDeferrals: install.deferrals, reboot: install.reboot)
+            inhibitLimit: install.inhibitLimit, maximumDeferrals: install.deferrals, reboot: install.reboot,
+            rebootTimeout: install.rebootTimeout)
     }
 
     func checkJob(

@@ -36,6 +36,9 @@ struct Store {
         }
     }
 
+    /// The next ``save(_:)`` stores the state in any case.
+    mutating func forget() { stored = [] }
+
     /// Stores the state, unless it is stored already.
     mutating func save(_ state: AgentState) throws {
         let bytes = try StoredFile.encode(state)

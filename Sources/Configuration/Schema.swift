@@ -226,6 +226,7 @@ enum Schema {
         Option("install.inhibitLimit", .duration(0...(30 * day)), .string("1h")),
         Option("install.deferrals", .integer(0...1000), .integer(3)),
         Option("install.reboot", .choice(RebootPolicy.allCases.map(\.rawValue)), .string("immediate")),
+        Option("install.rebootTimeout", .duration(1...day), .string("5min")),
         Option(
             "install.rebootCommand", .texts,
             .list([

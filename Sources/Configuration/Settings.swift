@@ -70,6 +70,8 @@ public struct ModuleSettings: Hashable, Sendable {
     public var deferrals: Int
     public var reboot: RebootPolicy
     public var rebootCommand: [String]
+    /// A requested reboot that has not come after this time is requested again later.
+    public var rebootTimeout: Seconds
     /// A program with its arguments: it checks after an update whether the device works. Empty: no program.
     public var healthProgram: [String]
     /// Units that must be active after an update.
@@ -278,6 +280,7 @@ public struct Settings: Hashable, Sendable {
             inhibitLimit: merged.require(seconds: "install.inhibitLimit"),
             deferrals: merged.require(integer: "install.deferrals"),
             reboot: merged.text("install.reboot").flatMap(RebootPolicy.init) ?? .immediate, rebootCommand: command,
+            rebootTimeout: merged.require(seconds: "install.rebootTimeout"),
             healthProgram: healthProgram, healthUnits: merged.texts("install.healthUnits") ?? [],
             restartUnits: merged.texts("install.restartUnits") ?? [],
             healthSettle: healthSettle,

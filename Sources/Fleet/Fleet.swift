@@ -160,7 +160,8 @@ public struct Fleet {
                 }
             case .install(let job):
                 start(index, .install(job.id), until: second + Int.random(in: 10...120, using: &chance))
-            case .stopDownload, .resumeInstall, .reboot, .forgetAttempts, .emptyInbox, .cleanStaging, .announce, .log:
+            case .stopDownload, .resumeInstall, .reboot, .cancelInstall, .forgetAttempts, .emptyInbox, .cleanStaging,
+                .announce, .log:
                 break
             }
         }

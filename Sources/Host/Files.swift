@@ -187,6 +187,9 @@ public enum Files {
     /// Whether this process may execute the file (access(2)).
     public static func isExecutable(_ path: String) -> Bool { access(path, X_OK) == 0 }
 
+    /// Whether this process may create files in the directory (access(2)).
+    public static func isWritable(_ directory: String) -> Bool { access(directory, W_OK | X_OK) == 0 }
+
     /// Whether users other than the owner and the group may read the file; false if it cannot be examined.
     public static func isReadableByOthers(_ path: String) -> Bool {
         var status = stat()
@@ -233,6 +236,14 @@ public final class DirectoryLock: Sendable {
         while flock(file.descriptor, waits ? LOCK_EX : LOCK_EX | LOCK_NB) != 0 {
             if errno != EINTR { throw SystemError("lock", directory) }
         }
+    }
+
+    /// Whether the directory still has the file that is locked. Otherwise it was removed or emptied, and another process can lock
+    /// its successor.
+    public var isInPlace: Bool {
+        var (own, found) = (stat(), stat())
+        return fstat(file.descriptor, &own) == 0 && stat(file.path, &found) == 0
+            && (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino)
     }
 
     /// Releases the directory before this object ends.

@@ -29,7 +29,11 @@ import Verification
             (try? settings().installerDirectory)
             ?? Settings.installerDirectory(ofUnreadableConfiguration: root)
         try Self.check(directory)
-        try Files.createDirectory(directory)
+        do throws(SystemError) {
+            try Files.createDirectory(directory)
+        } catch {
+            throw MissingDirectory(description: "\(error); create it for root only, or set state.installerDirectory")
+        }
         // In a sticky directory, another user may have created it in between.
         try Self.check(directory)
         // Another installer may still be running. This one waits for it and then reads its result.
@@ -66,6 +70,7 @@ import Verification
     }
 
     struct MissingLibrary: Error, CustomStringConvertible { let description: String }
+    struct MissingDirectory: Error, CustomStringConvertible { let description: String }
 
     // The directory stays locked until the result is known and stored. A client that is slow to read it does not delay others.
 

@@ -47,6 +47,7 @@ extension Poll {
         lastResponse = fields.optional(.lastResponse)
         bootsWithoutResponse = fields.optional(.bootsWithoutResponse)
         unheard = min(max(fields.value(.unheard, or: 0), 0), 31)
+        isOfferHeld = fields.optional(.isOfferHeld)
     }
 }
 
@@ -71,6 +72,9 @@ extension Work {
         fileSize = max(fields.value(.fileSize, or: 0), 0)
         hasReportedRefusal = fields.value(.hasReportedRefusal, or: false)
         installedBefore = fields.optional(.installedBefore)
+        rebootWait = fields.optional(.rebootWait)
+        isCancelled = fields.optional(.isCancelled)
+        artifactLosses = fields.optional(.artifactLosses).map { max($0, 0) }
     }
 
     /// A step that only another version knows. If it names an installation, the installer resumes that. If it names a moment,

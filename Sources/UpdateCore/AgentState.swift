@@ -55,11 +55,13 @@ public struct Poll: Codable, Hashable, Sendable {
     /// The number of checks in a row without a result, at most 31. It delays the next check, because an agent that crashes on
     /// each response must not poll at once after each restart.
     public var unheard = 0
+    /// A newer offer waits in the inbox for the end of the current installation.
+    public var isOfferHeld: Bool?
     /// A worker runs a check. Not stored: after a restart the agent checks again.
     public var isRunning = false
 
     enum CodingKeys: String, CodingKey {
-        case next, awaitsClock, clockOffset, unheard
+        case next, awaitsClock, clockOffset, unheard, isOfferHeld
         // As 0.1.0 named them.
         case outcome = "mood"
         case lastResponse = "lastAnswer"
@@ -110,9 +112,11 @@ public struct Work: Codable, Hashable, Sendable {
         case installerLost(InstallID, String)
         /// The reboot was refused, for example by an inhibitor of logind.
         case rebootRefused(InstallID, String)
+        /// The installation ended for a reason that is not the version's fault, such as a power-off.
+        case interrupted(String)
 
         private enum CodingKeys: String, CodingKey {
-            case noSpace, noKeys, failed, cancelled, installerLost
+            case noSpace, noKeys, failed, cancelled, installerLost, interrupted
             // As 0.1.0 named them.
             case transientError = "trouble"
             case rebootRefused = "restartRefused"
@@ -122,7 +126,7 @@ public struct Work: Codable, Hashable, Sendable {
         var installation: InstallID? {
             switch self {
             case .installerLost(let id, _), .rebootRefused(let id, _): id
-            case .transientError, .noSpace, .noKeys, .failed, .cancelled: nil
+            case .transientError, .noSpace, .noKeys, .failed, .cancelled, .interrupted: nil
             }
         }
     }
@@ -133,7 +137,7 @@ public struct Work: Codable, Hashable, Sendable {
     public var hasConsent: Bool
     /// When to install the version, if the user chose a time.
     public var timing: Timing?
-    /// The user consents to the reboot.
+    /// The user consents to the reboot of this installation.
     public var mayReboot = false
     /// How often the user deferred the version.
     public var deferrals = 0
@@ -160,6 +164,12 @@ public struct Work: Codable, Hashable, Sendable {
     public var hasReportedRefusal = false
     /// The installed versionCode when the installation began.
     public var installedBefore: Int?
+    /// The reboot that the installation waits for in this boot.
+    public var rebootWait: RebootWait?
+    /// The user cancelled the installation, which is being rolled back.
+    public var isCancelled: Bool?
+    /// How often the staged file was lost since an installation last began with it.
+    public var artifactLosses: Int?
 
     /// The interval in which consent is requested again if no deferral is left, and after a cancellation.
     public static let reminder: Seconds = 3600
@@ -167,6 +177,7 @@ public struct Work: Codable, Hashable, Sendable {
     enum CodingKeys: String, CodingKey {
         case offer, step, artifact, hasConsent, timing, deferrals, askAgainAt, deadline, started, since
         case obstacles, obstaclesSince, goneSince, received, fileSize, hasReportedRefusal, installedBefore
+        case rebootWait, isCancelled, artifactLosses
         // As 0.1.0 named it.
         case mayReboot = "mayRestart"
     }
@@ -188,6 +199,12 @@ public struct Work: Codable, Hashable, Sendable {
         case .installing, .rebootReady, .rebooting: false
         case .downloading, .consent, .ready: true
         }
+    }
+
+    /// The device reports this version, and reported another one before the installation.
+    func hasBecomeInstalled(_ installed: InstalledVersion) -> Bool {
+        guard let installedBefore, installedBefore != offer.versionCode else { return false }
+        return installed.versionCode == offer.versionCode
     }
 
     /// No download and no installation runs: a check may replace or refresh the offer.

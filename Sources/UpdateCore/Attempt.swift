@@ -14,6 +14,8 @@ public struct Attempt: Codable, Hashable, Sendable {
         /// The offer no longer applies, because the installed version or the configuration changed. Also a result that only
         /// another version knows.
         case dropped
+        /// The installation ended for a reason that is not the version's fault, and is tried again.
+        case interrupted
     }
 
     public var versionCode: Int

@@ -41,7 +41,7 @@ public func refusal(of command: Command, _ state: AgentState, _ context: Context
     let work = state.work
     switch command {
     case .check:
-        return work?.isWaiting ?? true
+        return work?.mayCheck ?? true
             ? nil : CommandRefusal("\(work?.offer.title ?? "an offer") is being worked on; the check follows")
     case .accept(let code, _):
         if let refusal = mismatch(code, work) { return refusal }
@@ -64,6 +64,8 @@ public func refusal(of command: Command, _ state: AgentState, _ context: Context
     case .cancel:
         guard let work else { return CommandRefusal("nothing is under way") }
         if work.isForced { return CommandRefusal("\(work.offer.title) is forced, and cannot be cancelled") }
+        if work.cancellableInstallation != nil { return nil }
+        if work.isBeingRolledBack { return CommandRefusal("\(work.offer.title) is being rolled back") }
         switch work.step {
         case .downloading, .ready: return nil
         case .consent, .later: return CommandRefusal("nothing is under way")
@@ -71,7 +73,11 @@ public func refusal(of command: Command, _ state: AgentState, _ context: Context
         }
     case .retry(let code):
         if state.failures(of: code) > 0 || state.rejected.contains(code) { return nil }
-        if case .later? = work?.step, work?.offer.versionCode == code { return nil }
+        switch work?.step {
+        case .later? where work?.offer.versionCode == code, .rebooting? where work?.offer.versionCode == code:
+            return nil
+        default: break
+        }
         return CommandRefusal("version \(code) has neither failed nor been rejected")
     }
 }
@@ -106,6 +112,7 @@ extension Machine {
         work.hasConsent = true
         work.timing = timing
         work.askAgainAt = nil
+        work.isCancelled = nil
         log(.consentGiven(work.offer))
         switch work.step {
         case .consent, .later(_, .cancelled): begin(work)
@@ -130,8 +137,9 @@ extension Machine {
         end(work, .rejected, "")
     }
 
-    private mutating func cancel() {
+    mutating func cancel() {
         guard var work = state.work else { return }
+        if let id = work.cancellableInstallation { return cancelInstallation(work, id) }
         if work.step == .downloading { effects.append(.stopDownload) }
         log(.cancelled(work.offer))
         if work.offer.upgradeType.needsConsent {
@@ -154,6 +162,7 @@ extension Machine {
             state.work?.forgetObstacles()
             state.work?.received = 0
             hasten()
+            hastenReboot()
         } else if state.work == nil {
             state.poll.next = now
         }

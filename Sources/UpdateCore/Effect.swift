@@ -7,6 +7,8 @@ public enum Effect: Codable, Hashable, Sendable {
     case resumeInstall(InstallID)
     /// Reboot the device for an installation or a rollback.
     case reboot(InstallID)
+    /// Roll back an installation that waits for its reboot.
+    case cancelInstall(InstallID)
     /// Reset the installer's own failure counts for this version.
     case forgetAttempts(versionCode: Int)
     case send(id: Int, Report)

@@ -42,6 +42,7 @@ extension Work.RetryReason {
                 + "verification.keys or the directory verification.keysDirectory, and reload"
         case .failed(let reason): reason
         case .cancelled: "cancelled"
+        case .interrupted(let reason): "the installation was interrupted: \(reason)"
         case .rebootRefused(_, let reason): "the device cannot be rebooted: \(reason)"
         case .installerLost(_, let reason): "the installer did not finish: \(reason)"
         }

@@ -1,3 +1,9 @@
+/// Why no local file can be installed in this state; nil if one can.
+public func refusalOfFile(_ state: AgentState) -> CommandRefusal? {
+    guard let work = state.work, !work.isWaiting else { return nil }
+    return CommandRefusal("\(work.offer.title) is being worked on; give the file again later")
+}
+
 extension Machine {
     /// Begins the next step of an offer: download it, request consent, or install it.
     mutating func begin(_ work: Work) {
@@ -17,6 +23,9 @@ extension Machine {
             // Random, not counted: an agent that lost its state must not reuse the id of an earlier installation.
             let id = InstallID(chance.next() >> 11) + 1
             work.step = .installing(id)
+            work.mayReboot = false
+            work.rebootWait = nil
+            work.isCancelled = nil
             work.installedBefore = context.installed.versionCode
             state.work = work
             log(.installing(work.offer))

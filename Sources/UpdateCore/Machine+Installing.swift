@@ -1,21 +1,26 @@
 extension Machine {
     mutating func installed(_ id: InstallID, _ result: InstallResult) {
-        guard let work = state.work, work.step == .installing(id) || work.step == .rebooting(id) else {
+        guard var work = state.work, work.step == .installing(id) || work.step == .rebooting(id) else {
             log(.ignored("the end of installation \(id), which is not the current installation"))
             return
         }
+        switch result {
+        case .artifactLost, .unknown, .lost: break
+        case .committed, .rolledBack, .failed, .refused, .noSpace, .interrupted, .needsReboot, .rebooting,
+            .rebootRefused:
+            work.artifactLosses = nil
+        }
+        take(result, of: id, work)
+        keepCancelled()
+    }
+
+    private mutating func take(_ result: InstallResult, of id: InstallID, _ work: Work) {
         let code = work.offer.versionCode
         switch result {
         case .committed:
             committed(work)
-        case .needsReboot(let isRollback):
-            var work = work
-            work.step = .rebootReady(id, isRollback: isRollback, since: now)
-            work.mayReboot = false
-            state.work = work
-            if let delay = delay(work) { log(.delayed(work.offer, "the reboot " + delay.line(context, state))) }
-        case .rebooting:
-            state.work?.step = .rebooting(id)
+        case .needsReboot(let isRollback): rebootNeeded(work, id, isRollback: isRollback)
+        case .rebooting: rebootRequested(work, id)
         case .rolledBack(let reason):
             log(.rolledBack(work.offer, reason))
             report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.rolledBack))
@@ -30,16 +35,20 @@ extension Machine {
             report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.refused))
             failed(work, .refused, "the installer refused it: \(reason)")
         case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
-        case .interrupted(let reason), .artifactLost(let reason):
-            let delay = policy.schedule.otherDelay(failures: work.obstacles + 1, &chance)
-            postpone(work, by: delay, .transientError(.worker(reason)))
+        case .interrupted(let reason): interrupted(work, reason)
+        case .artifactLost(let reason): artifactLost(work, reason)
+        case .unknown where work.hasBecomeInstalled(context.installed):
+            // The installer lost its record in the wait for a reboot.
+            committed(work)
+        case .unknown where work.isCancelled == true: interrupted(work, "it was cancelled")
         case .unknown:
             // The agent stored the job, but stopped before the installer had stored its record.
-            guard let artifact = work.artifact else { return failed(work, .failed, "its artifact is lost") }
+            guard let artifact = work.artifact else { return artifactLost(work, "its place is not known") }
+            var work = work
+            work.step = .installing(id)
+            state.work = work
             effects.append(.install(StagedInstallJob(id: id, offer: work.offer, artifact: artifact)))
-        case .rebootRefused(let reason):
-            let delay = policy.schedule.otherDelay(failures: work.obstacles + 1, &chance)
-            postpone(work, by: delay, .rebootRefused(id, reason))
+        case .rebootRefused(let reason): rebootRefused(work, id, reason)
         case .lost(let reason):
             // The installer resumes from its own record.
             let delay = policy.schedule.otherDelay(failures: work.obstacles + 1, &chance)

@@ -14,7 +14,7 @@ extension Machine {
                 state.poll.next = min(state.poll.next, now + chance.uniform(0, min(30, policy.schedule.splay)))
             }
         }
-        guard !state.poll.isRunning, state.poll.next <= now, state.work?.isWaiting ?? true else { return }
+        guard !state.poll.isRunning, state.poll.next <= now, state.work?.mayCheck ?? true else { return }
         guard case .known(let versionCode, _) = context.installed else {
             if case .unknown(let reason) = context.installed {
                 noteMisconfiguration("the installed version is unknown: \(reason)")
@@ -90,9 +90,10 @@ extension Machine {
         state.work == nil ? delay : max(delay, policy.schedule.regularDelay(&chance, every: waitingInterval))
     }
 
-    /// While an offer waits, a reboot does not bring the next check forward. The end of an installation sets the next check itself.
+    /// While an offer or its installation waits, a reboot does not bring the next check forward. The end of an installation sets
+    /// the next check itself.
     var waitAfterBoot: Seconds {
-        guard state.work?.isCancellable == true, let last = state.poll.lastResponse,
+        guard state.work != nil, let last = state.poll.lastResponse,
             let time = context.knownTime(state), time >= last
         else { return 0 }
         return max(0, waitingInterval - (time - last))
@@ -170,8 +171,9 @@ extension Machine {
             let isWithdrawn = work.goneSince != nil && offer.versionCode != work.offer.versionCode
             let isNewer = offer.versionCode > work.offer.versionCode || isWithdrawn
             guard work.isWaiting || !isNewer else {
-                // The user accepted the other offer while the check ran. The new offer stays in the inbox and replaces the next
-                // check, because its roll-out quota on the server is consumed.
+                // The user accepted the other offer while the check ran, or its installation waits for a reboot. The new offer
+                // stays in the inbox and replaces the next check, because its roll-out quota on the server is consumed.
+                state.poll.isOfferHeld = true
                 log(.ignored("an offer of \(offer.title), for now: \(work.offer.title) is being worked on"))
                 return
             }

@@ -18,10 +18,11 @@ public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? 
             if let delay = context.delay(work, state) { delay.wakeUp(now: now).map { moments.append($0) } }
         case .downloading:
             if case .inhibited(_, let until?)? = context.delay(work, state) { moments.append(until) }
-        case .installing, .rebooting: break
+        case .rebooting: moments.append(work.rebootLimit(context.policy))
+        case .installing: break
         }
     }
-    if !state.poll.isRunning, state.work?.isWaiting ?? true { moments.append(state.poll.next) }
+    if !state.poll.isRunning, state.work?.mayCheck ?? true { moments.append(state.poll.next) }
     if state.poll.awaitsClock, state.poll.clockOffset == nil { moments.append(now + Machine.clockCheckInterval) }
     if let wake = state.reports.wakeUp { moments.append(wake) }
     return moments.min()
@@ -81,6 +82,7 @@ struct Machine {
             if var work = state.work {
                 work.since = now
                 work.askAgainAt = nil
+                work.rebootWait = nil
                 if work.deadline != nil { work.deadline = now + policy.gracePeriod }
                 state.work = work
             }
@@ -151,9 +153,7 @@ struct Machine {
             effects.append(.stopDownload)
             delay(work, as: .ready)
         case .rebootReady(let id, _, _) where delay(work) == nil:
-            state.work?.step = .rebooting(id)
-            log(.rebooting(work.offer))
-            effects.append(.reboot(id))
+            requestReboot(work, id)
         case .consent:
             if let at = work.askAgainAt, at <= now { announceConsent(work) }
         case .ready, .downloading, .rebootReady, .installing, .rebooting, .later: break
@@ -161,9 +161,7 @@ struct Machine {
     }
 
     private mutating func takeUpWhatIsDue() {
-        if let work = state.work, work.isWaiting, let before = work.installedBefore,
-            before != work.offer.versionCode, context.installed.versionCode == work.offer.versionCode
-        {
+        if let work = state.work, work.isWaiting, work.hasBecomeInstalled(context.installed) {
             // The installation was interrupted late and counted as failed, but its module has no rollback, so the version is
             // installed.
             committed(work)
@@ -174,6 +172,7 @@ struct Machine {
             end(work, .dropped, "\(refusal)")
         }
         takeUpWhatIsDelayed()
+        endRebootWait()
         if case .later(let at, let why)? = state.work?.step, at <= now, let work = state.work {
             if let id = why.installation {
                 state.work?.step = .installing(id)
@@ -182,6 +181,7 @@ struct Machine {
                 begin(work)
             }
         }
+        releaseHeldOffer()
         checkIfDue()
         sendIfDue()
     }

@@ -20,6 +20,8 @@ public enum Notice: Codable, Hashable, Sendable {
     case consentGiven(Offer)
     case deferred(Offer, by: Seconds, left: Int)
     case cancelled(Offer)
+    case cancelling(Offer)
+    case artifactLost(Offer, String)
     case delayed(Offer, String)
     case rejected(Offer)
     case installing(Offer)
@@ -40,12 +42,13 @@ extension Notice {
         switch self {
         case .ignored, .offerRefreshed: .debug
         case .upToDate, .clockSet, .consentGiven, .delayed, .resumed, .reportDropped: .info
-        case .offered, .offerReplaced, .offerDropped, .deferred, .cancelled, .verified, .consentWanted, .rejected,
+        case .offered, .offerReplaced, .offerDropped, .deferred, .cancelled, .cancelling, .verified, .consentWanted,
+            .rejected,
             .installing, .rebooting,
             .committed:
             .notice
         case .offerRefused, .unknownUpgradeType, .failing, .clockWrong, .clockExplainsTLS, .postponed, .gone,
-            .rolledBack, .attemptFailed:
+            .artifactLost, .rolledBack, .attemptFailed:
             .warning
         case .misconfigured, .noKeys, .blocked: .error
         }
@@ -79,6 +82,9 @@ extension Notice {
         case .deferred(let offer, let delay, let left):
             "\(offer.title) is deferred for \(describe(delay)); \(left) deferrals are left"
         case .cancelled(let offer): "\(offer.title) was cancelled"
+        case .cancelling(let offer): "\(offer.title) is rolled back, because it was cancelled"
+        case .artifactLost(let offer, let reason):
+            "\(offer.title) is downloaded again, because its file is lost: \(reason)"
         case .delayed(let offer, let line): "\(offer.title) waits: \(line)"
         case .rejected(let offer): "\(offer.title) was rejected"
         case .installing(let offer): "Installing \(offer.title)" + (offer.upgradeType == .forced ? ", forced" : "")
@@ -115,7 +121,8 @@ extension Notice {
         case .rolledBack: "ae22fd16a9c9491db015be64ab343fcf"
         case .attemptFailed: "60440d37ec29494dae0f8fca0b5a0a4e"
         case .blocked: "b1e28e04798e4965bac7896fcc91cba0"
-        case .offerRefreshed, .unknownUpgradeType, .clockSet, .consentGiven, .deferred, .cancelled, .delayed, .rejected,
+        case .offerRefreshed, .unknownUpgradeType, .clockSet, .consentGiven, .deferred, .cancelled, .cancelling,
+            .artifactLost, .delayed, .rejected,
             .reportDropped, .resumed,
             .ignored:
             nil
@@ -130,7 +137,7 @@ extension Notice {
             .rebooting(let offer), .committed(let offer), .rolledBack(let offer, _),
             .attemptFailed(let offer, _, _, _, _), .blocked(let offer, _, _), .resumed(let offer, _),
             .offerReplaced(_, by: let offer), .offerDropped(let offer, _), .deferred(let offer, _, _),
-            .cancelled(let offer), .delayed(let offer, _):
+            .cancelled(let offer), .cancelling(let offer), .artifactLost(let offer, _), .delayed(let offer, _):
             offer
         case .upToDate, .offerRefused, .misconfigured, .failing, .clockWrong, .clockExplainsTLS, .clockSet,
             .reportDropped, .ignored:

@@ -21,13 +21,15 @@ public struct Policy: Codable, Hashable, Sendable {
     public var inhibitLimit: Seconds
     public var maximumDeferrals: Int
     public var reboot: RebootPolicy
+    /// A requested reboot that has not come after this time is requested again later.
+    public var rebootTimeout: Seconds
 
     public init(
         schedule: PollSchedule, urlKey: String, devModelKey: String? = nil, devKey: String? = nil,
         appointVersionCode: Int? = nil, canVerify: Bool = true, downloadBeforeConsent: Bool = true,
         maximumAttempts: Int = 3, retryDelay: Seconds = 600, windows: [MaintenanceWindow] = [],
         gracePeriod: Seconds = 300, inhibitLimit: Seconds = 3600, maximumDeferrals: Int = 3,
-        reboot: RebootPolicy = .immediate
+        reboot: RebootPolicy = .immediate, rebootTimeout: Seconds = 300
     ) {
         self.schedule = schedule
         self.urlKey = urlKey
@@ -43,5 +45,6 @@ public struct Policy: Codable, Hashable, Sendable {
         self.inhibitLimit = inhibitLimit
         self.maximumDeferrals = maximumDeferrals
         self.reboot = reboot
+        self.rebootTimeout = rebootTimeout
     }
 }

@@ -67,15 +67,18 @@ private func describe(
             ? "Rebooting \(delay), to roll back \(work.offer.title)"
             : "Rebooting \(delay), to finish \(work.offer.title)"
     case .rebooting:
-        return "Rebooting to finish \(work.offer.title)"
+        let purpose = work.rebootWait?.isRollback == true ? "roll back" : "finish"
+        return "Rebooting to \(purpose) \(work.offer.title)\(tries(work, context, above: 0))"
     case .later(let at, let why):
-        var tries = ""
-        if work.obstacles > 1 {
-            let since = work.obstaclesSince.map { " since \(context.date($0))" } ?? ""
-            tries = "; tried \(work.obstacles) times\(since)"
-        }
-        return "\(work.offer.title) waits: \(why.line)\(tries); next try \(context.when(at, state))"
+        return "\(work.offer.title) waits: \(why.line)\(tries(work, context)); next try \(context.when(at, state))"
     }
+}
+
+/// How often something was tried, and since when.
+private func tries(_ work: Work, _ context: Context, above limit: Int = 1) -> String {
+    guard work.obstacles > limit else { return "" }
+    let since = work.obstaclesSince.map { " since \(context.date($0))" } ?? ""
+    return "; tried \(work.obstacles) time\(work.obstacles == 1 ? "" : "s")\(since)"
 }
 
 private func describe(_ state: AgentState, _ context: Context) -> String {

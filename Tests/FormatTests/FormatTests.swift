@@ -366,6 +366,7 @@ extension Work.Step {
             case .cancelled: "later.cancelled"
             case .installerLost: "later.installerLost"
             case .rebootRefused: "later.restartRefused"
+            case .interrupted: "later.interrupted"
             }
         }
     }

@@ -34,7 +34,7 @@ import Testing
     private func edges() -> [Edge: Set<String>] {
         var edges: [Edge: Set<String>] = [:]
         for seed in UInt64(100)..<104 {
-            RandomWorld(seed: seed).run(steps: 60_000) { step in
+            RandomWorld(seed: seed).run(steps: 150_000) { step in
                 let edge = Edge(from: name(step.before.state), to: name(step.after.state))
                 guard edge.from != edge.to else { return }
                 // Time alone may cause the same transition: then the event is not its cause.

@@ -166,7 +166,8 @@ import Testing
             if let installer = place.installer, installer.result == nil, !installer.awaitsReboot {
                 moves += [
                     .installed(.committed), .installed(.rolledBack("no")), .installed(.failed("no")),
-                    .installed(.refused("no")), .installed(.noSpace("full")),
+                    .installed(.refused("no")), .installed(.noSpace("full")), .installed(.interrupted("off")),
+                    .installed(.artifactLost("gone")),
                 ]
                 if scenario.needsReboot { moves.append(.installed(.needsReboot(isRollback: false))) }
             }
@@ -229,9 +230,10 @@ import Testing
                 guard var installer = place.installer else { return place }
                 if case .needsReboot = result { installer.awaitsReboot = true } else { installer.result = result }
                 if result == .committed { place.installed = installer.version }
+                if case .artifactLost = result { place.verified.remove(installer.version) }
                 let (isWatched, id) = (installer.isWatched, installer.id)
                 installer.isWatched = false
-                place.installer = installer
+                place.installer = isWatched && result.isForgotten ? nil : installer
                 return isWatched ? try settle(place, .installed(id, result)) : place
             case .command(let command):
                 return try settle(place, .command(command))
@@ -293,7 +295,7 @@ import Testing
             switch effect {
             case .check:
                 if place.isChecking { throw Finding(text: "two polls at a time") }
-                guard place.state.work?.isWaiting ?? true else {
+                guard place.state.work?.mayCheck ?? true else {
                     throw Finding(text: "a poll while an offer is in progress")
                 }
                 // The agent takes an offer from the inbox before it starts a poll.
@@ -330,6 +332,13 @@ import Testing
                     return [.installed(id, .rebooting)]
                 }
                 return watchInstaller(&place)
+            case .cancelInstall(let id):
+                guard var installer = place.installer, installer.id == id else { return [.installed(id, .unknown)] }
+                if installer.awaitsReboot, installer.result == nil {
+                    installer.result = .interrupted("it was cancelled")
+                }
+                place.installer = installer
+                return watchInstaller(&place)
             case .emptyInbox(let version):
                 if let inbox = place.inbox, inbox.versionCode <= version { place.inbox = nil }
                 return []
@@ -343,7 +352,10 @@ import Testing
 
         private func watchInstaller(_ place: inout Place) -> [Event] {
             guard var installer = place.installer else { return [] }
-            if let result = installer.result { return [.installed(installer.id, result)] }
+            if let result = installer.result {
+                if result.isForgotten { place.installer = nil }
+                return [.installed(installer.id, result)]
+            }
             if installer.awaitsReboot { return [.installed(installer.id, .needsReboot(isRollback: false))] }
             installer.isWatched = true
             place.installer = installer
@@ -358,13 +370,21 @@ import Testing
             }
             let hasWorker = place.isChecking || place.downloading != nil || place.installer?.isWatched == true
             if !hasWorker, nextWakeUp(place.state, context(place)) == nil {
-                guard case .rebooting? = place.state.work?.step else {
-                    throw Finding(text: "neither a worker nor a wake-up is pending")
-                }
+                throw Finding(text: "neither a worker nor a wake-up is pending")
             }
             if let work = place.state.work, place.state.failures(of: work.offer.versionCode) >= attempts {
                 throw Finding(text: "a blocked version is still in progress")
             }
+        }
+    }
+}
+
+extension InstallResult {
+    /// The next installation has another id on a device; here it may have the same one.
+    fileprivate var isForgotten: Bool {
+        switch self {
+        case .interrupted, .artifactLost: true
+        default: false
         }
     }
 }
@@ -395,6 +415,14 @@ extension AgentState {
             work.deadline = deadline
         }
         body(&work.since)
+        if var wait = work.rebootWait {
+            body(&wait.since)
+            if var requested = wait.requested {
+                body(&requested)
+                wait.requested = requested
+            }
+            work.rebootWait = wait
+        }
         switch work.step {
         case .later(var at, let why):
             body(&at)
@@ -435,6 +463,7 @@ extension AgentState {
         work.obstacles = min(work.obstacles, 1)
         work.obstaclesSince = nil
         work.hasReportedRefusal = false
+        work.artifactLosses = work.artifactLosses.map { min($0, 1) }
         (work.received, work.fileSize) = (0, 0)
         work.started = WallTime(unixSeconds: 0)
         self.work = work

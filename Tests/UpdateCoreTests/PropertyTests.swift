@@ -34,14 +34,15 @@ import Testing
                     check(job.offer.versionCode > (world.installed.versionCode ?? 0), "step \(number): not newer")
                     check(world.state.work?.hasConsent == true, "step \(number): no consent")
                 case .check:
-                    check(world.state.work?.isWaiting ?? true, "step \(number): a poll while an offer was in progress")
+                    check(world.state.work?.mayCheck ?? true, "step \(number): a poll while an offer was in progress")
                 case .download(let offer):
                     // Another field of the offer may have been refreshed while its file is downloaded.
                     let wanted = world.state.work?.offer
                     check(
                         wanted?.versionCode == offer.versionCode && wanted?.urlPath == offer.urlPath,
                         "step \(number): another download")
-                case .stopDownload, .resumeInstall, .reboot, .forgetAttempts, .announce, .send, .emptyInbox,
+                case .stopDownload, .resumeInstall, .reboot, .cancelInstall, .forgetAttempts, .announce, .send,
+                    .emptyInbox,
                     .cleanStaging, .log:
                     break
                 }

@@ -56,10 +56,10 @@ struct RandomWorld {
             return .downloaded(versionCode: current, results[code % 4])
         case 10:
             let results: [InstallResult] = [
-                .rolledBack("no"), .failed("no"), .needsReboot(isRollback: code % 2 == 0), .rebooting, .unknown,
-                .lost("no"),
+                .rolledBack("no"), .failed("no"), .needsReboot(isRollback: false), .needsReboot(isRollback: true),
+                .rebooting, .unknown, .lost("no"), .rebootRefused("no"), .interrupted("no"), .artifactLost("no"),
             ]
-            return .installed(id, results[code - 1])
+            return .installed(id, results.randomElement(using: &chance) ?? .unknown)
         case 11:
             let commands: [Command] = [
                 .accept(versionCode: current, .now), .accept(versionCode: current, .window),
@@ -67,7 +67,7 @@ struct RandomWorld {
                 .accept(versionCode: current, .now),
             ]
             return .command(commands[code - 1])
-        case 12: return code < 3 ? .command(.retry(versionCode: code)) : .configurationChanged
+        case 12: return code < 4 ? .command(.retry(versionCode: code == 3 ? current : code)) : .configurationChanged
         default: return .command(.check)
         }
     }

@@ -70,7 +70,10 @@ struct World {
 
     /// The id of the running installation.
     var installID: InstallID? {
-        if case .installing(let id)? = state.work?.step { id } else { nil }
+        switch state.work?.step {
+        case .installing(let id)?, .rebooting(let id)?: id
+        default: nil
+        }
     }
 
     mutating func finishInstall(_ result: InstallResult) {
