@@ -162,7 +162,8 @@ install: release
 	ln -sfr "$(DESTDIR)$(LIBDIR)/upgradelink" "$(DESTDIR)$(BINDIR)/upgradelinkctl"
 	ln -sf upgradelink "$(DESTDIR)$(LIBDIR)/upgradelink-fetch"
 	ln -sf upgradelink "$(DESTDIR)$(LIBDIR)/upgradelink-installer"
-	install packaging/modules/* "$(DESTDIR)$(VENDORDIR)/modules/"
+	install $(filter-out %.uninterruptible,$(wildcard packaging/modules/*)) "$(DESTDIR)$(VENDORDIR)/modules/"
+	install -m 644 packaging/modules/*.uninterruptible "$(DESTDIR)$(VENDORDIR)/modules/"
 	for name in file directory; do \
 	    ln -sfr "$(DESTDIR)$(LIBDIR)/upgradelink" "$(DESTDIR)$(VENDORDIR)/modules/$$name" || exit 1; done
 	install -m 644 config/vendor.toml "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml"

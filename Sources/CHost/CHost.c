@@ -15,6 +15,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -189,3 +190,5 @@ int upgradelink_remove_capabilities(int descriptor) {
     if (fgetxattr(descriptor, name, NULL, 0) < 0) return errno == ENODATA || errno == EOPNOTSUPP ? 0 : -1;
     return fremovexattr(descriptor, name);
 }
+
+int upgradelink_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L); }

@@ -92,15 +92,25 @@ import UpdateCore
     private static var running: [pid_t: ChildProcess] = [:]
     private static var isWatching = false
 
-    private static func watchForEnds() {
+    /// The processes that were started here and have not ended.
+    static var runningProcesses: Set<pid_t> { Set(running.keys) }
+
+    static func watchForEnds() {
         guard !isWatching else { return }
         isWatching = true
         MainQueue.onSignal([SIGCHLD]) { _ in collectEnds() }
     }
 
     /// One SIGCHLD may report several ends (signal(7)). Only known children are waited for, because other code in this
-    /// process may wait for its own children.
+    /// process may wait for its own children; if orphans become children too, all are.
     private static func collectEnds() {
+        if Descendants.areAdopted {
+            var status: CInt = 0
+            while case let pid = waitpid(-1, &status, WNOHANG), pid > 0 {
+                running.removeValue(forKey: pid)?.ended(status)
+            }
+            return
+        }
         for child in running.values.sorted(by: { $0.pid < $1.pid }) {
             var status: CInt = 0
             guard waitpid(child.pid, &status, WNOHANG) == child.pid else { continue }

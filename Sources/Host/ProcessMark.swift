@@ -12,31 +12,19 @@ public struct ProcessMark: Hashable, Sendable {
         self.value = value
     }
 
-    /// Sends SIGKILL to every other process that has the mark, and waits until they have ended, for at most five seconds.
+    /// Kills every other process that has the mark, and waits until they have ended, for at most five seconds.
     ///
-    /// - Returns: the number of processes that received the signal.
-    @discardableResult
-    public func endProcesses() -> Int {
-        var ended: Set<pid_t> = []
-        let start = Clock.bootTime
-        while Clock.bootTime - start < 5.0 {
-            let alive = processes
-            if alive.isEmpty { break }
-            for pid in alive { kill(pid, SIGKILL) }
-            ended.formUnion(alive)
-            usleep(10_000)
-        }
-        return ended.count
-    }
-
-    /// The other processes that have the mark. The environment of a process that has ended cannot be read.
-    private var processes: [pid_t] {
+    /// - Returns: a description of each process that was found, of twenty at most.
+    public func endProcesses() -> [String] {
         let wanted = Array("\(name)=\(value)".utf8)
-        return ((try? Files.list("/proc")) ?? []).compactMap { pid_t($0) }.filter { pid in
-            guard pid != getpid(), let bytes = try? Files.read("/proc/\(pid)/environ", limit: 1 << 20) else {
-                return false
+        return ProcessTable.end(within: 5) { table in
+            table.entries.values.filter { entry in
+                // The environment of a process that has ended cannot be read.
+                guard entry.pid != getpid(),
+                    let bytes = try? Files.read("/proc/\(entry.pid)/environ", limit: 1 << 20)
+                else { return false }
+                return bytes.split(separator: 0).contains { $0.elementsEqual(wanted) }
             }
-            return bytes.split(separator: 0).contains { $0.elementsEqual(wanted) }
         }
     }
 }

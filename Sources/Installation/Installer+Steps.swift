@@ -32,7 +32,7 @@ extension Installer {
                 try module(settings, record).query("SupportsRollback") { response in
                     switch response {
                     case .success(let text): done(.supportsRollback(text == "Yes"))
-                    case .failure(let failure): done(.failed(failure.reason))
+                    case .failure(let failure): done(failure.outcome)
                     }
                 }
             case .checkVersion:
@@ -70,7 +70,7 @@ extension Installer {
         _ response: Result<String, UpdateModule.QueryFailure>, _ settings: InstallSettings
     ) -> StepOutcome {
         switch response {
-        case .failure(let failure): return .failed(failure.reason)
+        case .failure(let failure): return failure.outcome
         case .success(""): return .needsReboot(.no)
         case .success(let text):
             guard let need = RebootNeed(rawValue: text) else {
@@ -90,7 +90,7 @@ extension Installer {
         _ settings: InstallSettings, _ record: InstallRecord
     ) throws(UpdateModule.Failure) -> UpdateModule {
         let name = record.module ?? (record.step == .prepare ? nil : tree.module) ?? settings.module
-        return try UpdateModule(name, settings, tree: tree, mark: mark(record)) {
+        return try UpdateModule(name, settings, tree: tree, mark: mark(record), stop: surroundings.stop) {
             surroundings.report(.output($0.sanitized(limit: 1000)))
         }
     }
@@ -177,6 +177,7 @@ extension Installer {
         guard Files.exists(tree.path) else { return done(.succeeded) }
         do {
             try module(settings, record).run(.cleanup) { outcome in
+                if outcome == .stopped { return done(outcome) }
                 do throws(SystemError) {
                     try tree.remove()
                     done(outcome)

@@ -146,8 +146,8 @@ public import Verification
         attempt(done) {
             if let result = found.result { return done(.success(result)) }
             // Processes of an interrupted step must not run at the same time as the step's next run.
-            if mark(found).endProcesses() > 0 {
-                surroundings.report(.output("what was left of an interrupted \(found.step.name) is ended"))
+            for process in mark(found).endProcesses() {
+                surroundings.report(.output("what was left of an interrupted \(found.step.name) is ended: \(process)"))
             }
             if found.step == .prepare {
                 // Nothing has been changed yet. The tree is removed first, because a tree without a record would be rolled back.

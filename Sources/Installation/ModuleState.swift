@@ -10,6 +10,14 @@ public enum ModuleState: String, Codable, CaseIterable, Sendable {
     case rollbackReboot = "ArtifactRollbackReboot"
     case verifyRollbackReboot = "ArtifactVerifyRollbackReboot"
     case failure = "ArtifactFailure"
+
+    /// Whether exit status 75 ends the installation without a count. A rollback that has begun must be completed.
+    var canBePostponed: Bool {
+        switch self {
+        case .download, .install, .reboot, .verifyReboot, .commit: true
+        case .cleanup, .rollback, .rollbackReboot, .verifyRollbackReboot, .failure: false
+        }
+    }
 }
 
 /// What a module prints for `NeedsArtifactReboot`.

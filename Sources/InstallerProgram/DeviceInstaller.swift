@@ -11,6 +11,9 @@ import Verification
     private let installer: Installer
     private let lock: DirectoryLock
 
+    /// The program's name, with which the names of its services begin.
+    private static let program = "upgradelink-installer"
+
     /// Waits until no other installer uses the directory.
     ///
     /// - Parameters:
@@ -38,6 +41,10 @@ import Verification
         try Self.check(directory)
         // Another installer may still be running. This one waits for it and then reads its result.
         lock = try DirectoryLock(directory, waits: true)
+        // No installer runs a module now: what remains is of one that was killed.
+        for process in ServiceProcesses(prefix: Self.program)?.end(except: Self.program) ?? [] {
+            report(.output("an installer that was killed left \(process) behind: it is ended"))
+        }
         installer = try Installer(
             directory: directory, bootID: try Clock.bootID(),
             .init(

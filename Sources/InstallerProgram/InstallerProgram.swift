@@ -48,7 +48,10 @@ public enum InstallerProgram {
         umask(0o022)
         // Only the main thread runs so far.
         MainActor.assumeIsolated {
-            if mode != .listen { MainQueue.onSignal([SIGTERM, SIGINT]) { _ in stop.make() } }
+            if mode != .listen {
+                Descendants.adopt()
+                MainQueue.onSignal([SIGTERM, SIGINT]) { _ in stop.make() }
+            }
             switch mode {
             case .request: serveRequest(root: root)
             case .resume: resumePending(root: root)

@@ -1,6 +1,7 @@
 import Glibc
 import Host
 import Simulator
+import Synchronization
 import TestSupport
 import Testing
 import UpdateCore
@@ -37,7 +38,7 @@ import UpdateCore
         return file
     }
 
-    private func debBoots() throws -> Boots {
+    private func debBoots(force: String = "") throws -> Boots {
         for name in ["status", "available"] { try scratch.write("root/var/lib/dpkg/\(name)", "") }
         for name in ["info", "updates", "triggers"] {
             try Files.createDirectory("\(scratch.path)/root/var/lib/dpkg/\(name)")
@@ -47,7 +48,7 @@ import UpdateCore
             "modules/deb",
             """
             #!/bin/sh
-            export DPKG_ROOT=\(scratch.path)/root DPKG_ADMINDIR=\(scratch.path)/root/var/lib/dpkg
+            export DPKG_FORCE=\(force) DPKG_ROOT=\(scratch.path)/root DPKG_ADMINDIR=\(scratch.path)/root/var/lib/dpkg
             exec \(repositoryDirectory)/packaging/modules/deb "$@"
             """, mode: 0o755)
         return Boots(
@@ -115,6 +116,125 @@ import UpdateCore
             return
         }
         #expect(!scratch.exists("root/opt/player/version"))
+    }
+
+    // MARK: dpkg's locks
+
+    /// A lock of dpkg (fcntl(2)), as apt holds it.
+    private final class DpkgLock: Sendable {
+        private let file: OpenFile
+
+        init(_ name: String, _ scratch: Scratch) throws {
+            file = try OpenFile("\(scratch.path)/root/var/lib/dpkg/\(name)", O_RDWR | O_CREAT)
+            var lock = flock()
+            lock.l_type = Int16(F_WRLCK)
+            guard fcntl(file.descriptor, F_SETLK, &lock) == 0 else { throw SystemError("lock", name) }
+        }
+
+        func release() {
+            var lock = flock()
+            lock.l_type = Int16(F_UNLCK)
+            _ = fcntl(file.descriptor, F_SETLK, &lock)
+        }
+    }
+
+    private static let locks = ["lock-frontend", "lock"]
+
+    @Test(.enabled(if: getuid() == 0, "dpkg unpacks as root only"), arguments: locks)
+    func aLockIsWaitedFor(name: String) async throws {
+        let boots = try debBoots()
+        let lock = try DpkgLock(name, scratch)
+        let waits = Mutex(false)
+        let job = try await boots.job(2, version: 2, file: package(2))
+        async let result = boots.boot("a", .install(job)) { report in
+            if case .output(let line) = report, line.hasPrefix("waiting for dpkg's lock, which process \(getpid()) (") {
+                waits.withLock { $0 = true }
+            }
+        }
+        #expect(await eventually { waits.withLock(\.self) })
+        lock.release()
+        #expect(try await result == .committed)
+    }
+
+    /// Nothing is counted, and the rollback does not wait for the lock: dpkg has changed nothing.
+    @Test(.enabled(if: getuid() == 0, "dpkg unpacks as root only"), arguments: locks)
+    func aLockThatIsNeverReleasedIsNotTheVersionsFault(name: String) async throws {
+        var boots = try debBoots()
+        boots.settings.files["lockTimeout"] = "1"
+        boots.settings.attempts = 1
+        let lock = try DpkgLock(name, scratch)
+        for id in 2...3 {
+            let job = try await boots.job(InstallID(id), version: 2, file: package(2))
+            guard case .interrupted(let reason) = try await boots.boot("a", .install(job)) else {
+                Issue.record("not interrupted")
+                return
+            }
+            #expect(reason.hasPrefix("deb failed in ArtifactInstall: deb: process \(getpid()) ("), "\(reason)")
+            #expect(reason.hasSuffix(") has had dpkg's lock for 1 s: let it end, or end it"), "\(reason)")
+        }
+        lock.release()
+        let job = try await boots.job(4, version: 2, file: package(2))
+        #expect(try await boots.boot("a", .install(job)) == .committed)
+    }
+
+    /// The time limit of the state may be shorter than that for the lock.
+    @Test(.enabled(if: getuid() == 0, "dpkg unpacks as root only"))
+    func theTimeLimitOfAStateThatWaitsForALockCountsNothing() async throws {
+        var boots = try debBoots()
+        boots.settings.timeouts = ["ArtifactInstall": 4]
+        boots.settings.attempts = 1
+        let lock = try DpkgLock("lock-frontend", scratch)
+        let result = try await boots.boot("a", .install(try await boots.job(2, version: 2, file: package(2))))
+        guard case .interrupted = result else {
+            Issue.record("\(result)")
+            return
+        }
+        lock.release()
+        let job = try await boots.job(3, version: 2, file: package(2))
+        #expect(try await boots.boot("a", .install(job)) == .committed)
+    }
+
+    /// The lock is taken before the rollback, which waits longer than an installation does.
+    @Test(.enabled(if: getuid() == 0, "dpkg unpacks as root only"))
+    func aRollbackWaitsForALock() async throws {
+        var boots = try debBoots()
+        #expect(
+            try await boots.boot("a", .install(try await boots.job(2, version: 2, file: package(2)))) == .committed)
+        boots.settings.files["lockTimeout"] = "0"
+        let held = Mutex<DpkgLock?>(nil)
+        let waits = Mutex(false)
+        let place = scratch
+        let job = try await boots.job(3, version: 3, file: package(3, says: 9))
+        async let result = boots.boot("a", .install(job)) { report in
+            switch report {
+            case .state("the version check"): held.withLock { $0 = try? DpkgLock("lock-frontend", place) }
+            case .output(let line) where line.hasPrefix("waiting for dpkg's lock"): waits.withLock { $0 = true }
+            default: break
+            }
+        }
+        #expect(await eventually { waits.withLock(\.self) })
+        held.withLock { $0?.release() }
+        guard case .rolledBack = try await result else {
+            Issue.record("not rolled back")
+            return
+        }
+        #expect(try await installedVersion() == "install ok installed 2.0")
+    }
+
+    /// A script of the package that runs dpkg finds the lock of the dpkg that runs the script: that is the version's fault.
+    @Test(.enabled(if: getuid() == 0, "dpkg unpacks as root only"))
+    func aScriptThatRunsDpkgIsNotWaitedFor() async throws {
+        let boots = try debBoots(force: "script-chrootless")
+        try scratch.write(
+            "package-2/DEBIAN/preinst",
+            "#!/bin/sh\nunset DPKG_FRONTEND_LOCKED DPKG_ROOT\nexec dpkg --admindir=\(scratch.path)/root/var/lib/dpkg --configure --pending\n",
+            mode: 0o755)
+        let result = try await boots.boot("a", .install(try await boots.job(2, version: 2, file: package(2))))
+        guard case .rolledBack(let reason) = result else {
+            Issue.record("\(result)")
+            return
+        }
+        #expect(reason.contains("locked by another"), "\(reason)")
     }
 
     /// Another user could plant a package with the version before, which a rollback would install as root.

@@ -81,3 +81,7 @@ int upgradelink_sync_file_system(int descriptor);
 /* The header of fremovexattr(2) is not in Swift's module of the C library. Removes a file's capabilities (capabilities(7)), if
    it has some. Returns 0, or -1 with errno. */
 int upgradelink_remove_capabilities(int descriptor);
+
+/* prctl() is variadic. Makes this process the parent of each descendant whose own parent has ended (PR_SET_CHILD_SUBREAPER).
+   Returns 0, or -1 with errno. */
+int upgradelink_adopt_orphans(void);

@@ -53,6 +53,10 @@ do_install() {
             # Part of the program.
             ln -s ../upgradelink ${D}${nonarch_libdir}/upgradelinkd/modules/$module
         fi
+        if [ -e ${S}/packaging/modules/$module.uninterruptible ]; then
+            install -m 0644 ${S}/packaging/modules/$module.uninterruptible \
+                ${D}${nonarch_libdir}/upgradelinkd/modules/
+        fi
     done
 
     for unit in upgradelinkd.service upgradelink-installer.service upgradelink-installer-resume.service; do
