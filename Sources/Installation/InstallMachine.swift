@@ -21,7 +21,7 @@ extension InstallRecord {
     mutating func go(to next: InstallStep) {
         step = next
         interruptions = 0
-        rebootDelayedSince = nil
+        rebootRequestedSince = nil
         wasStopped = nil
         wasEnded = nil
     }
@@ -34,7 +34,13 @@ extension InstallRecord {
     func mayBeDelayed(at now: BootInstant, by limit: Seconds) -> Bool {
         let isUrgent = step == .rebootIntoRollback || job.offer.upgradeType == .forced
         let limit = isUrgent ? limit : Self.maximumRebootDelay
-        return rebootDelayedSince.map { (0..<limit).contains(now.seconds - $0) } ?? (limit > 0)
+        return rebootRequestedSince.map { (0..<limit).contains(now.seconds - $0) } ?? (limit > 0)
+    }
+
+    /// Whether the reboot of a rollback is forced, because no request has led to it for this time: the version that runs is not to
+    /// stay, and it may be what prevents the reboot.
+    func mustBeForced(at now: BootInstant, after limit: Seconds) -> Bool {
+        step == .rebootIntoRollback && now.seconds - (rebootRequestedSince ?? now.seconds) >= limit
     }
 
     /// Goes to the step that follows the current one after this outcome.

@@ -84,8 +84,8 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     public var isAboveFloor = true
     /// Of the artifact's signature: the floor after the commit, if it is higher than the version.
     public var minVersionCode: Int?
-    /// Since when an inhibitor of logind delays the reboot of this step: seconds of CLOCK_BOOTTIME in the boot ``bootID``.
-    public var rebootDelayedSince: Seconds?
+    /// When the reboot of this step was first requested: seconds of CLOCK_BOOTTIME in the boot ``bootID``.
+    public var rebootRequestedSince: Seconds?
     /// The installer stopped on request, before ``step`` began or during its health check.
     public var wasStopped: Bool?
     /// The stop ended ``step`` in the middle.
@@ -110,7 +110,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case job, step, bootID, needsReboot, failure, isBroken, rollbackReboots, interruptions, result
-        case module, attempts, floor, isAboveFloor, minVersionCode, rebootDelayedSince, wasStopped
+        case module, attempts, floor, isAboveFloor, minVersionCode, rebootRequestedSince, wasStopped
         case wasEnded, stops, isExcused, returnsTo, began, agentWasEnabled
         // The name of 0.1.0.
         case hasRebooted = "hasRestarted"
@@ -135,7 +135,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         floor = fields.value(.floor, or: VersionFloor())
         isAboveFloor = fields.value(.isAboveFloor, or: true)
         minVersionCode = fields.optional(.minVersionCode)
-        rebootDelayedSince = fields.optional(.rebootDelayedSince)
+        rebootRequestedSince = fields.optional(.rebootRequestedSince)
         wasStopped = fields.optional(.wasStopped)
         wasEnded = fields.optional(.wasEnded)
         stops = fields.optional(.stops)

@@ -22,6 +22,8 @@ public struct InstallSettings: Hashable, Sendable {
     public var rebootCommand: [String]
     /// Seconds for which inhibitors may delay the reboot of a forced version or of a rollback.
     public var inhibitLimit: Seconds
+    /// Seconds after which a requested reboot is requested again.
+    public var rebootTimeout: Seconds
     /// The application whose versions may be installed.
     public var urlKey: String
     /// The pinned version, which may be installed although it is older than the installed one.
@@ -40,8 +42,10 @@ public struct InstallSettings: Hashable, Sendable {
         timeout: Seconds, timeouts: [String: Seconds], rebootCommand: [String], urlKey: String,
         appointVersionCode: Int? = nil, devModelKey: String?, attempts: Int = 3, sizeLimit: Int = .max,
         health: HealthCheck = HealthCheck(),
-        restartUnits: [String] = [], needsNetwork: Bool = false, inhibitLimit: Seconds = 3600
+        restartUnits: [String] = [], needsNetwork: Bool = false, inhibitLimit: Seconds = 3600,
+        rebootTimeout: Seconds = 300
     ) {
+        self.rebootTimeout = rebootTimeout
         self.restartUnits = restartUnits
         self.inhibitLimit = inhibitLimit
         self.module = module

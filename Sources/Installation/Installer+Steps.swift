@@ -202,35 +202,38 @@ extension Installer {
 
     func reboot(_ record: InstallRecord, _ done: @escaping Completion) throws {
         let settings = try settings(for: record)
-        guard let command = settings.rebootCommand.first else {
+        guard !settings.rebootCommand.isEmpty else {
             return done(.success(.rebootRefused("install.rebootCommand is empty")))
         }
         let now = Clock.bootTime
+        var record = record
+        if record.rebootRequestedSince == nil {
+            record.rebootRequestedSince = now.seconds
+            try store(record)
+        }
+        if record.mustBeForced(at: now, after: settings.inhibitLimit + settings.rebootTimeout) {
+            log("the reboot has not come: \(Self.forcedReboot.joined(separator: " "))")
+            return runRebootCommand(Self.forcedReboot) { done(.success($0)) }
+        }
+        let command = settings.rebootCommand
         guard record.mayBeDelayed(at: now, by: settings.inhibitLimit) else {
-            return runRebootCommand(command, settings) { done(.success($0)) }
+            return runRebootCommand(command) { done(.success($0)) }
         }
         RebootInhibitors.findFirst { inhibitor in
-            guard let inhibitor else { return runRebootCommand(command, settings) { done(.success($0)) } }
-            attempt(done) {
-                if record.rebootDelayedSince == nil {
-                    var record = record
-                    record.rebootDelayedSince = now.seconds
-                    try store(record)
-                }
-                done(.success(.rebootRefused(inhibitor)))
-            }
+            guard let inhibitor else { return runRebootCommand(command) { done(.success($0)) } }
+            done(.success(.rebootRefused(inhibitor)))
         }
     }
 
-    private func runRebootCommand(
-        _ command: String, _ settings: InstallSettings, then done: @escaping @MainActor (InstallResult) -> Void
-    ) {
+    /// For a rollback whose reboot does not come: systemctl(1) then stops no units, but still writes all data to the disks.
+    private static let forcedReboot = ["/usr/bin/systemctl", "reboot", "--force"]
+
+    private func runRebootCommand(_ command: [String], then done: @escaping @MainActor (InstallResult) -> Void) {
         // The first line of standard error is the reason.
         var reason: String?
         ChildProcess.start(
             Program(
-                command, Array(settings.rebootCommand.dropFirst()), streams: .captured, workingDirectory: "/",
-                timeLimit: 60),
+                command[0], Array(command.dropFirst()), streams: .captured, workingDirectory: "/", timeLimit: 60),
             onLine: log,
             onErrorLine: { line in
                 reason = reason ?? line.sanitized(limit: 300)

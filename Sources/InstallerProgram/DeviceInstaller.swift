@@ -10,6 +10,8 @@ import Verification
 @MainActor struct DeviceInstaller {
     private let installer: Installer
     private let lock: DirectoryLock
+    /// Seconds after which a requested reboot is requested again (`install.rebootTimeout`).
+    let rebootTimeout: Seconds
 
     /// The program's name, with which the names of its services begin.
     private static let program = "upgradelink-installer"
@@ -37,6 +39,7 @@ import Verification
         } catch {
             throw MissingDirectory(description: "\(error); create it for root only, or set state.installerDirectory")
         }
+        rebootTimeout = (try? settings())?.install.rebootTimeout ?? 300
         // In a sticky directory, another user may have created it in between.
         try Self.check(directory)
         // Another installer may still be running. This one waits for it and then reads its result.
@@ -112,6 +115,7 @@ extension InstallSettings {
             health: HealthCheck(
                 program: install.healthProgram, units: install.healthUnits, settleTime: install.healthSettle,
                 timeLimit: install.healthTimeout),
-            restartUnits: install.restartUnits, needsNetwork: install.needsNetwork, inhibitLimit: install.inhibitLimit)
+            restartUnits: install.restartUnits, needsNetwork: install.needsNetwork, inhibitLimit: install.inhibitLimit,
+            rebootTimeout: install.rebootTimeout)
     }
 }

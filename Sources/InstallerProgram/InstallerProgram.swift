@@ -157,7 +157,8 @@ public enum InstallerProgram {
         }
         do {
             // A new installer for each try releases the lock in between, so that a request of the agent can run.
-            try DeviceInstaller(root: root, verifies: false, stop: stop, report: report).resumePending { outcome in
+            let installer = try DeviceInstaller(root: root, verifies: false, stop: stop, report: report)
+            installer.resumePending { outcome in
                 switch outcome {
                 case .failure where stop.isMade: exit(0)
                 case .failure(let stopped as StopRequest.Stopped):
@@ -167,7 +168,7 @@ public enum InstallerProgram {
                 case .success(nil): exit(0)
                 case .success(let result?):
                     Environment.printError("<5>\(result.line)")
-                    guard let delay = retryDelay(after: result), !stop.isMade else { exit(0) }
+                    guard let delay = retryDelay(after: result, installer.rebootTimeout), !stop.isMade else { exit(0) }
                     stop.whenMade { exit(0) }
                     MainQueue.after(delay) {
                         stop.clear()
@@ -181,10 +182,10 @@ public enum InstallerProgram {
     }
 
     /// Seconds until the reboot is requested again, if it was refused or has not come by then.
-    private static func retryDelay(after result: InstallResult) -> Seconds? {
+    private static func retryDelay(after result: InstallResult, _ rebootTimeout: Seconds) -> Seconds? {
         switch result {
-        case .rebootRefused: 60
-        case .rebooting: 300
+        case .rebootRefused: min(60, rebootTimeout)
+        case .rebooting: rebootTimeout
         default: nil
         }
     }

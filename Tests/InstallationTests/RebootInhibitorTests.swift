@@ -33,7 +33,7 @@ struct RebootDelayTests {
         let offer = try Offer(fields, respondingTo: CheckRequest(urlKey: "k", versionCode: 1))
         var record = InstallRecord(job: InstallJob(id: 1, offer: offer, sidecar: nil), bootID: "b")
         record.step = step
-        record.rebootDelayedSince = since
+        record.rebootRequestedSince = since
         return record
     }
 
@@ -59,6 +59,6 @@ struct RebootDelayTests {
     @Test func theDelayEndsWithTheStep() throws {
         var delayed = try record(.reboot, type: 3, since: 5)
         delayed.go(to: .checkVersion)
-        #expect(delayed.rebootDelayedSince == nil)
+        #expect(delayed.rebootRequestedSince == nil)
     }
 }

@@ -64,6 +64,41 @@ extension SystemTests {
             }
         }
 
+        /// The version that runs prevents the reboot of its rollback, for example by a wrong command.
+        @Test func aRollbackWhoseRebootDoesNotComeIsForced() async throws {
+            try await Container().run { container async throws in
+                let fixture = try await DeviceFixture(container, versions: [(2, 2)])
+                try fixture.writeRebootingModule()
+                try fixture.configure(
+                    module: "rebooting",
+                    install: """
+                        attempts = 1
+                        rebootCommand = ["/bin/true"]
+                        rebootTimeout = "1s"
+                        inhibitLimit = "2s"
+                        healthTimeout = "2s"
+                        healthProgram = ["/bin/false"]
+                        """)
+                let first = try await container.boot { machine async throws in
+                    try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(await machine.status(says: "the device cannot be rebooted: no reboot came within 1 s"))
+                    try await machine.run("systemctl", "reboot")
+                    #expect(await machine.shutsDown())
+                }
+                #expect(first.status == .exited(133))
+                let second = try await container.boot { machine async throws in
+                    #expect(await machine.shutsDown())
+                }
+                #expect(second.status == .exited(133), "it rebooted by itself")
+                try await container.boot { machine async throws in
+                    #expect(await machine.status(says: "failed: rolled back: the device is not healthy after 2 s"))
+                    #expect(await machine.shell("cat /opt/player/version").contains("VERSION_CODE=1"))
+                    #expect(await eventually { fixture.reports(of: 2) == [3] })
+                }
+            }
+        }
+
         /// Version 2 breaks the agent, and the server does not run: the device rolls back by itself.
         @Test func aVersionThatBreaksTheAgentIsRolledBackWithoutIt() async throws {
             try await Container().run { container async throws in
