@@ -68,15 +68,15 @@ struct Reject: AgentCommand {
 
 struct Cancel: AgentCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Stop a download, or withdraw an acceptance.",
-        discussion: "An installation that has begun and a forced version cannot be cancelled.")
+        abstract: "Stop a download, withdraw an acceptance, or roll back an installation that waits for its reboot.",
+        discussion: "A forced version, and an installation that does not wait, cannot be cancelled.")
 
     func run(_ agent: AgentClient) throws { try agent.call("Cancel") }
 }
 
 struct Retry: AgentCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Try a version again that is blocked or was rejected.",
+        abstract: "Try a version again that is blocked, was rejected or waits, for its reboot for example.",
         discussion: """
             The installer resets its count of failures and reboots for one version three times at the request of the agent. \
             Root can reset it without a limit; with a versionCode, even if the agent does not respond.
@@ -88,7 +88,7 @@ struct Retry: AgentCommand {
     /// Seconds to wait for the installer, which another installation may keep busy.
     private static let installerTimeLimit = 15.0
 
-    @Argument(help: "Its versionCode; the default is the latest version in the history that failed or was rejected.")
+    @Argument(help: "Its versionCode; the default is the latest version in the history that was not installed.")
     var versionCode: UInt64?
 
     func run() throws {

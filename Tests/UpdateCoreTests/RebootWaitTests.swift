@@ -287,7 +287,7 @@ import Testing
             }
         }
         #expect(checks <= 4, "\(checks)")
-        while world.installID == nil { world.sleep() }
+        for _ in 0..<10 where world.installID == nil { world.sleep() }
         world.installed = .known(versionCode: 2, versionName: "v2")
         world.finishInstall(.committed)
         #expect(world.checks, "the inbox is read at once")

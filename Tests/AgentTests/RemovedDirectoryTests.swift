@@ -1,0 +1,63 @@
+import Glibc
+import Host
+import Simulator
+import Subprocess
+import TestSupport
+import Testing
+import UpdateCore
+
+/// Directories that are removed or emptied while the agent runs, with the right to create them again. SystemTests has the same
+/// for the sandboxed service.
+@Suite struct RemovedDirectoryTests {
+    private let device: AgentDevice
+
+    init() async throws { device = try await AgentDevice() }
+
+    private var state: AgentState? {
+        try? StoredFile.read(AgentState.self, from: "\(device.scratch.path)/state/state.json", limit: 4 << 20)?.value
+    }
+
+    @Test(arguments: [true, false]) func theStateIsStoredAgain(isRemoved: Bool) async throws {
+        let version = try await device.publish(2)
+        try await SimulatedServer.run(device.server([version])) { server async throws in
+            try device.configure(server: server.url)
+            let directory = "\(device.scratch.path)/state"
+            try await AgentProcess.run(device) { agent async throws in
+                #expect(await agent.updates(to: 2, server))
+                chmod(directory, 0o750)
+                if isRemoved {
+                    try Files.removeTree(directory)
+                } else {
+                    for name in try Files.list(directory) { try Files.removeTree("\(directory)/\(name)") }
+                }
+                #expect(await eventually { state?.history.map(\.result) == [.installed] })
+                #expect(await agent.logs("state was removed or emptied"))
+                #expect(
+                    try OpenFile(directory, O_RDONLY | O_DIRECTORY).status.permissions == (isRemoved ? 0o700 : 0o750))
+                // It is locked again.
+                let second = try await AgentProcess.run(device) { second in
+                    #expect(await eventually { second.hasEnded })
+                }
+                #expect(second.end == .exited(73))
+                #expect(second.log.contains { $0.contains("is in use by another upgradelinkd") })
+                #expect(!agent.hasEnded)
+            }
+        }
+    }
+
+    /// The rest of the file would have no place any more.
+    @Test func aDownloadWhoseDirectoryIsRemovedStartsOver() async throws {
+        let version = try await device.publish(2, ballast: 3_000_000)
+        let slow = Fault(path: "/files/v2", times: 1, bytesPerSecond: 700_000)
+        try await SimulatedServer.run(device.server([version], faults: [slow])) { server async throws in
+            try device.configure(server: server.url)
+            try await AgentProcess.run(device) { agent async throws in
+                #expect(await agent.says(" % of 3.0 MB, "))
+                try Files.removeTree("\(device.scratch.path)/staging")
+                #expect(await agent.updates(to: 2, server))
+                #expect(await server.reports("app_upgrade_upgrade").count == 1)
+                #expect(state?.trials.isEmpty == true)
+            }
+        }
+    }
+}
