@@ -8,17 +8,29 @@ public struct ServiceProcesses: Sendable {
     private let prefix: String
     /// The control group that contains the services, with a slash at its end.
     private let parent: String
+    /// The hierarchy of control groups that the service manager uses.
+    private let hierarchy: String
 
     /// Nil if this process is in no such service.
     ///
     /// - Parameter prefix: what the names of the services begin with.
     public init?(prefix: String) {
-        guard let own = Self.controlGroup(of: "self") else { return nil }
-        let names = own.split(separator: "/", omittingEmptySubsequences: false)
-        guard let index = names.lastIndex(where: { Self.isService($0, prefix) }) else { return nil }
-        self.prefix = prefix
-        parent = names[..<index].map { "\($0)/" }.joined()
+        let groups = Self.controlGroups(of: "self")
+        for hierarchy in Self.hierarchies {
+            guard let names = groups[hierarchy]?.split(separator: "/", omittingEmptySubsequences: false),
+                let index = names.lastIndex(where: { Self.isService($0, prefix) })
+            else { continue }
+            self.prefix = prefix
+            self.hierarchy = hierarchy
+            parent = names[..<index].map { "\($0)/" }.joined()
+            return
+        }
+        return nil
     }
+
+    /// Those that a service manager may use: its own one of version 1, and that of version 2, which has no name. In a container, both
+    /// may be there, and one of them unused.
+    private static let hierarchies = ["name=systemd", ""]
 
     private static func isService(_ name: some StringProtocol, _ prefix: String) -> Bool {
         name.hasPrefix(prefix) && name.hasSuffix(".service")
@@ -39,7 +51,7 @@ public struct ServiceProcesses: Sendable {
     }
 
     private func contains(_ pid: pid_t) -> Bool {
-        guard let path = Self.controlGroup(of: "\(pid)"), path.hasPrefix(parent) else { return false }
+        guard let path = Self.controlGroups(of: "\(pid)")[hierarchy], path.hasPrefix(parent) else { return false }
         return Self.isService(path.dropFirst(parent.count).prefix { $0 != "/" }, prefix)
     }
 
@@ -50,20 +62,20 @@ public struct ServiceProcesses: Sendable {
             ?? ""
     }
 
-    /// The control group that the service manager has put a process into (cgroups(7)): in the hierarchy of version 2, or in the
-    /// manager's own one of version 1.
-    static func controlGroup(of process: String) -> String? {
+    private static func controlGroups(of process: String) -> [String: String] {
         let bytes = (try? Files.read("/proc/\(process)/cgroup", limit: 65_536)) ?? []
-        return controlGroup(in: String(decoding: bytes, as: UTF8.self))
+        return controlGroups(in: String(decoding: bytes, as: UTF8.self))
     }
 
+    /// The control group in each hierarchy, by its controllers (cgroups(7)).
+    ///
     /// - Parameter text: of /proc/PID/cgroup.
-    static func controlGroup(in text: String) -> String? {
-        let lines = text.split(separator: "\n").map {
-            $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+    static func controlGroups(in text: String) -> [String: String] {
+        var groups: [String: String] = [:]
+        for line in text.split(separator: "\n") {
+            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            if fields.count == 3 { groups[String(fields[1])] = String(fields[2]) }
         }
-        let line =
-            lines.first { $0.count == 3 && $0[1] == "name=systemd" } ?? lines.first { $0.count == 3 && $0[0] == "0" }
-        return line.map { String($0[2]) }
+        return groups
     }
 }

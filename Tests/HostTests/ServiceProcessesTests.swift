@@ -3,19 +3,14 @@ import Testing
 @testable import Host
 
 struct ServiceProcessesTests {
-    /// The lines of /proc/PID/cgroup with version 2, version 1 and both (cgroups(7)).
-    @Test(arguments: [
-        "0::/system.slice/a.service\n",
-        "12:pids:/x\n2:cpu,cpuacct:/\n1:name=systemd:/system.slice/a.service\n",
-        "5:pids:/\n1:name=systemd:/system.slice/a.service\n0::/elsewhere\n",
-        "0::/system.slice/a.service\nnonsense\n::\n",
-    ])
-    func theControlGroupOfTheServiceManagerCounts(text: String) {
-        #expect(ServiceProcesses.controlGroup(in: text) == "/system.slice/a.service")
-    }
-
-    @Test(arguments: ["", "0:", "1:cpu:/x\n", "\n\n"]) func thereMayBeNone(text: String) {
-        #expect(ServiceProcesses.controlGroup(in: text) == nil)
+    /// The lines of /proc/PID/cgroup with versions 1 and 2 of control groups (cgroups(7)).
+    @Test func eachHierarchyHasAControlGroup() {
+        let text = "12:cpu,cpuacct:/x\n1:name=systemd:/system.slice/a.service\n0::/a:b\nnonsense\n:\n"
+        #expect(
+            ServiceProcesses.controlGroups(in: text) == [
+                "cpu,cpuacct": "/x", "name=systemd": "/system.slice/a.service", "": "/a:b",
+            ])
+        #expect(ServiceProcesses.controlGroups(in: "").isEmpty)
     }
 
     @Test func aProcessOutsideOfTheServicesEndsNothing() {
