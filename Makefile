@@ -15,7 +15,7 @@ DBUSDIR ?= /usr/share/dbus-1
 POLKITDIR ?= /usr/share/polkit-1/actions
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
-UNITS = upgradelinkd.service upgradelink-installer.service upgradelink-installer-resume.service
+UNITS = upgradelinkd.service upgradelink-installer.service upgradelink-installer-resume.service upgradelink-boot.service
 
 # All four programs and two update modules are one file with the required parts of the Swift runtime, so the device needs no
 # Swift. `make bench` measures the size.
@@ -172,7 +172,7 @@ install: release
 	sed 's|/usr/share/upgradelinkd|$(SHAREDIR)/upgradelinkd|' packaging/tmpfiles/upgradelinkd.conf \
 	    >"$(DESTDIR)$(TMPFILESDIR)/upgradelinkd.conf"
 	for unit in $(UNITS); do \
-	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@LIBDIR@|$(LIBDIR)|' packaging/systemd/$$unit.in >"$(DESTDIR)$(UNITDIR)/$$unit" && \
+	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|; s|@LIBDIR@|$(LIBDIR)|' packaging/systemd/$$unit.in >"$(DESTDIR)$(UNITDIR)/$$unit" && \
 	    chmod 644 "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; done
 	install -m 644 packaging/systemd/upgradelink-installer.socket "$(DESTDIR)$(UNITDIR)/"
 	install -m 644 packaging/catalog/upgradelinkd.catalog "$(DESTDIR)$(CATALOGDIR)/"

@@ -10,12 +10,14 @@ extension Agent {
     func busProperties() -> BusProperties {
         BusProperties(
             state, context(), status: statusLine(), hasError: hasError, progress: progress,
-            speedLimit: speedLimit ?? settings.download.speedLimit)
+            speedLimit: speedLimit ?? settings.download.speedLimit,
+            installsAtBoot: state.installsAtBoot && !hasInstalledAtBoot)
     }
 
     /// - Parameter caller: the process that called, which is authorized.
     func carryOut(_ action: BusAction, _ call: BusCall, _ caller: Caller) {
         let member = call.member
+        lastUse = Clock.bootTime
         switch action {
         case .command(let command):
             if let refusal = refusal(of: command, state, context()) { return call.fail(BusInterface.error(refusal)) }
@@ -107,6 +109,7 @@ extension Agent {
         } while count > 0 || (count < 0 && errno == EINTR)
         if count < 0, errno == EAGAIN { return }
         inhibitors.remove(at: index)
+        lastUse = Clock.bootTime
         released.watch.cancel()
         logger.info("No longer inhibited by \(released.inhibitor.line)")
         handle(.tick)

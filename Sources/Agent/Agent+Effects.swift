@@ -115,6 +115,7 @@ extension Agent {
             case .state(let name):
                 state = name
                 phase = name
+                if !Self.phasesBeforeTheUserInterface.contains(name) { hasInstalledAtBoot = true }
                 refresh()
             case .output(let text):
                 logger.info("\(text)", metadata: ["UPGRADELINK_MODULE_STATE": "\(state)"])

@@ -85,6 +85,14 @@ public final class Agent {
     var downloadDirectory: String?
     var inhibitors: [ActiveInhibitor] = []
     var nextInhibitor = 1
+    /// Who uses the device, as it was observed last.
+    var activity: Activity?
+    /// When the agent itself last noticed a user.
+    var lastUse = Clock.bootTime
+    private var loginQuery: LoginQuery?
+    private let bootBegan: BootInstant
+    /// The module has done its part of an installation right after the boot.
+    var hasInstalledAtBoot = false
     /// Whether a worker copies and verifies a file of a caller.
     var isAdopting = false
     private var bus: BusService?
@@ -120,6 +128,7 @@ public final class Agent {
                     : "\(error); make the directory writable for this user, or set state.directory")
         }
         self.installation = installation
+        bootBegan = Clock.bootBegan(processes: installation.processes)
     }
 
     /// Starts the work. SIGTERM and SIGINT end the process.
@@ -149,7 +158,11 @@ public final class Agent {
         do throws(SystemError) {
             // A change of the clock affects maintenance windows, and steps that wait for a correct clock. After standby, the
             // timer below must be scheduled again, because it did not count that time.
-            clockWatch = try ClockWatch { [self] in beat() }
+            clockWatch = try ClockWatch { [self] in
+                // A user who ends the standby uses the device.
+                lastUse = Clock.bootTime
+                beat()
+            }
         } catch {
             return onFailure(.stateDirectory("\(error)"))
         }
@@ -259,7 +272,8 @@ public final class Agent {
         return Context(
             now: Clock.bootTime, bootID: bootID, wallClock: wallClock, buildTime: Clock.buildTime,
             installed: settings.device.version.read(), policy: policy, zone: zone,
-            inhibitors: inhibitors.map(\.inhibitor), seed: UInt64.random(in: .min ... .max))
+            inhibitors: inhibitors.map(\.inhibitor), seed: UInt64.random(in: .min ... .max),
+            bootBegan: bootBegan, activity: activity)
     }
 
     // MARK: time
@@ -269,6 +283,16 @@ public final class Agent {
     private static let restlessTime: Seconds = 2
 
     private func beat() {
+        guard needsActivity(state, context()) else { return tick() }
+        guard loginQuery == nil else { return }
+        loginQuery = LoginQuery { [self] logins in
+            loginQuery = nil
+            activity = Activity(observed: Clock.bootTime, logins, lastUse: lastUse)
+            tick()
+        }
+    }
+
+    private func tick() {
         if waiting.isEmpty { handle(.tick) } else { retryWaiting() }
     }
 

@@ -26,7 +26,7 @@ struct BusProperties {
 
     init(
         _ state: AgentState, _ context: Context, status: String, hasError: Bool, progress: DownloadProgress?,
-        speedLimit: Int
+        speedLimit: Int, installsAtBoot: Bool = false
     ) {
         let work = state.work
         let installed = context.installed
@@ -73,6 +73,8 @@ struct BusProperties {
                         ])
                     })
             ),
+            ("Warnings", .array(of: "s", warnings(state, context).map { .string($0) })),
+            ("InstallsAtBoot", .boolean(installsAtBoot)),
         ]
     }
 

@@ -53,6 +53,8 @@ let busIntrospection = """
         <property name="DeferralsLeft" type="u" access="read"/>
         <property name="SpeedLimit" type="t" access="read"/>
         <property name="Inhibitors" type="a(sss)" access="read"/>
+        <property name="Warnings" type="as" access="read"/>
+        <property name="InstallsAtBoot" type="b" access="read"/>
         <signal name="ConsentRequested">
           <arg name="versionCode" type="t"/>
           <arg name="versionName" type="s"/>

@@ -12,7 +12,8 @@ extension Settings {
             downloadBeforeConsent: download.beforeConsent, maximumAttempts: install.attempts,
             retryDelay: install.retryDelay, windows: install.windows, gracePeriod: install.gracePeriod,
             inhibitLimit: install.inhibitLimit, maximumDeferrals: install.deferrals, reboot: install.reboot,
-            rebootTimeout: install.rebootTimeout)
+            rebootTimeout: install.rebootTimeout, windowLimit: install.windowLimit,
+            missedWindows: install.missedWindows, idleTime: install.idleTime)
     }
 
     func checkJob(

@@ -65,6 +65,11 @@ public struct ModuleSettings: Hashable, Sendable {
     public var retryDelay: Seconds
     /// Maintenance windows. Empty: at any time.
     public var windows: [MaintenanceWindow]
+    /// After this time without a usable window a version is overdue; 0: never.
+    public var windowLimit: Seconds
+    public var missedWindows: MissedWindows
+    /// The device is idle if it has not been used for this long.
+    public var idleTime: Seconds
     public var gracePeriod: Seconds
     public var inhibitLimit: Seconds
     public var deferrals: Int
@@ -276,7 +281,10 @@ public struct Settings: Hashable, Sendable {
             timeouts: merged.table("install.timeouts").compactMapValues { Option.seconds($0) },
             attempts: merged.require(integer: "install.attempts"),
             retryDelay: merged.require(seconds: "install.retryDelay"),
-            windows: try windows(merged), gracePeriod: merged.require(seconds: "install.gracePeriod"),
+            windows: try windows(merged), windowLimit: merged.require(seconds: "install.windowLimit"),
+            missedWindows: merged.text("install.missedWindows").flatMap(MissedWindows.init) ?? .idle,
+            idleTime: merged.require(seconds: "install.idleTime"),
+            gracePeriod: merged.require(seconds: "install.gracePeriod"),
             inhibitLimit: merged.require(seconds: "install.inhibitLimit"),
             deferrals: merged.require(integer: "install.deferrals"),
             reboot: merged.text("install.reboot").flatMap(RebootPolicy.init) ?? .immediate, rebootCommand: command,

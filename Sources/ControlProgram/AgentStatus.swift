@@ -43,6 +43,8 @@ struct AgentStatus: Encodable {
     /// Bytes per second; 0 for no limit.
     var speedLimit: UInt64
     var inhibitors: [Inhibitor]
+    /// What lasts and needs the operator, with the remedy.
+    var warnings: [String]
 
     init(_ fields: [String: BusValue]) throws(BusError) {
         let properties = Properties(fields: fields)
@@ -68,6 +70,7 @@ struct AgentStatus: Encodable {
             let parts = item.items ?? []
             return Inhibitor(what: parts[0].bounded, who: parts[1].bounded, why: parts[2].bounded)
         }
+        warnings = (try properties.parts("Warnings", "as") ?? []).prefix(Inhibitor.limit).map(\.bounded)
     }
 
     /// 0 up to date, 1 something is pending or in progress, 2 something is wrong.

@@ -46,7 +46,7 @@ struct Command: ParsableCommand {
         version: productVersion,
         subcommands: [
             StatusCommand.self, Check.self, Accept.self, Defer.self, Reject.self, Cancel.self, Retry.self, Install.self,
-            HistoryCommand.self, Inhibit.self, Limit.self, ConfigCommand.self, Doctor.self,
+            HistoryCommand.self, Inhibit.self, Limit.self, ConfigCommand.self, Doctor.self, BootWait.self,
         ], defaultSubcommand: StatusCommand.self)
 }
 

@@ -48,6 +48,7 @@ struct StatusCommand: AgentCommand {
             let why: Shown = inhibitor.why.isEmpty ? "" : ": \(inhibitor.why, limit: 200)"
             rows.append(("Inhibited", "\(inhibitor.what, limit: 64) by \(inhibitor.who, limit: 64)\(why)"))
         }
+        for warning in status.warnings { rows.append(("Warning", Terminal.paint("\(warning)", .red))) }
         if status.nextCheck > 0 { rows.append(("Next check", Terminal.moment(status.nextCheck))) }
         if status.lastCheck > 0 { rows.append(("Last check", Terminal.moment(status.lastCheck))) }
         if !status.lastError.isEmpty { rows.append(("Last error", "\(status.lastError)")) }

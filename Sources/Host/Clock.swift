@@ -54,6 +54,19 @@ public enum Clock {
         return WallTime(unixSeconds: Seconds(timegm(&date)) - 86_400)
     }()
 
+    /// When this boot began: when process 1 was started (proc_pid_stat(5), `starttime`). In a container CLOCK_BOOTTIME is that
+    /// of the host, and began earlier.
+    ///
+    /// - Parameter processes: a /proc in which all processes are visible.
+    public static func bootBegan(processes: String) -> BootInstant {
+        let bytes = (try? Files.read("\(processes)/1/stat", limit: 4096)) ?? []
+        // The name of the program is in parentheses, and may contain anything. `starttime` is the twentieth field after it.
+        let fields = String(decoding: bytes, as: UTF8.self).split(separator: ")").last?.split(separator: " ") ?? []
+        let ticks = sysconf(CInt(_SC_CLK_TCK))
+        guard fields.count > 19, let start = Seconds(String(fields[19])), ticks > 0 else { return BootInstant(0) }
+        return BootInstant(start / Seconds(ticks))
+    }
+
     private static func read(_ clock: clockid_t) -> Seconds {
         var time = timespec()
         clock_gettime(clock, &time)

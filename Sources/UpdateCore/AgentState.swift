@@ -15,6 +15,8 @@ public struct AgentState: Codable, Hashable, Sendable {
     public var serverClock: ServerClock?
     /// The versionCode that was committed last. As long as it is installed, a pinned version is not installed over itself.
     public var lastCommitted: Int?
+    /// A version that had missed its maintenance windows is installed right after this boot. Not stored.
+    public var installsAtBoot = false
     /// One line about the last error; nil after a success.
     public var lastError: String? {
         didSet { lastError = lastError?.sanitized(limit: Self.errorLimit) }
@@ -145,6 +147,12 @@ public struct Work: Codable, Hashable, Sendable {
     public var askAgainAt: BootInstant?
     /// When a forced version is installed, even outside of the maintenance windows.
     public var deadline: BootInstant?
+    /// The user's deferral or cancellation.
+    public var pause: Pause?
+    /// The grace period, for the next boot.
+    public var grace: Pause?
+    /// How long the version has waited for a maintenance window; nil if it has not.
+    public var windowWait: WindowWait?
     /// When this attempt began, for the history.
     public var started: WallTime
     /// When the offer was taken up in this boot. ``Policy/inhibitLimit`` of a forced download counts from here.
@@ -176,6 +184,7 @@ public struct Work: Codable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case offer, step, artifact, hasConsent, timing, deferrals, askAgainAt, deadline, started, since
+        case pause, grace, windowWait
         case obstacles, obstaclesSince, goneSince, received, fileSize, hasReportedRefusal, installedBefore
         case rebootWait, isCancelled, artifactLosses
         // As 0.1.0 named it.

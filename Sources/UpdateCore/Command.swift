@@ -43,8 +43,13 @@ public func refusal(of command: Command, _ state: AgentState, _ context: Context
     case .check:
         return work?.mayCheck ?? true
             ? nil : CommandRefusal("\(work?.offer.title ?? "an offer") is being worked on; the check follows")
-    case .accept(let code, _):
+    case .accept(let code, let timing):
         if let refusal = mismatch(code, work) { return refusal }
+        if timing == .window, context.policy.windows.isEmpty {
+            return CommandRefusal(
+                "no maintenance window is configured: set install.windows, or accept \(work?.offer.title ?? "it") for now, "
+                    + "which installs it at once")
+        }
         if case .rebootReady? = work?.step { return nil }
         return work?.hasConsent == true ? CommandRefusal("\(work?.offer.title ?? "") is accepted already") : nil
     case .postpone(let code, let seconds):
@@ -106,6 +111,8 @@ extension Machine {
         guard var work = state.work else { return }
         if case .rebootReady = work.step {
             work.mayReboot = true
+            if timing == .window || work.timing == .window { work.timing = timing }
+            if timing == .window { work.windowWait = nil }
             state.work = work
             return
         }
@@ -113,6 +120,8 @@ extension Machine {
         work.timing = timing
         work.askAgainAt = nil
         work.isCancelled = nil
+        work.pause = nil
+        if timing == .window { work.windowWait = nil }
         log(.consentGiven(work.offer))
         switch work.step {
         case .consent, .later(_, .cancelled): begin(work)
@@ -124,6 +133,7 @@ extension Machine {
         guard var work = state.work else { return }
         work.deferrals += 1
         work.askAgainAt = now + delay
+        work.pause = Pause(now: now, length: delay)
         state.work = work
         log(.deferred(work.offer, by: delay, left: policy.maximumDeferrals - work.deferrals))
     }
@@ -142,14 +152,18 @@ extension Machine {
         if let id = work.cancellableInstallation { return cancelInstallation(work, id) }
         if work.step == .downloading { effects.append(.stopDownload) }
         log(.cancelled(work.offer))
+        work.windowWait = nil
         if work.offer.upgradeType.needsConsent {
             work.hasConsent = false
             work.askAgainAt = now + Work.reminder
+            work.pause = Pause(now: now, length: Work.reminder)
         }
         if work.offer.upgradeType.needsConsent, work.artifact != nil {
             work.step = .consent
         } else {
-            work.step = .later(at: now + policy.schedule.regularDelay(&chance, every: 86_400), why: .cancelled)
+            let delay = policy.schedule.regularDelay(&chance, every: 86_400)
+            work.pause = Pause(now: now, length: delay)
+            work.step = .later(at: now + delay, why: .cancelled)
         }
         state.work = work
     }
@@ -161,6 +175,8 @@ extension Machine {
         if state.work?.offer.versionCode == versionCode {
             state.work?.forgetObstacles()
             state.work?.received = 0
+            let now = now
+            if case .later(_, .cancelled)? = state.work?.step { state.work?.endPause(now) }
             hasten()
             hastenReboot()
         } else if state.work == nil {

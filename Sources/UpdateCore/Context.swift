@@ -11,10 +11,15 @@ public struct Context: Codable, Hashable, Sendable {
     public var zone: TimeZoneOffsets
     public var inhibitors: [Inhibitor]
     public var seed: UInt64
+    /// When this boot began. In a container CLOCK_BOOTTIME began with the boot of its host.
+    public var bootBegan: BootInstant
+    /// The last observation of who uses the device; nil if it was not observed.
+    public var activity: Activity?
 
     public init(
         now: BootInstant, bootID: String, wallClock: WallTime, buildTime: WallTime, installed: InstalledVersion,
-        policy: Policy, zone: TimeZoneOffsets = .utc, inhibitors: [Inhibitor] = [], seed: UInt64
+        policy: Policy, zone: TimeZoneOffsets = .utc, inhibitors: [Inhibitor] = [], seed: UInt64,
+        bootBegan: BootInstant = BootInstant(0), activity: Activity? = nil
     ) {
         self.now = now
         self.bootID = bootID
@@ -25,5 +30,7 @@ public struct Context: Codable, Hashable, Sendable {
         self.zone = zone
         self.inhibitors = inhibitors
         self.seed = seed
+        self.bootBegan = bootBegan
+        self.activity = activity
     }
 }

@@ -46,6 +46,10 @@ public enum Delay: Hashable, Sendable {
     case clock
     /// The device must reboot, and the user has not consented yet.
     case rebootConsent
+    /// Maintenance windows are being missed, and the device may be in use. `until` is the next observation.
+    case idle(until: BootInstant, reason: String?)
+    /// Maintenance windows are being missed: the next step follows a boot.
+    case boot
 
     /// When the passing of time may end the delay; nil if only another event can end it.
     func wakeUp(now: BootInstant) -> BootInstant? {
@@ -54,7 +58,8 @@ public enum Delay: Hashable, Sendable {
         case .inhibited(_, let until): until
         case .window(_, let delay): delay.map { now + $0 }
         case .clock: now + 60
-        case .rebootConsent: nil
+        case .idle(let until, _): until
+        case .rebootConsent, .boot: nil
         }
     }
 
@@ -66,6 +71,8 @@ public enum Delay: Hashable, Sendable {
             "in the next maintenance window" + (delay.map { ", \(context.when(context.now + $0, state))" } ?? "")
         case .clock: "in the next maintenance window; the time is not known yet"
         case .rebootConsent: "after the user's consent"
+        case .idle(_, let reason): "as soon as the device is not in use" + (reason.map { " (\($0))" } ?? "")
+        case .boot: "right after the next boot"
         }
     }
 }
@@ -101,7 +108,7 @@ extension Context {
             return now < deadline ? .grace(until: deadline) : inhibited(.install, work, since: deadline)
         }
         if let delay = inhibited(.install, work, since: nil) { return delay }
-        return work.timing == .now ? nil : windowDelay(state)
+        return work.timing == .now ? nil : windowDelay(work, state)
     }
 
     private func rebootDelay(_ work: Work, _ isRollback: Bool, _ since: BootInstant, _ state: AgentState) -> Delay? {
@@ -110,8 +117,10 @@ extension Context {
         if let delay = inhibited(.reboot, work, since: nil) { return delay }
         switch policy.reboot {
         case .immediate: return nil
-        case .window: return windowDelay(state)
-        case .ask: return work.mayReboot ? nil : .rebootConsent
+        case .window: return windowDelay(work, state)
+        case .ask:
+            guard work.mayReboot else { return .rebootConsent }
+            return work.timing == .window ? windowDelay(work, state) : nil
         }
     }
 
@@ -122,13 +131,5 @@ extension Context {
         guard let since, what != .download || work.isForced else { return .inhibited(inhibitor, until: nil) }
         let until = since + policy.inhibitLimit
         return now < until ? .inhibited(inhibitor, until: until) : nil
-    }
-
-    private func windowDelay(_ state: AgentState) -> Delay? {
-        guard !policy.windows.isEmpty else { return nil }
-        guard let time = knownTime(state) else { return .clock }
-        if policy.windows.isOpen(at: time, zone) { return nil }
-        let opens = policy.windows.nextOpening(after: time, zone)
-        return .window(opens: opens, in: opens.map { $0 - time })
     }
 }

@@ -11,6 +11,11 @@ extension Machine {
         announceDeadline(&work)
         if !work.hasConsent, work.artifact != nil || !policy.downloadBeforeConsent {
             work.step = .consent
+            if let end = work.pauseEnd(context, state), end > now {
+                work.askAgainAt = end
+                state.work = work
+                return
+            }
             state.work = work
             log(.consentWanted(work.offer))
             announceConsent(work)
@@ -61,6 +66,7 @@ extension Machine {
         var work = work
         // Without a deferral left, consent is requested again and again.
         work.askAgainAt = work.deferrals >= policy.maximumDeferrals ? now + Work.reminder : nil
+        work.pause = nil
         state.work = work
         effects.append(.announce(.consentWanted(work.offer)))
     }

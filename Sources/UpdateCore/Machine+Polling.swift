@@ -227,10 +227,12 @@ extension Machine {
             work.artifact = nil
             work.forgetObstacles()
         }
-        if offer.upgradeType != .forced { work.deadline = nil }
+        if offer.upgradeType == .forced { work.endPause(now) } else { work.deadline = nil }
         let isSameAddress = offer.urlPath == work.offer.urlPath
         work.offer = offer
-        work.hasConsent = work.hasConsent || !offer.upgradeType.needsConsent
+        let isAsked = work.windowWait?.asks == true && offer.upgradeType != .forced
+        work.hasConsent = work.hasConsent || !offer.upgradeType.needsConsent && !isAsked
+        if case .later(_, .cancelled) = work.step, work.pause != nil { return state.work = work }
         guard work.step == .downloading else { return begin(work) }
         // A check may end while a download runs that began after it.
         state.work = work

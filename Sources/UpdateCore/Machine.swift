@@ -16,12 +16,14 @@ public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? 
         case .consent: if let at = work.askAgainAt { moments.append(at) }
         case .ready, .rebootReady:
             if let delay = context.delay(work, state) { delay.wakeUp(now: now).map { moments.append($0) } }
+            if let left = work.windowWait?.untilOverdue(state, context) { moments.append(now + left) }
         case .downloading:
             if case .inhibited(_, let until?)? = context.delay(work, state) { moments.append(until) }
         case .rebooting: moments.append(work.rebootLimit(context.policy))
         case .installing: break
         }
     }
+    if state.work?.countsTime == true, context.knownTime(state) == nil { moments.append(now + Machine.countInterval) }
     if !state.poll.isRunning, state.work?.mayCheck ?? true { moments.append(state.poll.next) }
     if state.poll.awaitsClock, state.poll.clockOffset == nil { moments.append(now + Machine.clockCheckInterval) }
     if let wake = state.reports.wakeUp { moments.append(wake) }
@@ -32,6 +34,9 @@ public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? 
 struct Machine {
     /// How often the wall clock is read while ``Poll/awaitsClock`` is set.
     static let clockCheckInterval: Seconds = 10
+
+    /// How often the time that passes is stored while the wall clock is unknown.
+    static let countInterval: Seconds = 3600
 
     var state: AgentState
     var effects: [Effect] = []
@@ -61,7 +66,11 @@ struct Machine {
         case .reported(let id, let delivery): reported(id, delivery)
         case .configurationChanged: configurationChanged()
         }
+        followClock()
+        askIfOverdue()
         takeUpWhatIsDue()
+        endBoot()
+        noteTime()
     }
 
     private mutating func start(found: Offer?) {
@@ -81,11 +90,11 @@ struct Machine {
             state.reports.putOff(to: first)
             if var work = state.work {
                 work.since = now
-                work.askAgainAt = nil
                 work.rebootWait = nil
-                if work.deadline != nil { work.deadline = now + policy.gracePeriod }
                 state.work = work
             }
+            resumePauses()
+            noteBoot()
             hasten()
         } else if state.poll.outcome == .never {
             state.poll.next = now + firstDelay()
@@ -137,9 +146,9 @@ struct Machine {
         }
     }
 
-    /// Ends the wait for a retry.
+    /// Ends the wait for a retry; only the user's own command ends a cancellation.
     mutating func hasten() {
-        guard var work = state.work, case .later(_, let why) = work.step else { return }
+        guard var work = state.work, case .later(_, let why) = work.step, why != .cancelled else { return }
         work.step = .later(at: now, why: why)
         state.work = work
     }

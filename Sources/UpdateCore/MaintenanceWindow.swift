@@ -75,6 +75,11 @@ extension [MaintenanceWindow] {
         occurrences(around: now, -1...8, zone).map(\.lowerBound).filter { $0 > now }.min()
     }
 
+    /// Whether a whole window lies between these moments.
+    func hasPassed(since: WallTime, until: WallTime, _ zone: TimeZoneOffsets) -> Bool {
+        occurrences(around: since, -1...8, zone).contains { $0.lowerBound >= since && $0.upperBound <= until }
+    }
+
     /// The windows that begin on these days, counted from today.
     private func occurrences(
         around now: WallTime, _ days: ClosedRange<Int>, _ zone: TimeZoneOffsets

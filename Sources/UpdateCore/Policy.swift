@@ -23,13 +23,19 @@ public struct Policy: Codable, Hashable, Sendable {
     public var reboot: RebootPolicy
     /// A requested reboot that has not come after this time is requested again later.
     public var rebootTimeout: Seconds
+    /// A version that has waited this long for a window, and missed one, is overdue; 0: never.
+    public var windowLimit: Seconds
+    public var missedWindows: MissedWindows
+    /// The device is idle if it has not been used for this long.
+    public var idleTime: Seconds
 
     public init(
         schedule: PollSchedule, urlKey: String, devModelKey: String? = nil, devKey: String? = nil,
         appointVersionCode: Int? = nil, canVerify: Bool = true, downloadBeforeConsent: Bool = true,
         maximumAttempts: Int = 3, retryDelay: Seconds = 600, windows: [MaintenanceWindow] = [],
         gracePeriod: Seconds = 300, inhibitLimit: Seconds = 3600, maximumDeferrals: Int = 3,
-        reboot: RebootPolicy = .immediate, rebootTimeout: Seconds = 300
+        reboot: RebootPolicy = .immediate, rebootTimeout: Seconds = 300, windowLimit: Seconds = 3 * 86_400,
+        missedWindows: MissedWindows = .idle, idleTime: Seconds = 1800
     ) {
         self.schedule = schedule
         self.urlKey = urlKey
@@ -46,5 +52,8 @@ public struct Policy: Codable, Hashable, Sendable {
         self.maximumDeferrals = maximumDeferrals
         self.reboot = reboot
         self.rebootTimeout = rebootTimeout
+        self.windowLimit = windowLimit
+        self.missedWindows = missedWindows
+        self.idleTime = idleTime
     }
 }

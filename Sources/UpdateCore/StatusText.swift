@@ -44,6 +44,7 @@ private func describe(
     _ work: Work, _ state: AgentState, _ context: Context, _ progress: DownloadProgress?, _ phase: String?
 ) -> String {
     let name = work.offer.versionName
+    let missed = context.missedWindowsText(work, state).map { "; \($0)" } ?? ""
     switch work.step {
     case .downloading:
         guard let progress else { return "Downloading \(name)" }
@@ -53,19 +54,19 @@ private func describe(
             : "Downloading \(name): \(describe(bytes: progress.received)), \(rate)"
     case .consent:
         let again = work.askAgainAt.map { "; asking again \(context.when($0, state))" } ?? ""
-        return "Waiting for consent to install \(work.offer.title)\(again)"
+        return "Waiting for consent to install \(work.offer.title)\(again)\(missed)"
     case .installing:
         let forced = work.offer.upgradeType == .forced ? " (forced)" : ""
         return "Installing \(name)\(forced)" + (phase.map { ": \($0)" } ?? "")
     case .ready:
         let next = work.artifact == nil ? "download" : "install"
         let delay = context.delay(work, state).map { $0.line(context, state) } ?? "at once"
-        return "Ready to \(next) \(work.offer.title) \(delay)"
+        return "Ready to \(next) \(work.offer.title) \(delay)\(missed)"
     case .rebootReady(_, let isRollback, _):
         let delay = context.delay(work, state).map { $0.line(context, state) } ?? "at once"
         return isRollback
             ? "Rebooting \(delay), to roll back \(work.offer.title)"
-            : "Rebooting \(delay), to finish \(work.offer.title)"
+            : "Rebooting \(delay), to finish \(work.offer.title)\(missed)"
     case .rebooting:
         let purpose = work.rebootWait?.isRollback == true ? "roll back" : "finish"
         return "Rebooting to \(purpose) \(work.offer.title)\(tries(work, context, above: 0))"

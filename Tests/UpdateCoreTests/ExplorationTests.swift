@@ -423,6 +423,8 @@ extension AgentState {
             }
             work.rebootWait = wait
         }
+        work.pause?.watch.eachInstant(body)
+        work.grace?.watch.eachInstant(body)
         switch work.step {
         case .later(var at, let why):
             body(&at)
@@ -466,6 +468,11 @@ extension AgentState {
         work.artifactLosses = work.artifactLosses.map { min($0, 1) }
         (work.received, work.fileSize) = (0, 0)
         work.started = WallTime(unixSeconds: 0)
+        // The pauses end when their steps do, as in the boot in which they began.
+        var end = work.askAgainAt
+        if case .later(let at, .cancelled) = work.step { end = at }
+        work.pause = work.pause.map { _ in Pause(now: now, length: max(0, (end ?? now) - now)) }
+        work.grace = work.deadline.map { Pause(now: now, length: max(0, $0 - now)) }
         self.work = work
     }
 }

@@ -92,7 +92,7 @@ import Testing
         var world = world(3)
         world.start()
         #expect(world.effects.contains { if case .announce(.installPending) = $0 { true } else { false } })
-        // A new boot starts a new grace period.
+        // A new boot at the same time of day does not start a new grace period.
         world.bootID = "boot-2"
         world.now = BootInstant(10)
         world.start()
@@ -335,25 +335,4 @@ import Testing
         #expect(world.state.history.count == Attempt.remembered)
         #expect(world.state.history.last?.versionCode == 79 && world.state.history.last?.result == .rejected)
     }
-}
-
-extension World {
-    /// Advances both clocks and handles a tick.
-    fileprivate mutating func pass(_ seconds: Seconds) {
-        now = now + seconds
-        wallClock = wallClock + seconds
-        handle(.tick)
-        // A poll that starts meanwhile receives "latest"; its effects are added to those of the tick.
-        if state.poll.isRunning {
-            let before = effects
-            respond(.latest)
-            effects = before + effects
-        }
-    }
-
-    fileprivate var asksForConsent: Bool {
-        effects.contains { if case .announce(.consentWanted) = $0 { true } else { false } }
-    }
-
-    fileprivate var reboots: Bool { effects.contains { if case .reboot = $0 { true } else { false } } }
 }

@@ -68,6 +68,7 @@ import Testing
             var expected = step.after.state
             // No worker runs after a restart.
             expected.poll.isRunning = false
+            expected.installsAtBoot = false
             expected.reports.forgetWorker()
             do {
                 let stored = try JSONEncoder().encode(step.after.state)

@@ -30,8 +30,19 @@ struct RandomWorld {
                         what: [Inhibitor.What.allCases.randomElement(using: &chance) ?? .install], who: "tv", why: "")
                 ]
             world.policy.reboot = RebootPolicy.allCases.randomElement(using: &chance) ?? .immediate
+            world.policy.missedWindows = MissedWindows.allCases.randomElement(using: &chance) ?? .idle
+            world.policy.windowLimit = [0, 3600, 3 * 86_400].randomElement(using: &chance) ?? 0
+            world.activity =
+                Bool.random(using: &chance)
+                ? nil : Activity(observed: world.now, Logins(), lastUse: BootInstant(world.now.seconds - 4000))
+            let boots = Int.random(in: 0..<50, using: &chance) == 0
+            if boots {
+                world.bootID = "boot-\(number)"
+                world.now = BootInstant(Double.random(in: 0...600, using: &chance))
+                world.wallClock = WallTime(unixSeconds: 1_900_000_000 + Double.random(in: -4e8...4e8, using: &chance))
+            }
             let before = world
-            let event = event(world, &chance)
+            let event = boots ? .started(found: nil) : event(world, &chance)
             world.handle(event)
             body(Step(number: number, before: before, event: event, after: world))
         }

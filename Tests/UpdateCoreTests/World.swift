@@ -13,6 +13,8 @@ struct World {
     var zone = TimeZoneOffsets.utc
     var inhibitors: [Inhibitor] = []
     var seed: UInt64 = 1
+    var bootBegan = BootInstant(0)
+    var activity: Activity?
     /// Of the last event.
     var effects: [Effect] = []
     var notices: [Notice] = []
@@ -22,7 +24,8 @@ struct World {
     var context: Context {
         Context(
             now: now, bootID: bootID, wallClock: wallClock, buildTime: WallTime(unixSeconds: 1_700_000_000),
-            installed: installed, policy: policy, zone: zone, inhibitors: inhibitors, seed: seed)
+            installed: installed, policy: policy, zone: zone, inhibitors: inhibitors, seed: seed,
+            bootBegan: bootBegan, activity: activity)
     }
 
     mutating func handle(_ event: Event) {
