@@ -16,6 +16,8 @@ POLKITDIR ?= /usr/share/polkit-1/actions
 SYSUSERSDIR ?= /usr/lib/sysusers.d
 TMPFILESDIR ?= /usr/lib/tmpfiles.d
 UNITS = upgradelinkd.service upgradelink-installer.service upgradelink-installer-resume.service upgradelink-boot.service
+# It runs at each boot, whichever units the operator enables.
+RESUME_UNIT = upgradelink-installer-resume.service
 
 # All four programs and two update modules are one file with the required parts of the Swift runtime, so the device needs no
 # Swift. `make bench` measures the size.
@@ -175,6 +177,8 @@ install: release
 	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|; s|@LIBDIR@|$(LIBDIR)|' packaging/systemd/$$unit.in >"$(DESTDIR)$(UNITDIR)/$$unit" && \
 	    chmod 644 "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; done
 	install -m 644 packaging/systemd/upgradelink-installer.socket "$(DESTDIR)$(UNITDIR)/"
+	install -d "$(DESTDIR)$(UNITDIR)/multi-user.target.wants"
+	ln -sf ../$(RESUME_UNIT) "$(DESTDIR)$(UNITDIR)/multi-user.target.wants/"
 	install -m 644 packaging/catalog/upgradelinkd.catalog "$(DESTDIR)$(CATALOGDIR)/"
 	install -m 644 packaging/dbus/org.upgradelink.Agent1.conf "$(DESTDIR)$(DBUSDIR)/system.d/"
 	install -m 644 packaging/dbus/org.upgradelink.Agent1.xml "$(DESTDIR)$(DBUSDIR)/interfaces/"
@@ -189,6 +193,7 @@ install: release
 uninstall:
 	rm -f "$(DESTDIR)$(SBINDIR)/upgradelinkd" "$(DESTDIR)$(BINDIR)/upgradelinkctl" \
 	    $(foreach unit,$(UNITS) upgradelink-installer.socket upgradelink-installer@.service,"$(DESTDIR)$(UNITDIR)/$(unit)") \
+	    "$(DESTDIR)$(UNITDIR)/multi-user.target.wants/$(BOOT_UNIT)" \
 	    "$(DESTDIR)$(SYSUSERSDIR)/upgradelinkd.conf" "$(DESTDIR)$(TMPFILESDIR)/upgradelinkd.conf" \
 	    "$(DESTDIR)$(CATALOGDIR)/upgradelinkd.catalog" \
 	    "$(DESTDIR)$(DBUSDIR)/system.d/org.upgradelink.Agent1.conf" \

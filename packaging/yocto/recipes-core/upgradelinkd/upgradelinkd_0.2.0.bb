@@ -23,8 +23,8 @@ RRECOMMENDS:${PN} = "ca-certificates"
 
 EXTRA_SWIFTFLAGS = "-Xswiftc -Osize"
 
-SYSTEMD_SERVICE:${PN} = "upgradelinkd.service upgradelink-installer.socket upgradelink-installer-resume.service"
-# The operator enables the agent after configuring it.
+SYSTEMD_SERVICE:${PN} = "upgradelinkd.service upgradelink-installer.socket"
+# The operator enables the agent after configuring it. upgradelink-installer-resume.service is linked below: it runs at each boot.
 SYSTEMD_AUTO_ENABLE = "disable"
 
 USERADD_PACKAGES = "${PN}"
@@ -64,6 +64,8 @@ do_install() {
             ${S}/packaging/systemd/$unit.in >${D}${systemd_system_unitdir}/$unit
     done
     install -m 0644 ${S}/packaging/systemd/upgradelink-installer.socket ${D}${systemd_system_unitdir}/
+    install -d ${D}${systemd_system_unitdir}/multi-user.target.wants
+    ln -s ../upgradelink-installer-resume.service ${D}${systemd_system_unitdir}/multi-user.target.wants/
 
     install -m 0644 ${S}/config/vendor.toml ${D}${nonarch_libdir}/upgradelinkd/upgradelinkd.toml
     install -m 0644 ${S}/config/upgradelinkd.toml ${D}${datadir}/upgradelinkd/
