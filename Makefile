@@ -193,7 +193,7 @@ install: release
 uninstall:
 	rm -f "$(DESTDIR)$(SBINDIR)/upgradelinkd" "$(DESTDIR)$(BINDIR)/upgradelinkctl" \
 	    $(foreach unit,$(UNITS) upgradelink-installer.socket upgradelink-installer@.service,"$(DESTDIR)$(UNITDIR)/$(unit)") \
-	    "$(DESTDIR)$(UNITDIR)/multi-user.target.wants/$(BOOT_UNIT)" \
+	    "$(DESTDIR)$(UNITDIR)/multi-user.target.wants/$(RESUME_UNIT)" \
 	    "$(DESTDIR)$(SYSUSERSDIR)/upgradelinkd.conf" "$(DESTDIR)$(TMPFILESDIR)/upgradelinkd.conf" \
 	    "$(DESTDIR)$(CATALOGDIR)/upgradelinkd.catalog" \
 	    "$(DESTDIR)$(DBUSDIR)/system.d/org.upgradelink.Agent1.conf" \

@@ -152,7 +152,8 @@ public final class Agent {
     }
 
     private func begin(_ onFailure: (StartFailure) -> Void) {
-        settings.warnings.forEach { logger.warning("\($0)") }
+        let storage = MountTable.current.warnings(about: settings.stateDirectory, settings.installerDirectory)
+        (settings.warnings + storage).forEach { logger.warning("\($0)") }
         stateDirectory.noteIdentity()
         if Files.isWritable(settings.download.directory) { downloadDirectory = settings.download.directory }
         do throws(SystemError) {

@@ -125,21 +125,6 @@ struct Checkup {
         }
     }
 
-    var space: Finding {
-        var directory = settings.download.directory
-        while !Files.exists(directory), directory != "/" { directory = Files.directory(of: directory) }
-        guard let free = try? Files.freeSpace(at: directory) else {
-            return .ill("disk space", "\(directory) cannot be examined", "check download.directory")
-        }
-        let usable = free - settings.download.keepFree
-        return usable > 0
-            ? .well("disk space", "\(describe(bytes: usable)) for downloads in \(settings.download.directory)")
-            : .ill(
-                "disk space",
-                "\(describe(bytes: free)) are free in \(directory), and download.keepFree is \(describe(bytes: settings.download.keepFree))",
-                "free some space, or set download.directory")
-    }
-
     var module: Finding {
         let install = settings.install
         let candidates = install.directories.map { "\($0)/\(install.module)" }
@@ -150,59 +135,6 @@ struct Checkup {
         }
         return Files.isExecutable(path)
             ? .well("update module", "\(path)") : .ill("update module", "\(path) is not executable", "chmod +x it")
-    }
-
-    /// The state of the agent's unit and of the installer socket, as systemd reports it.
-    var units: [Finding] {
-        let agent = "upgradelinkd.service"
-        let installerSocket = "upgradelink-installer.socket"
-        do throws(BusError) {
-            let bus = try Bus()
-            var findings: [Finding] = []
-            let (isActive, state, file) = try Self.unit(agent, bus)
-            if !isActive {
-                findings.append(
-                    .ill(
-                        "unit", "\(agent) is \(state)",
-                        "systemctl enable --now upgradelinkd; systemctl status upgradelinkd"))
-            } else if file != "enabled" {
-                findings.append(
-                    .ill("unit", "\(agent) is active, but does not start at boot", "systemctl enable upgradelinkd"))
-            } else {
-                findings.append(.well("unit", "\(agent) is active and enabled"))
-            }
-            let socket = try Self.unit(installerSocket, bus)
-            findings.append(
-                socket.isActive
-                    ? .well("installer", "\(installerSocket) is \(socket.state)")
-                    : .ill(
-                        "installer", "\(installerSocket) is \(socket.state), so nothing can be installed",
-                        "systemctl start \(installerSocket)"))
-            return findings
-        } catch {
-            return [.well("unit", "not checked: there is no systemd on this bus")]
-        }
-    }
-
-    /// The units of the health check.
-    var healthUnits: [Finding] {
-        HealthUnits.problems(of: settings.install.healthUnits, restarted: settings.install.restartUnits).map {
-            .ill("health check", "\($0)", "correct the option, or the unit")
-        }
-    }
-
-    private static func unit(
-        _ name: String, _ bus: Bus
-    ) throws(BusError) -> (isActive: Bool, state: String, file: String) {
-        let manager = "org.freedesktop.systemd1"
-        let unit = try bus.callAndWait(
-            manager, "/org/freedesktop/systemd1", "\(manager).Manager", "LoadUnit", [.string(name)])
-        let fields = try bus.callAndWait(
-            manager, unit.first?.text ?? "/", "org.freedesktop.DBus.Properties", "GetAll",
-            [.string("\(manager).Unit")]
-        ).first?.fields
-        let state = fields?["ActiveState"]?.text ?? "unknown"
-        return (state == "active", state, fields?["UnitFileState"]?.text ?? "")
     }
 
     var agent: Finding {

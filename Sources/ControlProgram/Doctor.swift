@@ -43,8 +43,8 @@ struct Doctor: ParsableCommand {
             show([checkup.version, checkup.keys, checkup.clock, checkup.nameService])
             checkup.server { findings in
                 show(
-                    findings + [checkup.space, checkup.module] + checkup.units + checkup.healthUnits + [checkup.agent]
-                        + checkup.agentWarnings)
+                    findings + [checkup.space] + checkup.state + [checkup.module] + checkup.units + checkup.healthUnits
+                        + [checkup.agent] + checkup.agentWarnings)
                 Glibc.exit(isWell ? 0 : 1)
             }
             MainQueue.serve()

@@ -39,6 +39,7 @@ enum Service {
                 settings.warnings
                 + HealthUnits.problems(
                     of: settings.install.healthUnits, restarted: settings.install.restartUnits)
+                + MountTable.current.warnings(about: settings.stateDirectory, settings.installerDirectory)
             warnings.forEach { Environment.printLine("warning: \($0)") }
             Environment.printLine("The configuration is right.")
             exit(0)

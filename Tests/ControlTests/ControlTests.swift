@@ -252,7 +252,7 @@ struct ControlTests {
             let polls = await server.polls
             let healthy = try await ctl(bus, ["doctor", "--root", device.scratch.path])
             #expect(healthy.status == .exited(0), "\(healthy.output)")
-            #expect(healthy.output.split(separator: "\n").count == 11 && !healthy.output.contains("BAD"))
+            #expect(healthy.output.split(separator: "\n").count == 12 && !healthy.output.contains("BAD"))
             #expect(healthy.output.contains("server: it knows this device and responds"))
             #expect(await server.polls > polls)
             try device.configure(

@@ -1,0 +1,76 @@
+import Configuration
+import Host
+import UpdateCore
+
+/// Whether the files of an update survive a reboot, and the update itself.
+extension Checkup {
+    /// The directories of the agent and of the installer.
+    var state: [Finding] {
+        let table = MountTable.current
+        let findings = [
+            state("state.directory", settings.stateDirectory, table),
+            state("state.installerDirectory", settings.installerDirectory, table),
+        ]
+        let problems = findings.filter { !$0.isWell }
+        return problems.isEmpty ? Array(findings.prefix(1)) : problems
+    }
+
+    private func state(_ option: Shown, _ directory: String, _ table: MountTable) -> Finding {
+        let remedy: Shown = "set \(option) to a directory on a persistent partition, or mount one there"
+        switch table.storage(of: Files.resolved(directory)) {
+        case .volatile(let mount):
+            return .ill(
+                "state",
+                "\(directory) is in memory (\(mount.type) on \(mount.point)), so each reboot discards pending installations and history",
+                remedy)
+        case .readOnly(let mount):
+            return .ill("state", "\(directory) is read-only (\(mount.type) on \(mount.point))", remedy)
+        case .persistent(let mount):
+            if let sign = signOfSlots, table.rootDevices.contains(mount.device) {
+                return .ill(
+                    "state", "\(directory) is on the slot of the root file system (\(sign)), so an update replaces it",
+                    remedy)
+            }
+            return .well("state", "on a persistent file system (\(mount.type) on \(mount.point))")
+        case .unknown(let place):
+            return .well("state", "in \(place), which is not visible here: it must be on a persistent partition")
+        }
+    }
+
+    /// Why an update replaces the whole root file system; nil if nothing says so.
+    private var signOfSlots: Shown? {
+        if ["rauc", "swupdate"].contains(settings.install.module) {
+            return "install.module is \(settings.install.module)"
+        }
+        // RAUC's own signs: its configuration, and what bootloaders pass on (rauc, "Slot detection").
+        let configuration = ["/etc", "/run", "/usr/lib"].map { "\($0)/rauc/system.conf" }.first(where: Files.exists)
+        if let configuration { return "\(configuration) exists" }
+        let line = (try? Files.read("/proc/cmdline", limit: 65_536)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+        let argument = line.split { $0 == " " || $0 == "\n" }.first { argument in
+            ["rauc.slot=", "bootchooser.active="].contains { argument.hasPrefix($0) }
+        }
+        return argument.map { "\($0) on the kernel's command line" }
+    }
+
+    var space: Finding {
+        let directory = Files.resolved(settings.download.directory)
+        var existing = directory
+        while !Files.exists(existing), existing != "/" { existing = Files.directory(of: existing) }
+        guard let free = try? Files.freeSpace(at: existing) else {
+            return .ill("disk space", "\(existing) cannot be examined", "check download.directory")
+        }
+        let usable = free - settings.download.keepFree
+        guard usable > 0 else {
+            return .ill(
+                "disk space",
+                "\(describe(bytes: free)) are free in \(existing), and download.keepFree is \(describe(bytes: settings.download.keepFree))",
+                "free some space, or set download.directory")
+        }
+        var memory: Shown = ""
+        if case .volatile = MountTable.current.storage(of: directory) {
+            memory = ", in memory: a larger artifact does not fit, and a reboot discards a download"
+        }
+        return .well(
+            "disk space", "\(describe(bytes: usable)) for downloads in \(settings.download.directory)\(memory)")
+    }
+}

@@ -1,0 +1,77 @@
+import Host
+import Testing
+
+/// Where files are stored, as the kernel's mount table says.
+@Suite struct MountTableTests {
+    private func kind(_ path: String, _ lines: String..., sees: Bool = true) -> String {
+        switch MountTable(parsing: lines.joined(separator: "\n")).storage(of: path, exists: { _ in sees }) {
+        case .persistent(let mount): "persistent \(mount.point)"
+        case .volatile(let mount): "volatile \(mount.point)"
+        case .readOnly(let mount): "read-only \(mount.point)"
+        case .unknown(let path): "unknown \(path)"
+        }
+    }
+
+    private let root = "20 1 179:2 / / rw,relatime shared:1 - ext4 /dev/mmcblk0p2 rw"
+    private let readOnlyRoot = "20 1 179:2 / / ro,relatime shared:1 - squashfs /dev/mmcblk0p2 ro,errors=continue"
+    private let data = "21 20 179:5 / /data rw,relatime shared:2 - ext4 /dev/mmcblk0p5 rw"
+
+    @Test func theLongestMountPointCounts() {
+        #expect(kind("/var/lib/x", root) == "persistent /")
+        #expect(kind("/data/x", root, data) == "persistent /data")
+        #expect(kind("/database/x", root, data) == "persistent /")
+        #expect(kind("/var/lib/x", readOnlyRoot, data) == "read-only /")
+        // Bound from another file system, below a directory that is in memory.
+        let memory = "22 20 0:31 / /var rw,nosuid - tmpfs tmpfs rw,size=65536k"
+        let bound = "23 22 179:5 /upgrade /var/lib/x rw - ext4 /dev/mmcblk0p5 rw"
+        #expect(kind("/var/lib/x/y", root, memory) == "volatile /var")
+        #expect(kind("/var/lib/x/y", root, memory, bound) == "persistent /var/lib/x")
+        #expect(kind("/var/lib/z", root, memory, bound) == "volatile /var")
+    }
+
+    @Test func aLaterMountHidesAnEarlierOne() {
+        let memory = "22 21 0:31 / /data rw - tmpfs none rw"
+        #expect(kind("/data/x", root, data, memory) == "volatile /data")
+    }
+
+    @Test func everyKindOfMemoryIsKnown() {
+        for line in [
+            "22 20 0:31 / /s rw - tmpfs none rw", "22 20 0:31 / /s rw master:1 propagate_from:2 - ramfs none rw",
+            "22 20 254:0 / /s rw - ext4 /dev/zram0 rw", "22 20 1:0 / /s rw - ext4 /dev/ram0 rw",
+        ] {
+            #expect(kind("/s/x", root, line) == "volatile /s")
+        }
+        #expect(kind("/x", "1 1 0:2 / / rw - rootfs rootfs rw") == "volatile /")
+    }
+
+    @Test func anOverlayIsWhereItsChangesAre() {
+        let overlay =
+            "24 1 0:40 / / rw - overlay overlay rw,lowerdir=/media/lower,upperdir=/media/upper/root,workdir=/media/w"
+        let memory = "25 24 0:41 / /media/upper rw - tmpfs tmpfs rw"
+        let disk = "25 24 179:5 / /media/upper rw - ext4 /dev/mmcblk0p5 rw"
+        #expect(kind("/var/lib/x", overlay, memory) == "volatile /media/upper")
+        #expect(kind("/var/lib/x", overlay, disk) == "persistent /media/upper")
+        // The file system of its changes is not visible any more.
+        #expect(kind("/var/lib/x", overlay, sees: false) == "unknown /media/upper/root")
+        #expect(kind("/var/lib/x", overlay, sees: true) == "unknown /media/upper/root")
+        let hidden = "24 1 0:40 / / rw - overlay o rw,lowerdir=/l,upperdir=/run/systemd/overlay-sysroot/upper"
+        #expect(kind("/var/lib/x", hidden, "25 24 0:41 / /run rw - tmpfs tmpfs rw", sees: false) == "volatile /run")
+        #expect(kind("/x", "24 1 0:40 / / rw - overlay overlay rw,lowerdir=/a:/b") == "read-only /")
+        // /etc on an overlay, its changes on the overlay of the whole system.
+        let nested = "26 24 0:42 / /etc rw - overlay overlay rw,lowerdir=/etc,upperdir=/var/etc,workdir=/var/w"
+        #expect(kind("/etc/x", overlay, memory, nested) == "volatile /media/upper")
+    }
+
+    @Test func theDevicesOfTheRootFileSystemAreKnown() {
+        #expect(MountTable(parsing: root).rootDevices == ["179:2"])
+        let overlay = "24 1 0:40 / / rw - overlay overlay rw,lowerdir=/lower,upperdir=/data/u,workdir=/data/w"
+        let lower = "25 24 179:2 / /lower ro - squashfs /dev/mmcblk0p2 ro"
+        #expect(MountTable(parsing: [overlay, lower, data].joined(separator: "\n")).rootDevices == ["179:2"])
+    }
+
+    @Test func namesAreUnescapedAndNonsenseIsSkipped() {
+        #expect(kind("/my data/x", root, "21 20 8:1 / /my\\040data rw - tmpfs a\\040b rw") == "volatile /my data")
+        #expect(kind("/x", "nonsense", "1 2 3", "", "21 20 8:1 / / rw -", root) == "persistent /")
+        #expect(kind("/x", "") == "unknown /x")
+    }
+}
