@@ -67,8 +67,8 @@ extension Checkup {
 
     /// The units of the health check.
     var healthUnits: [Finding] {
-        HealthUnits.problems(of: settings.install.healthUnits).map {
-            .ill("health check", "\($0)", "correct install.healthUnits, or the unit")
+        HealthUnits.problems(of: settings.install.healthUnits, restarted: settings.install.restartUnits).map {
+            .ill("health check", "\($0)", "correct the option, or the unit")
         }
     }
 }
