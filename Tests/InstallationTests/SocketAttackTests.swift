@@ -336,10 +336,11 @@ import UpdateCore
         #expect(refusals.contains { $0.contains("more were refused like this before") }, "\(refusals)")
     }
 
-    /// The state that a module is in is not interrupted. The installation then stops, and the next request resumes it.
+    /// The state of a module that must not be interrupted is waited for. The installation then stops, and the next request resumes it.
     @Test func atSIGTERMTheInstallationStopsAfterTheState() async throws {
         let device = try await recorder()
         try device.scratch.write("control/wait-ArtifactInstall", "")
+        try device.scratch.write("modules/recorder.uninterruptible", "")
         let job = try await device.job(2, version: 2, artifact: "artifact-file")
         let listener = try await InstallerListener(root: device.scratch.path)
         async let result = listener.send(.install(job))
