@@ -135,7 +135,7 @@ public final class Agent {
     ///
     /// - Parameter onFailure: called if the device has no identity, or the clock cannot be watched.
     public func start(onFailure: @escaping (StartFailure) -> Void) {
-        MainQueue.onSignal([SIGTERM, SIGINT]) { [self] number in stop(number) }
+        MainQueue.onSignal([SIGTERM, SIGINT]) { [self] _ in stop() }
         // Before the agent is ready, the configuration has just been read.
         MainQueue.onSignal([SIGHUP]) { [self] _ in if wakeUp != nil { reload() } }
         // The queue registers its signals first: one that follows READY=1 is not lost.
@@ -401,13 +401,9 @@ public final class Agent {
 
     /// A download worker keeps its partial file and ends, because its input closes with this process. An installer continues
     /// to its end; the next agent requests its result.
-    ///
-    /// The process ends by the signal, which is a success for systemd (systemd.service(5), `SuccessExitStatus=`): the health check of an
-    /// installation distinguishes an agent that was stopped from one that ends.
-    private func stop(_ number: CInt) -> Never {
+    private func stop() -> Never {
         ServiceManager.stopping()
         logger.notice("Stopping")
-        if number == SIGTERM { Signals.end(by: SIGTERM) }
         exit(0)
     }
 }

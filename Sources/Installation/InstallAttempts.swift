@@ -39,7 +39,7 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
     static let maximumResets = 3
     /// Installations of one version that end without its fault, and are therefore not counted. Further ones count: a version that
     /// reboots the device while it is installed looks like a user who switches it off.
-    static let maximumExcuses = 10
+    static let maximumExcuses = 30
     /// The limit of attempts and reboots of all versions together, which only root and the commit of a version above the floor
     /// reset: as many as eight versions have that fail three times each, after a reboot.
     static let maximumTotal = 48

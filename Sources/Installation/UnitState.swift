@@ -4,7 +4,7 @@ import UpdateCore
 struct UnitState: Hashable, Sendable {
     static let properties =
         "LoadState,ActiveState,UnitFileState,Job,Result,ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic,"
-        + "ExecMainCode,ExecMainStatus"
+        + "StatusText"
 
     private var values: [String: String] = [:]
 
@@ -31,8 +31,7 @@ struct UnitState: Hashable, Sendable {
         if values["LoadState"] == "masked" { return .masked }
         // A job starts it soon, for example that of a restart.
         guard values["Job"] ?? "0" == "0" || values["Job"] == "", values["Result"] == "success" else { return nil }
-        // The agent ends by the signal that `systemctl stop` sends, and otherwise with an exit status: waitid(2), CLD_KILLED.
-        if values["ExecMainCode"] == "2", values["ExecMainStatus"] == "15" { return .stopped }
+        if values["StatusText"] == stoppedStatus { return .stopped }
         let wasStarted = values["ExecMainStartTimestampMonotonic"] ?? "0" != "0"
         return mayBeDisabled && values["UnitFileState"] == "disabled" && !wasStarted ? .disabled : nil
     }

@@ -11,7 +11,8 @@ public enum ServiceManager {
     /// Sets the line that `systemctl status` shows.
     public static func status(_ text: String) { notify("STATUS=\(oneLine(text))") }
 
-    public static func stopping() { notify("STOPPING=1\nSTATUS=Stopping") }
+    /// The last status stays visible after the end of the process.
+    public static func stopping() { notify("STOPPING=1\nSTATUS=\(stoppedStatus)") }
 
     /// Reports the begin of a reload; ``ready(status:)`` reports its end. A unit with `Type=notify-reload` requires the time.
     public static func reloading() { notify("RELOADING=1\nMONOTONIC_USEC=\(Clock.monotonicMicroseconds)") }

@@ -1,3 +1,7 @@
+/// The status of an agent that ends because a signal stopped it. The health check of an installation distinguishes it from an agent
+/// that ends by itself.
+public let stoppedStatus = "Stopped by a signal"
+
 /// The agent's state in one line of plain words, as `systemctl status` shows it.
 ///
 /// - Parameters:

@@ -66,7 +66,7 @@ struct HostileAgentTests {
     /// On a terminal there are colours, and the line of `--watch` is replaced.
     @Test func aTerminalGetsNoCommandsButOurs() async throws {
         try await withAttack("flood") { bus async throws in
-            for (arguments, seconds) in [("status", 20), ("history", 20), ("status --watch", 2)] {
+            for (arguments, seconds) in [("status", 20), ("history", 20), ("status --watch", 6)] {
                 let command = "timeout \(seconds) \(programsDirectory)/upgradelinkctl \(arguments)"
                 let result = try await Subprocess.run(
                     .path("/usr/bin/script"), arguments: ["-qec", command, "/dev/null"],

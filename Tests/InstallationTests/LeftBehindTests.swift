@@ -97,6 +97,8 @@ import UpdateCore
             [ "$1" != ArtifactRollback ] || echo VERSION_CODE=1 >@ROOT@/version
             [ "$1" != \(state) ] || { echo 'the lock is held' >&2; exit 75; }
             """, install: "attempts = 1")
+        // Everything happens in one boot.
+        try device.scratch.write("modules/leaving.peripheral", "")
         for id in 1...3 {
             let run = await device.run(.install(try await device.job(id, version: 2, artifact: "artifact-file")))
             #expect(run.result == .interrupted("leaving failed in \(state): the lock is held"))

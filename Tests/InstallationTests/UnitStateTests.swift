@@ -36,11 +36,11 @@ struct UnitStateTests {
 
     /// The agent was stopped, masked or disabled, in contrast to a version that breaks it.
     @Test func aUnitThatTheOperatorDoesNotWantHasNotFailed() {
-        let stopped = ["LoadState=loaded", "ExecMainCode=2", "ExecMainStatus=15", "ExecMainStartTimestampMonotonic=5"]
+        let stopped = ["LoadState=loaded", "StatusText=Stopped by a signal", "ExecMainStartTimestampMonotonic=5"]
         #expect(absence(stopped) == .stopped)
         #expect(absence(stopped + ["Job=712"]) == nil, "it is being restarted")
         #expect(absence(stopped + ["ActiveState=failed"]) == nil)
-        #expect(absence(stopped + ["ExecMainCode=1", "ExecMainStatus=0"]) == nil, "it ended by itself")
+        #expect(absence(stopped + ["StatusText=Up to date (v2, code 2)"]) == nil, "it ended by itself")
         #expect(absence(["LoadState=masked"]) == .masked)
         let disabled = ["LoadState=loaded", "UnitFileState=disabled", "ExecMainStartTimestampMonotonic=0"]
         #expect(absence(disabled) == nil && absence(disabled, mayBeDisabled: true) == .disabled)
