@@ -180,10 +180,10 @@ public final class Agent {
         if let damage = store.inbox.setAsideUnreadable() { logger.error("\(damage)") }
         shownStatus = statusLine()
         ServiceManager.ready(status: shownStatus)
-        handle(.started(found: store.inbox.read()))
-        logger.info("\(shownStatus)")
         let bus = BusService(self)
         self.bus = bus
+        handle(.started(found: store.inbox.read()))
+        logger.info("\(shownStatus)")
         bus.connect()
     }
 

@@ -13,6 +13,9 @@ final class BusService {
     private var refused = RefusedCalls()
     private var published: BusProperties?
     private var retryDelay = BusService.firstRetry
+    /// What was announced while the agent had no name on the bus, the latest of each kind. Clients get it as soon as it has one.
+    private var unsent: [Announcement] = []
+    private var hasName = false
     /// Whether the bus still knows a connection that this object has closed.
     private var mustReplace = false
 
@@ -57,12 +60,17 @@ final class BusService {
             agent.logger.info("On D-Bus as \(BusInterface.name)")
             retryDelay = Self.firstRetry
             mustReplace = false
+            hasName = true
             publish()
+            let waiting = unsent
+            unsent = []
+            waiting.filter { $0.isCurrent(agent.state) }.forEach { announce($0, agent.context()) }
         }
     }
 
     private func lost(_ error: BusError) {
         if published != nil { agent.logger.info("The connection to D-Bus is lost: \(error); trying again") }
+        hasName = false
         (published, retryDelay) = (nil, min(retryDelay * 2, Self.longestRetry))
         let (connection, callers) = (connection, callers)
         mustReplace = connection?.hasStalled ?? mustReplace
@@ -89,6 +97,10 @@ final class BusService {
     }
 
     func announce(_ announcement: Announcement, _ context: Context) {
+        guard hasName else {
+            unsent.removeAll { $0.isOfTheKind(of: announcement) }
+            return unsent.append(announcement)
+        }
         let member: String
         let values: [BusValue]
         switch announcement {
@@ -181,5 +193,23 @@ final class BusService {
         guard let line = refused.summary() else { return }
         agent.logger.notice("\(line)")
         summary?.schedule(after: RefusedCalls.interval)
+    }
+}
+
+extension Announcement {
+    fileprivate func isOfTheKind(of other: Announcement) -> Bool {
+        switch (self, other) {
+        case (.consentWanted, .consentWanted), (.installPending, .installPending), (.finished, .finished): true
+        default: false
+        }
+    }
+
+    /// Whether it still applies.
+    fileprivate func isCurrent(_ state: AgentState) -> Bool {
+        switch self {
+        case .consentWanted(let offer): state.work?.step == .consent && state.work?.offer.versionCode == offer.versionCode
+        case .installPending(_, let deadline): state.work?.deadline == deadline
+        case .finished: true
+        }
     }
 }
