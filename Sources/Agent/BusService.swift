@@ -207,7 +207,8 @@ extension Announcement {
     /// Whether it still applies.
     fileprivate func isCurrent(_ state: AgentState) -> Bool {
         switch self {
-        case .consentWanted(let offer): state.work?.step == .consent && state.work?.offer.versionCode == offer.versionCode
+        case .consentWanted(let offer):
+            state.work?.step == .consent && state.work?.offer.versionCode == offer.versionCode
         case .installPending(_, let deadline): state.work?.deadline == deadline
         case .finished: true
         }

@@ -180,8 +180,17 @@ public enum Files {
     /// When the file's content, or the list of a directory, was last changed; nil if it cannot be examined.
     public static func modificationTime(_ path: String) -> WallTime? {
         var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        return WallTime(unixSeconds: Seconds(status.st_mtim.tv_sec) + Seconds(status.st_mtim.tv_nsec) / 1e9)
+        return stat(path, &status) == 0 ? modificationTime(status) : nil
+    }
+
+    /// When a symbolic link was made; nil if it cannot be examined.
+    public static func linkModificationTime(_ path: String) -> WallTime? {
+        var status = stat()
+        return lstat(path, &status) == 0 ? modificationTime(status) : nil
+    }
+
+    private static func modificationTime(_ status: stat) -> WallTime {
+        WallTime(unixSeconds: Seconds(status.st_mtim.tv_sec) + Seconds(status.st_mtim.tv_nsec) / 1e9)
     }
 
     /// Whether this process may execute the file (access(2)).

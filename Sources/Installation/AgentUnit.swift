@@ -12,9 +12,21 @@ enum AgentUnit {
 
     static var isEnabled: Bool { Files.isLink("\(links)/\(name)") }
 
-    /// Whether a unit was enabled or disabled since this moment. The directory of another file system, which came with the new
-    /// version, is older.
-    static func wasChanged(since moment: WallTime) -> Bool {
-        Files.modificationTime(links).map { $0 >= moment } ?? false
+    /// How the agent may be absent without a fault of the version.
+    struct Permission: OptionSet, Hashable, Sendable {
+        let rawValue: Int
+        static let disabled = Permission(rawValue: 1)
+        static let masked = Permission(rawValue: 2)
+    }
+
+    /// What was changed by hand since this moment. The directory and the link of another file system, which came with the new version,
+    /// are older. Without a clock, nothing is known.
+    static func changes(since moment: WallTime) -> Permission {
+        guard moment >= Clock.buildTime else { return [] }
+        var changes: Permission = []
+        if let time = Files.modificationTime(links), time >= moment { changes.insert(.disabled) }
+        let mask = Files.linkModificationTime("/etc/systemd/system/\(name)")
+        if Files.isLink("/run/systemd/system/\(name)") || mask.map({ $0 >= moment }) == true { changes.insert(.masked) }
+        return changes
     }
 }

@@ -27,39 +27,49 @@ public struct HealthCheck: Hashable, Sendable {
     }
 
     /// - Parameters:
-    ///   - mayLackAgent: a unit of the agent that is disabled, and was not started in this boot, is no failure.
+    ///   - permitted: how the agent may be absent.
     ///   - log: called with each line that the program prints.
     @MainActor func run(
-        mayLackAgent: Bool = false, log: @escaping @MainActor (String) -> Void,
+        permitted: AgentUnit.Permission = [], log: @escaping @MainActor (String) -> Void,
         then done: @escaping @MainActor (StepOutcome) -> Void
     ) {
-        attempt(Attempt(deadline: Clock.bootTime + timeLimit, mayLackAgent: mayLackAgent, log: log, done: done))
+        attempt(
+            Attempt(
+                deadline: Clock.monotonicMicroseconds + UInt64(timeLimit * 1e6), permitted: permitted, log: log,
+                done: done))
     }
 
     /// - Parameter done: called with the units that do not run, though they were not stopped, disabled or masked.
     @MainActor func findUnitsThatDoNotRun(
-        mayLackAgent: Bool, then done: @escaping @MainActor ([String]) -> Void
+        permitted: AgentUnit.Permission, then done: @escaping @MainActor ([String]) -> Void
     ) {
-        find(units[...], mayLackAgent, [], done)
+        find(units[...], permitted, [], done)
     }
 
     @MainActor private func find(
-        _ rest: ArraySlice<String>, _ mayLackAgent: Bool, _ found: [String],
+        _ rest: ArraySlice<String>, _ permitted: AgentUnit.Permission, _ found: [String],
         _ done: @escaping @MainActor ([String]) -> Void
     ) {
         guard let unit = rest.first else { return done(found) }
         Self.show(unit, log: { _ in }) { state in
             let isMissing = state.map { !$0.isActive && $0.isLoaded } ?? false
-            let isAbsent = unit == AgentUnit.name && state?.absence(mayBeDisabled: mayLackAgent) != nil
-            find(rest.dropFirst(), mayLackAgent, found + (isMissing && !isAbsent ? [unit] : []), done)
+            let isAbsent = unit == AgentUnit.name && state?.absence(permitted) != nil
+            find(rest.dropFirst(), permitted, found + (isMissing && !isAbsent ? [unit] : []), done)
         }
     }
 
     private struct Attempt {
-        let deadline: BootInstant
-        let mayLackAgent: Bool
+        /// Microseconds of CLOCK_MONOTONIC, which stops in standby as the settle time of the units does.
+        let deadline: UInt64
+        let permitted: AgentUnit.Permission
         let log: @MainActor (String) -> Void
         let done: @MainActor (StepOutcome) -> Void
+
+        /// At least one.
+        var secondsLeft: Seconds {
+            let now = Clock.monotonicMicroseconds
+            return max(1, deadline > now ? Seconds(deadline - now) / 1e6 : 0)
+        }
     }
 
     /// Why the device is not healthy now.
@@ -74,7 +84,7 @@ public struct HealthCheck: Hashable, Sendable {
             case nil: return current.done(.succeeded)
             case .agentStopped?: return current.done(.agentStopped)
             case .complaint(let complaint)?:
-                guard current.deadline - Clock.bootTime > 0 else {
+                guard current.deadline > Clock.monotonicMicroseconds else {
                     return current.done(
                         .failed("the device is not healthy after \(describe(timeLimit)): \(complaint)"))
                 }
@@ -91,7 +101,7 @@ public struct HealthCheck: Hashable, Sendable {
         Self.show(unit, log: current.log) { state in
             guard let state else { return done(.complaint("\(unit): systemctl show failed")) }
             let complaint = state.complaint(settleTime: settleTime, now: Clock.monotonicMicroseconds)
-            let absence = unit == AgentUnit.name ? state.absence(mayBeDisabled: current.mayLackAgent) : nil
+            let absence = unit == AgentUnit.name ? state.absence(current.permitted) : nil
             switch (complaint, absence) {
             case (nil, _): break
             case (_, .stopped?): return done(.agentStopped)
@@ -124,7 +134,7 @@ public struct HealthCheck: Hashable, Sendable {
         ChildProcess.start(
             Program(
                 command[0], Array(command.dropFirst()), streams: .captured, workingDirectory: "/",
-                timeLimit: max(1, current.deadline - Clock.bootTime)), onLine: current.log, onErrorLine: current.log
+                timeLimit: current.secondsLeft), onLine: current.log, onErrorLine: current.log
         ) { end in
             done(end.succeeded ? nil : .complaint("\(path): \(end)"))
         }

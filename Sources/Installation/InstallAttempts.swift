@@ -92,16 +92,17 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
         total = min(total + 1, Self.maximumCount)
     }
 
-    /// Takes an attempt back that ended without the version's fault.
-    mutating func uncountAttempt(at versionCode: Int) {
+    /// Takes an attempt back that ended without the version's fault, and its reboots into the version.
+    mutating func uncountAttempt(at versionCode: Int, reboots: Int = 0) {
         guard let found = versions.first(where: { $0.versionCode == versionCode }), found.attempts > 0,
             found.excuses < Self.maximumExcuses
         else { return }
         update(versionCode) {
             $0.attempts -= 1
+            $0.reboots = max($0.reboots - reboots, 0)
             $0.excuses += 1
         }
-        total = max(total - 1, 0)
+        total = max(total - 1 - reboots, 0)
     }
 
     mutating func countReboot(into versionCode: Int) {

@@ -22,6 +22,7 @@ extension InstallRecord {
         step = next
         interruptions = 0
         rebootRequestedSince = nil
+        rebootWasTried = nil
         wasStopped = nil
         wasEnded = nil
     }
@@ -40,7 +41,8 @@ extension InstallRecord {
     /// Whether the reboot of a rollback is forced, because no request has led to it for this time: the version that runs is not to
     /// stay, and it may be what prevents the reboot.
     func mustBeForced(at now: BootInstant, after limit: Seconds) -> Bool {
-        step == .rebootIntoRollback && now.seconds - (rebootRequestedSince ?? now.seconds) >= limit
+        (step == .rebootIntoRollback || step == .module(.rollbackReboot)) && rebootWasTried == true
+            && now.seconds - (rebootRequestedSince ?? now.seconds) >= limit
     }
 
     /// Goes to the step that follows the current one after this outcome.
@@ -73,7 +75,9 @@ extension InstallRecord {
             needsReboot = need
             switch need {
             case .no: go(to: .restartUnits)
-            case .yes: go(to: .module(.reboot))
+            case .yes:
+                hasRebooted = true
+                go(to: .module(.reboot))
             case .automatic: go(to: .reboot)
             }
         // A module that does not reboot the device (``UpdateModule/restartsPeripheral``).
@@ -159,6 +163,8 @@ extension InstallRecord {
 
     private mutating func afterRollback() {
         switch needsReboot {
+        // What did not fail, and has not rebooted the device, needs no reboot back.
+        case .yes where isExcused == true && !hasRebooted: go(to: .restartUnitsForRollback)
         case .yes:
             rollbackReboots += 1
             go(to: .module(.rollbackReboot))
@@ -173,7 +179,9 @@ extension InstallRecord {
     private mutating func finish() {
         if let failure {
             result = isBroken ? .failed(failure) : isExcused == true ? .interrupted(failure) : .rolledBack(failure)
-            if isExcused == true, !isBroken { attempts.uncountAttempt(at: job.offer.versionCode) }
+            if isExcused == true, !isBroken {
+                attempts.uncountAttempt(at: job.offer.versionCode, reboots: countedReboots ?? 0)
+            }
         } else {
             result = .committed
         }
@@ -206,9 +214,13 @@ extension InstallRecord {
     }
 
     /// Continues from a stored record whose last step was begun and may be done, partly done or not done.
-    mutating func resume(bootID current: String) {
+    ///
+    /// - Parameter runsVersion: the device reports the version of this installation.
+    mutating func resume(bootID current: String, runsVersion: Bool = false) {
         let isNewBoot = bootID != current
         defer { wasStopped = nil }
+        // A bootloader may have started the new version before anything asked for the reboot: a rollback needs one then.
+        if isNewBoot, runsVersion, step != .prepare, step != .module(.download) { hasRebooted = true }
         let waitsForReboot = awaitsReboot || step == .module(.reboot) || step == .module(.rollbackReboot)
         if wasStopped == true, !waitsForReboot || !isNewBoot {
             bootID = current
@@ -217,7 +229,10 @@ extension InstallRecord {
             return
         }
         wasEnded = nil
-        if isNewBoot, step == .reboot || step == .module(.reboot) { attempts.countReboot(into: job.offer.versionCode) }
+        if isNewBoot, step == .reboot || step == .module(.reboot) {
+            attempts.countReboot(into: job.offer.versionCode)
+            countedReboots = (countedReboots ?? 0) + 1
+        }
         bootID = current
         let unfinished = "it was interrupted during \(step.name)"
         interruptions = min(interruptions + 1, Self.maximumInterruptions + 1)

@@ -86,6 +86,10 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     public var minVersionCode: Int?
     /// When the reboot of this step was first requested: seconds of CLOCK_BOOTTIME in the boot ``bootID``.
     public var rebootRequestedSince: Seconds?
+    /// The command, or the module, has been asked for that reboot.
+    public var rebootWasTried: Bool?
+    /// Reboots into the version that ``attempts`` counts for this installation.
+    public var countedReboots: Int?
     /// The installer stopped on request, before ``step`` began or during its health check.
     public var wasStopped: Bool?
     /// The stop ended ``step`` in the middle.
@@ -111,7 +115,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case job, step, bootID, needsReboot, failure, isBroken, rollbackReboots, interruptions, result
         case module, attempts, floor, isAboveFloor, minVersionCode, rebootRequestedSince, wasStopped
-        case wasEnded, stops, isExcused, returnsTo, began, agentWasEnabled
+        case rebootWasTried, countedReboots, wasEnded, stops, isExcused, returnsTo, began, agentWasEnabled
         // The name of 0.1.0.
         case hasRebooted = "hasRestarted"
     }
@@ -137,6 +141,8 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         minVersionCode = fields.optional(.minVersionCode)
         rebootRequestedSince = fields.optional(.rebootRequestedSince)
         wasStopped = fields.optional(.wasStopped)
+        rebootWasTried = fields.optional(.rebootWasTried)
+        countedReboots = fields.optional(.countedReboots)
         wasEnded = fields.optional(.wasEnded)
         stops = fields.optional(.stops)
         isExcused = fields.optional(.isExcused)

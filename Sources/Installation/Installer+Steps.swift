@@ -21,7 +21,7 @@ extension Installer {
                 if Files.exists(tree.path) { try tree.prepareCommit(record.floorAfterCommit) }
                 try module(settings, record).run(.commit, then: done)
             case .module(.reboot), .module(.rollbackReboot):
-                try reboot(with: module(settings, record), record.step, then: done)
+                try reboot(with: module(settings, record), record, settings, then: done)
             case .module(let state):
                 try module(settings, record).run(state, then: done)
             case .askNeedsReboot, .askNeedsRebootForRollback:
@@ -40,7 +40,7 @@ extension Installer {
             case .checkHealth:
                 var health = settings.health
                 health.units += settings.restartUnits.filter { !health.units.contains($0) }
-                health.run(mayLackAgent: mayLackAgent(record), log: log, then: done)
+                health.run(permitted: permittedAbsence(record), log: log, then: done)
             case .restartUnits:
                 UnitRestart(units: settings.restartUnits, timeLimit: settings.health.timeLimit).run(log, then: done)
             case .restartUnitsForRollback:
@@ -132,12 +132,21 @@ extension Installer {
 
     /// Calls the module's own reboot. A module that returns has requested it, and the next boot continues.
     private func reboot(
-        with module: UpdateModule, _ step: InstallStep, then done: @escaping @MainActor (StepOutcome) -> Void
+        with module: UpdateModule, _ record: InstallRecord, _ settings: InstallSettings,
+        then done: @escaping @MainActor (StepOutcome) -> Void
     ) throws {
-        let state = step == .module(.reboot) ? ModuleState.reboot : .rollbackReboot
+        guard !module.restartsPeripheral else {
+            return module.run(record.step == .module(.reboot) ? .reboot : .rollbackReboot, then: done)
+        }
+        if record.mustBeForced(at: Clock.bootTime, after: settings.inhibitLimit + settings.rebootTimeout) {
+            return forceReboot { result in
+                if case .rebootRefused(let reason) = result { done(.rebootRefused(reason)) } else { done(.rebooting) }
+            }
+        }
+        try noteRebootRequest(record, isTried: true)
+        let state = record.step == .module(.reboot) ? ModuleState.reboot : .rollbackReboot
         module.run(state) { outcome in
             switch outcome {
-            case _ where module.restartsPeripheral: done(outcome)
             case .succeeded: done(.rebooting)
             // There is nothing else to do than to try again: the version that runs is not to stay.
             case .failed(let reason) where state == .rollbackReboot: done(.rebootRefused(reason))
@@ -147,25 +156,35 @@ extension Installer {
         }
     }
 
+    /// Stores since when a reboot is requested, and that it was not only delayed.
+    private func noteRebootRequest(_ record: InstallRecord, isTried: Bool) throws {
+        guard record.rebootRequestedSince == nil || isTried && record.rebootWasTried != true else { return }
+        var record = record
+        record.rebootRequestedSince = record.rebootRequestedSince ?? Clock.bootTime.seconds
+        if isTried { record.rebootWasTried = true }
+        try store(record)
+    }
+
     private func restartForRollback(
         _ settings: InstallSettings, _ record: InstallRecord,
         then done: @escaping @MainActor (StepOutcome) -> Void
     ) {
         let health = settings.health
-        health.findUnitsThatDoNotRun(mayLackAgent: mayLackAgent(record)) { stopped in
+        health.findUnitsThatDoNotRun(permitted: permittedAbsence(record)) { stopped in
             let units = settings.restartUnits + stopped.filter { !settings.restartUnits.contains($0) }
             UnitRestart(units: units, timeLimit: health.timeLimit).run(log) { outcome in
                 guard outcome == .succeeded, !units.isEmpty else { return done(outcome) }
                 HealthCheck(units: units, settleTime: health.settleTime, timeLimit: health.timeLimit)
-                    .run(mayLackAgent: true, log: log, then: done)
+                    .run(permitted: [.disabled, .masked], log: log, then: done)
             }
         }
     }
 
-    /// The agent is not needed for a good version if its unit was disabled before the installation, or by hand since then. A version
-    /// that comes without an enabled agent is not good: it would be the last one that the device gets.
-    private func mayLackAgent(_ record: InstallRecord) -> Bool {
-        record.agentWasEnabled == false || record.began.map(AgentUnit.wasChanged) == true
+    /// The agent is not needed for a good version if its unit was disabled before the installation, or was disabled or masked by hand since
+    /// then. A version that comes without an enabled agent is not good: it would be the last one that the device gets.
+    private func permittedAbsence(_ record: InstallRecord) -> AgentUnit.Permission {
+        if record.agentWasEnabled == false { return [.disabled, .masked] }
+        return record.began.map { AgentUnit.changes(since: $0) } ?? []
     }
 
     private func log(_ line: String) { surroundings.report(.output(line.sanitized(limit: 1000))) }
@@ -206,27 +225,32 @@ extension Installer {
             return done(.success(.rebootRefused("install.rebootCommand is empty")))
         }
         let now = Clock.bootTime
-        var record = record
-        if record.rebootRequestedSince == nil {
-            record.rebootRequestedSince = now.seconds
-            try store(record)
-        }
         if record.mustBeForced(at: now, after: settings.inhibitLimit + settings.rebootTimeout) {
-            log("the reboot has not come: \(Self.forcedReboot.joined(separator: " "))")
-            return runRebootCommand(Self.forcedReboot) { done(.success($0)) }
+            return forceReboot { done(.success($0)) }
         }
-        let command = settings.rebootCommand
-        guard record.mayBeDelayed(at: now, by: settings.inhibitLimit) else {
-            return runRebootCommand(command) { done(.success($0)) }
+        let run = { @MainActor in
+            attempt(done) {
+                try noteRebootRequest(record, isTried: true)
+                runRebootCommand(settings.rebootCommand) { done(.success($0)) }
+            }
         }
+        guard record.mayBeDelayed(at: now, by: settings.inhibitLimit) else { return run() }
         RebootInhibitors.findFirst { inhibitor in
-            guard let inhibitor else { return runRebootCommand(command) { done(.success($0)) } }
-            done(.success(.rebootRefused(inhibitor)))
+            guard let inhibitor else { return run() }
+            attempt(done) {
+                try noteRebootRequest(record, isTried: false)
+                done(.success(.rebootRefused(inhibitor)))
+            }
         }
     }
 
     /// For a rollback whose reboot does not come: systemctl(1) then stops no units, but still writes all data to the disks.
     private static let forcedReboot = ["/usr/bin/systemctl", "reboot", "--force"]
+
+    private func forceReboot(then done: @escaping @MainActor (InstallResult) -> Void) {
+        log("the reboot has not come: \(Self.forcedReboot.joined(separator: " "))")
+        runRebootCommand(Self.forcedReboot, then: done)
+    }
 
     private func runRebootCommand(_ command: [String], then done: @escaping @MainActor (InstallResult) -> Void) {
         // The first line of standard error is the reason.

@@ -85,8 +85,10 @@ public import Verification
                 guard found.result == nil else { return try begin(job, artifact, found, done) }
                 resume(found, nil) { outcome in
                     attempt(done) {
-                        if case .needsReboot = try outcome.get() { return done(outcome) }
-                        try begin(job, artifact, try load(), done)
+                        // It waits for a reboot, for example.
+                        let last = try load()
+                        if let last, last.result == nil { return done(outcome) }
+                        try begin(job, artifact, last, done)
                     }
                 }
             }
@@ -168,7 +170,8 @@ public import Verification
                 record.failure = nil
                 record.go(to: .module(.cleanup))
             } else {
-                record.resume(bootID: bootID)
+                let installed = surroundings.installedVersion().versionCode
+                record.resume(bootID: bootID, runsVersion: installed == found.job.offer.versionCode)
             }
             run(record, artifact, done)
         }
@@ -229,6 +232,9 @@ public import Verification
         case .rebooting: done(.success(.rebooting))
         case .rebootRefused(let reason): done(.success(.rebootRefused(reason)))
         case .stopped: stop(record, inTheMiddle: true, done)
+        // The step is repeated later; each time counts as an interruption.
+        case .postponed(let reason) where record.step == .module(.rollback):
+            done(.success(.lost("the rollback is tried again: \(reason)")))
         case .agentStopped: stop(record, because: AgentUnit.stopped, done)
         case .failed where surroundings.stop.isMade && record.step != .prepare:
             stop(record, inTheMiddle: true, done)

@@ -11,11 +11,11 @@ public enum ModuleState: String, Codable, CaseIterable, Sendable {
     case verifyRollbackReboot = "ArtifactVerifyRollbackReboot"
     case failure = "ArtifactFailure"
 
-    /// Whether exit status 75 ends the installation without a count. A rollback that has begun must be completed.
+    /// Whether exit status 75 is no failure: the installation ends without a count, or the rollback is tried again.
     var canBePostponed: Bool {
         switch self {
-        case .download, .install, .reboot, .verifyReboot, .commit: true
-        case .cleanup, .rollback, .rollbackReboot, .verifyRollbackReboot, .failure: false
+        case .download, .install, .reboot, .verifyReboot, .commit, .rollback, .rollbackReboot: true
+        case .cleanup, .verifyRollbackReboot, .failure: false
         }
     }
 }

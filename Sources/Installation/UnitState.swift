@@ -4,7 +4,7 @@ import UpdateCore
 struct UnitState: Hashable, Sendable {
     static let properties =
         "LoadState,ActiveState,UnitFileState,Job,Result,ActiveEnterTimestampMonotonic,ExecMainStartTimestampMonotonic,"
-        + "StatusText"
+        + "StatusText,ConditionResult"
 
     private var values: [String: String] = [:]
 
@@ -25,15 +25,16 @@ struct UnitState: Hashable, Sendable {
         var description: String { rawValue }
     }
 
-    /// - Parameter mayBeDisabled: whether a disabled unit that was not started in this boot is absent.
-    func absence(mayBeDisabled: Bool) -> Absence? {
+    /// - Parameter permitted: how else than stopped it may be absent. A disabled unit is absent if it was not started in this boot.
+    func absence(_ permitted: AgentUnit.Permission) -> Absence? {
         guard values["ActiveState"] == "inactive" else { return nil }
-        if values["LoadState"] == "masked" { return .masked }
+        if values["LoadState"] == "masked" { return permitted.contains(.masked) ? .masked : nil }
         // A job starts it soon, for example that of a restart.
         guard values["Job"] ?? "0" == "0" || values["Job"] == "", values["Result"] == "success" else { return nil }
-        if values["StatusText"] == stoppedStatus { return .stopped }
+        // A new unit file may prevent the start with a condition.
+        if values["StatusText"] == stoppedStatus, values["ConditionResult"] != "no" { return .stopped }
         let wasStarted = values["ExecMainStartTimestampMonotonic"] ?? "0" != "0"
-        return mayBeDisabled && values["UnitFileState"] == "disabled" && !wasStarted ? .disabled : nil
+        return permitted.contains(.disabled) && values["UnitFileState"] == "disabled" && !wasStarted ? .disabled : nil
     }
 
     /// Why the unit is not healthy; nil if it is. Each start of the unit, also an automatic one, sets the time since which it is

@@ -158,26 +158,32 @@ public enum InstallerProgram {
         do {
             // A new installer for each try releases the lock in between, so that a request of the agent can run.
             let installer = try DeviceInstaller(root: root, verifies: false, stop: stop, report: report)
-            installer.resumePending { outcome in
-                switch outcome {
-                case .failure where stop.isMade: exit(0)
-                case .failure(let stopped as StopRequest.Stopped):
-                    Environment.printError("<5>The installation waits: \(stopped)")
-                    exit(0)
-                case .failure(let error): fail(error)
-                case .success(nil): exit(0)
-                case .success(let result?):
-                    Environment.printError("<5>\(result.line)")
-                    guard let delay = retryDelay(after: result, installer.rebootTimeout), !stop.isMade else { exit(0) }
-                    stop.whenMade { exit(0) }
-                    MainQueue.after(delay) {
-                        stop.clear()
-                        resumePending(root: root)
-                    }
-                }
+            MainQueue.after(signalTime) {
+                installer.resumePending { resumed($0, rebootTimeout: installer.rebootTimeout, root: root) }
             }
         } catch {
             fail(error)
+        }
+    }
+
+    @MainActor private static func resumed(
+        _ outcome: Result<InstallResult?, any Error>, rebootTimeout: Seconds, root: String
+    ) {
+        switch outcome {
+        case .failure where stop.isMade: exit(0)
+        case .failure(let stopped as StopRequest.Stopped):
+            Environment.printError("<5>The installation waits: \(stopped)")
+            exit(0)
+        case .failure(let error): fail(error)
+        case .success(nil): exit(0)
+        case .success(let result?):
+            Environment.printError("<5>\(result.line)")
+            guard let delay = retryDelay(after: result, rebootTimeout), !stop.isMade else { exit(0) }
+            stop.whenMade { exit(0) }
+            MainQueue.after(delay) {
+                stop.clear()
+                resumePending(root: root)
+            }
         }
     }
 
@@ -186,6 +192,8 @@ public enum InstallerProgram {
         switch result {
         case .rebootRefused: min(60, rebootTimeout)
         case .rebooting: rebootTimeout
+        // A rollback that waits for a lock.
+        case .lost: 60
         default: nil
         }
     }

@@ -44,10 +44,16 @@ import UpdateCore
         // The listener takes no further requests. A running installation stops before its next step, and the listener waits for that.
         MainQueue.onSignal([SIGTERM, SIGINT]) { [self] _ in
             isEnding = true
-            installers.values.forEach { $0.requestEnd() }
+            endInstallers()
             update()
         }
         update()
+    }
+
+    /// An installer that has just been started may miss the signal, so it is repeated.
+    private func endInstallers() {
+        installers.values.forEach { $0.requestEnd() }
+        if !installers.isEmpty { MainQueue.after(Self.retryDelay) { [weak self] in self?.endInstallers() } }
     }
 
     private func update() {

@@ -56,6 +56,18 @@ struct RebootDelayTests {
         #expect(try !record(.reboot, type: 2, since: 1).mayBeDelayed(at: BootInstant(limit + 1), by: 60))
     }
 
+    /// Only after a try in the usual way.
+    @Test func theRebootOfARollbackIsForcedInTheEnd() throws {
+        for step in [InstallStep.rebootIntoRollback, .module(.rollbackReboot), .reboot, .module(.reboot)] {
+            var waiting = try record(step, type: 2, since: 1000)
+            #expect(!waiting.mustBeForced(at: BootInstant(1060), after: 60))
+            waiting.rebootWasTried = true
+            let isRollback = step == .rebootIntoRollback || step == .module(.rollbackReboot)
+            #expect(waiting.mustBeForced(at: BootInstant(1060), after: 60) == isRollback)
+            #expect(!waiting.mustBeForced(at: BootInstant(1059), after: 60))
+        }
+    }
+
     @Test func theDelayEndsWithTheStep() throws {
         var delayed = try record(.reboot, type: 3, since: 5)
         delayed.go(to: .checkVersion)

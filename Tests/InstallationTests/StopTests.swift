@@ -129,4 +129,52 @@ struct StopTests {
         late.advance(.supportsRollback(false))
         #expect(late.isBroken, "the version is half installed")
     }
+
+    /// The bootloader started the new version before anything asked for the reboot.
+    @Test(arguments: [InstallStep.module(.install), .askNeedsReboot, .askSupportsRollback, .module(.rollback)])
+    func aRollbackOfARunningVersionReboots(step: InstallStep) {
+        for runsVersion in [true, false] {
+            var record = record(step)
+            record.needsReboot = .automatic
+            record.failure = step == .askNeedsReboot ? nil : "no"
+            record.resume(bootID: "new", runsVersion: runsVersion)
+            #expect(record.hasRebooted == runsVersion)
+            if record.step == .askNeedsReboot { continue }
+            if record.step == .askSupportsRollback { record.advance(.supportsRollback(true)) }
+            record.advance(.succeeded)
+            #expect(record.step == (runsVersion ? .rebootIntoRollback : .restartUnitsForRollback))
+        }
+    }
+
+    /// An installation that did not fail and has not rebooted the device is taken back without a reboot.
+    @Test func anExcusedInstallationDoesNotReboot() {
+        var record = record(.module(.install))
+        record.advance(.postponed("locked"))
+        for outcome in [StepOutcome.supportsRollback(true), .succeeded, .needsReboot(.yes)] { record.advance(outcome) }
+        #expect(record.step == .restartUnitsForRollback)
+    }
+
+    @Test func anExcusedRebootIsNotCounted() {
+        var record = record(.reboot)
+        record.needsReboot = .automatic
+        record.attempts.countAttempt(at: 2)
+        record.resume(bootID: "new")
+        record.advance(.postponed("locked"))
+        record.advance(.supportsRollback(true))
+        for boot in 0..<6 where record.result == nil {
+            record.resume(bootID: "\(boot)")
+            record.advance(.succeeded)
+        }
+        #expect(record.result == .interrupted("locked") && record.attempts == InstallAttempts().excused(2))
+    }
+}
+
+extension InstallAttempts {
+    /// One installation that was not counted.
+    fileprivate func excused(_ versionCode: Int) -> InstallAttempts {
+        var attempts = self
+        attempts.countAttempt(at: versionCode)
+        attempts.uncountAttempt(at: versionCode)
+        return attempts
+    }
 }

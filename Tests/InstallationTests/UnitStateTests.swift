@@ -28,10 +28,10 @@ struct UnitStateTests {
         #expect(complaint([]) == "has no state")
     }
 
-    private func absence(_ lines: [String], mayBeDisabled: Bool = false) -> UnitState.Absence? {
+    private func absence(_ lines: [String], _ permitted: AgentUnit.Permission = []) -> UnitState.Absence? {
         var state = UnitState()
         (["ActiveState=inactive", "Job=0", "Result=success"] + lines).forEach { state.read($0) }
-        return state.absence(mayBeDisabled: mayBeDisabled)
+        return state.absence(permitted)
     }
 
     /// The agent was stopped, masked or disabled, in contrast to a version that breaks it.
@@ -41,10 +41,12 @@ struct UnitStateTests {
         #expect(absence(stopped + ["Job=712"]) == nil, "it is being restarted")
         #expect(absence(stopped + ["ActiveState=failed"]) == nil)
         #expect(absence(stopped + ["StatusText=Up to date (v2, code 2)"]) == nil, "it ended by itself")
-        #expect(absence(["LoadState=masked"]) == .masked)
+        #expect(absence(stopped + ["ConditionResult=no"]) == nil, "its new unit file prevents its start")
+        #expect(absence(["LoadState=masked"], .masked) == .masked)
+        #expect(absence(["LoadState=masked"]) == nil, "the version came like this")
         let disabled = ["LoadState=loaded", "UnitFileState=disabled", "ExecMainStartTimestampMonotonic=0"]
-        #expect(absence(disabled) == nil && absence(disabled, mayBeDisabled: true) == .disabled)
-        #expect(absence(disabled + ["ExecMainStartTimestampMonotonic=5"], mayBeDisabled: true) == nil)
-        #expect(absence(["LoadState=loaded", "UnitFileState=enabled"], mayBeDisabled: true) == nil)
+        #expect(absence(disabled) == nil && absence(disabled, .disabled) == .disabled)
+        #expect(absence(disabled + ["ExecMainStartTimestampMonotonic=5"], .disabled) == nil)
+        #expect(absence(["LoadState=loaded", "UnitFileState=enabled"], .disabled) == nil)
     }
 }
