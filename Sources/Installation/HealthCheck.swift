@@ -27,10 +27,10 @@ public struct HealthCheck: Hashable, Sendable {
     }
 
     /// - Parameters:
-    ///   - permitted: how the agent may be absent.
+    ///   - permitted: how the agent may be absent; it may change during the check.
     ///   - log: called with each line that the program prints.
     @MainActor func run(
-        permitted: AgentUnit.Permission = [], log: @escaping @MainActor (String) -> Void,
+        permitted: @escaping @MainActor () -> AgentUnit.Permission = { [] }, log: @escaping @MainActor (String) -> Void,
         then done: @escaping @MainActor (StepOutcome) -> Void
     ) {
         attempt(
@@ -41,19 +41,19 @@ public struct HealthCheck: Hashable, Sendable {
 
     /// - Parameter done: called with the units that do not run, though they were not stopped, disabled or masked.
     @MainActor func findUnitsThatDoNotRun(
-        permitted: AgentUnit.Permission, then done: @escaping @MainActor ([String]) -> Void
+        permitted: @escaping @MainActor () -> AgentUnit.Permission, then done: @escaping @MainActor ([String]) -> Void
     ) {
         find(units[...], permitted, [], done)
     }
 
     @MainActor private func find(
-        _ rest: ArraySlice<String>, _ permitted: AgentUnit.Permission, _ found: [String],
+        _ rest: ArraySlice<String>, _ permitted: @escaping @MainActor () -> AgentUnit.Permission, _ found: [String],
         _ done: @escaping @MainActor ([String]) -> Void
     ) {
         guard let unit = rest.first else { return done(found) }
         Self.show(unit, log: { _ in }) { state in
             let isMissing = state.map { !$0.isActive && $0.isLoaded } ?? false
-            let isAbsent = unit == AgentUnit.name && state?.absence(permitted) != nil
+            let isAbsent = unit == AgentUnit.name && state?.absence(permitted()) != nil
             find(rest.dropFirst(), permitted, found + (isMissing && !isAbsent ? [unit] : []), done)
         }
     }
@@ -61,7 +61,7 @@ public struct HealthCheck: Hashable, Sendable {
     private struct Attempt {
         /// Microseconds of CLOCK_MONOTONIC, which stops in standby as the settle time of the units does.
         let deadline: UInt64
-        let permitted: AgentUnit.Permission
+        let permitted: @MainActor () -> AgentUnit.Permission
         let log: @MainActor (String) -> Void
         let done: @MainActor (StepOutcome) -> Void
 
@@ -101,7 +101,7 @@ public struct HealthCheck: Hashable, Sendable {
         Self.show(unit, log: current.log) { state in
             guard let state else { return done(.complaint("\(unit): systemctl show failed")) }
             let complaint = state.complaint(settleTime: settleTime, now: Clock.monotonicMicroseconds)
-            let absence = unit == AgentUnit.name ? state.absence(current.permitted) : nil
+            let absence = unit == AgentUnit.name ? state.absence(current.permitted()) : nil
             switch (complaint, absence) {
             case (nil, _): break
             case (_, .stopped?): return done(.agentStopped)

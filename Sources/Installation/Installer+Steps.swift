@@ -40,7 +40,7 @@ extension Installer {
             case .checkHealth:
                 var health = settings.health
                 health.units += settings.restartUnits.filter { !health.units.contains($0) }
-                health.run(permitted: permittedAbsence(record), log: log, then: done)
+                health.run(permitted: { permittedAbsence(record) }, log: log, then: done)
             case .restartUnits:
                 UnitRestart(units: settings.restartUnits, timeLimit: settings.health.timeLimit).run(log, then: done)
             case .restartUnitsForRollback:
@@ -170,12 +170,12 @@ extension Installer {
         then done: @escaping @MainActor (StepOutcome) -> Void
     ) {
         let health = settings.health
-        health.findUnitsThatDoNotRun(permitted: permittedAbsence(record)) { stopped in
+        health.findUnitsThatDoNotRun(permitted: { permittedAbsence(record) }) { stopped in
             let units = settings.restartUnits + stopped.filter { !settings.restartUnits.contains($0) }
             UnitRestart(units: units, timeLimit: health.timeLimit).run(log) { outcome in
                 guard outcome == .succeeded, !units.isEmpty else { return done(outcome) }
                 HealthCheck(units: units, settleTime: health.settleTime, timeLimit: health.timeLimit)
-                    .run(permitted: [.disabled, .masked], log: log, then: done)
+                    .run(permitted: { [.disabled, .masked] }, log: log, then: done)
             }
         }
     }
