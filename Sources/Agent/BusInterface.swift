@@ -33,7 +33,7 @@ struct BusProperties {
         let offer = work?.offer
         let deadline = work?.deadline.map { context.unixTime($0) } ?? 0
         var left = 0
-        if let work, work.offer.upgradeType.needsConsent {
+        if let work, work.isUpToUser {
             left = max(0, context.policy.maximumDeferrals - work.deferrals)
         }
         var name = ""

@@ -41,7 +41,9 @@ struct StatusCommand: AgentCommand {
         }
         if status.state == "consent" {
             rows.append(("Deferrals", "\(status.deferralsLeft) left"))
-            rows.append(("To do", "upgradelinkctl accept | defer 2h | reject"))
+            // A silent version asks only because it has missed its maintenance windows.
+            let reject: Shown = offer.upgradeType == "silent" ? "" : " | reject"
+            rows.append(("To do", "upgradelinkctl accept | defer 2h\(reject)"))
         }
         if status.deadline > 0 { rows.append(("Deadline", Terminal.moment(status.deadline))) }
         for inhibitor in status.inhibitors {

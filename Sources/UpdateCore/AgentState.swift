@@ -176,6 +176,8 @@ public struct Work: Codable, Hashable, Sendable {
     public var rebootWait: RebootWait?
     /// The user cancelled the installation, which is being rolled back.
     public var isCancelled: Bool?
+    /// This agent has sent the cancellation to the installer. Not stored: after a restart it is sent again if need be.
+    public var isCancelSent = false
     /// How often the staged file was lost since an installation last began with it.
     public var artifactLosses: Int?
 
@@ -198,6 +200,9 @@ public struct Work: Codable, Hashable, Sendable {
         self.started = started
         self.since = since
     }
+
+    /// The version is not installed before the user has consented: because of its type, or because it has missed its windows.
+    public var isUpToUser: Bool { offer.upgradeType.needsConsent || windowWait?.asks == true }
 
     var isForced: Bool { offer.upgradeType == .forced }
 

@@ -51,7 +51,8 @@ public func refusal(of command: Command, _ state: AgentState, _ context: Context
                     + "which installs it at once")
         }
         if case .rebootReady? = work?.step { return nil }
-        return work?.hasConsent == true ? CommandRefusal("\(work?.offer.title ?? "") is accepted already") : nil
+        guard let work, work.hasConsent, !work.changes(timing, state, context) else { return nil }
+        return CommandRefusal("\(work.offer.title) is accepted already")
     case .postpone(let code, let seconds):
         guard Command.deferralRange.contains(seconds) else {
             return CommandRefusal("a deferral takes from 1 min to 7 d", isInvalidArgument: true)
@@ -63,7 +64,10 @@ public func refusal(of command: Command, _ state: AgentState, _ context: Context
     case .reject(let code):
         if let refusal = mismatch(code, work) { return refusal }
         guard let work, work.offer.upgradeType.needsConsent else {
-            return CommandRefusal("\(work?.offer.title ?? "it") needs no consent, so it cannot be rejected")
+            return CommandRefusal(
+                work?.isUpToUser == true
+                    ? "\(work?.offer.title ?? "it") is silent, so it cannot be rejected: accept it, or defer it"
+                    : "\(work?.offer.title ?? "it") needs no consent, so it cannot be rejected")
         }
         return work.isCancellable ? nil : CommandRefusal("\(work.offer.title) is being installed")
     case .cancel:
@@ -84,6 +88,18 @@ public func refusal(of command: Command, _ state: AgentState, _ context: Context
         default: break
         }
         return CommandRefusal("version \(code) has neither failed nor been rejected")
+    }
+}
+
+extension Work {
+    /// Whether an acceptance changes what happens to a version that is accepted, or that needs no consent.
+    fileprivate func changes(_ timing: Timing, _ state: AgentState, _ context: Context) -> Bool {
+        if case .later(_, .cancelled) = step { return true }
+        guard isCancellable, !isForced else { return false }
+        return switch timing {
+        case .now: self.timing != .now && context.windowDelay(self, state) != nil
+        case .window: self.timing == .now
+        }
     }
 }
 

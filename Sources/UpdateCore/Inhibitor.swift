@@ -94,6 +94,24 @@ extension Context {
         state.serverClock?.time(at: now, bootID: bootID) ?? (wallClock >= buildTime ? wallClock : nil)
     }
 
+    /// A clock that is wrong at the boot is set by NTP, or found by the server, within this many seconds; or by nobody.
+    static let clockSettling: Seconds = 600
+
+    /// The wall clock need not be right at the boot, before it is set.
+    var isClockSettledByTime: Bool { now - bootBegan >= Self.clockSettling }
+
+    /// The time, for what an earlier boot began; nil as long as the clock may still be set in this boot. A response of the server
+    /// means that the clock is right, because requests are signed with the time, or says what is right.
+    func settledTime(_ state: AgentState) -> WallTime? {
+        if let time = state.serverClock?.time(at: now, bootID: bootID) { return time }
+        return isClockSettledByTime || state.poll.bootsWithoutResponse == 0 ? knownTime(state) : nil
+    }
+
+    /// The time to compare with the start of this stopwatch.
+    func time(for watch: Stopwatch, _ state: AgentState) -> WallTime? {
+        watch.resumed == nil ? knownTime(state) : settledTime(state)
+    }
+
     /// What delays the next step: the download, the installation or the reboot.
     func delay(_ work: Work, _ state: AgentState) -> Delay? {
         if case .rebootReady(_, let isRollback, let since) = work.step {

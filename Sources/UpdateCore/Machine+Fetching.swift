@@ -31,6 +31,7 @@ extension Machine {
             work.mayReboot = false
             work.rebootWait = nil
             work.isCancelled = nil
+            work.isCancelSent = false
             work.installedBefore = context.installed.versionCode
             state.work = work
             log(.installing(work.offer))

@@ -8,9 +8,12 @@ extension Work {
     /// When the next boot must know how much time has passed, the agent counts the time while the wall clock is unknown.
     var countsTime: Bool { pause != nil || grace != nil || windowWait != nil }
 
+    /// A wait of an earlier boot goes on, by the wall clock as soon as that counts.
+    var countsByClock: Bool { pause?.watch.resumed != nil || windowWait?.watch.resumed != nil }
+
     /// The end of the pause in this boot.
     func pauseEnd(_ context: Context, _ state: AgentState) -> BootInstant? {
-        pause.map { context.now + $0.left(context.now, context.knownTime(state)) }
+        pause.map { context.now + $0.left(context.now, context.settledTime(state)) }
     }
 
     /// Sets the end of the pause in the step that waits for it.
@@ -64,11 +67,12 @@ extension Machine {
     mutating func noteTime() {
         guard var work = state.work else { return }
         switch work.step {
-        case .ready, .installing, .rebootReady, .rebooting: work.pause = nil
+        case .ready where work.hasConsent: work.pause = nil
+        case .installing, .rebootReady, .rebooting: work.pause = nil
         case .later(let at, .cancelled) where work.pause == nil:
             // An earlier version stored this cancellation in this boot.
             work.pause = Pause(now: now, length: max(0, at - now))
-        case .downloading, .consent, .later: break
+        case .downloading, .consent, .ready, .later: break
         }
         if let deadline = work.deadline {
             if work.grace == nil { work.grace = Pause(now: now, length: max(0, deadline - now)) }
@@ -76,10 +80,15 @@ extension Machine {
             work.grace = nil
         }
         startWindowWait(&work)
-        let time = context.knownTime(state)
-        work.pause?.watch.note(now, time)
-        work.grace?.watch.note(now, time)
-        work.windowWait?.watch.note(now, time)
+        // A version that waits for an idle device looks each minute: the flash memory would wear.
+        let interval = work != before.work || state != before ? Stopwatch.resolution : Machine.countInterval
+        if let watch = work.pause?.watch {
+            work.pause?.watch.note(now, context.time(for: watch, state))
+        }
+        work.grace?.watch.note(now, context.knownTime(state))
+        if let watch = work.windowWait?.watch {
+            work.windowWait?.watch.note(now, context.time(for: watch, state), interval: interval)
+        }
         if work != state.work { state.work = work }
     }
 }

@@ -58,8 +58,13 @@ extension Machine {
     /// The installation, or its rollback, needs a reboot.
     mutating func rebootNeeded(_ work: Work, _ id: InstallID, isRollback: Bool) {
         var work = work
-        if work.isCancelled == true, !isRollback {
+        if work.isCancelled == true, !isRollback, work.isCancelSent {
+            // The installer has received the cancellation.
+            work.isCancelled = nil
+            log(.notRolledBack(work.offer))
+        } else if work.isCancelled == true, !isRollback {
             // The agent was restarted before the installer received the cancellation.
+            work.isCancelSent = true
             work.step = .installing(id)
             state.work = work
             effects.append(.cancelInstall(id))
@@ -113,15 +118,22 @@ extension Machine {
     /// The operator hastens a reboot that does not come: the installer is asked again what it waits for.
     mutating func hastenReboot() {
         guard let work = state.work, case .rebooting(let id) = work.step else { return }
-        state.work?.step = .installing(id)
-        effects.append(.resumeInstall(id))
+        resumeInstallation(id)
         log(.resumed(work.offer, "its reboot"))
+    }
+
+    /// Asks the installer what the installation waits for. It may not have received a cancellation.
+    mutating func resumeInstallation(_ id: InstallID) {
+        state.work?.step = .installing(id)
+        state.work?.isCancelSent = false
+        effects.append(.resumeInstall(id))
     }
 
     /// Rolls back an installation that waits for its reboot.
     mutating func cancelInstallation(_ work: Work, _ id: InstallID) {
         var work = work
         work.isCancelled = true
+        work.isCancelSent = true
         work.step = .installing(id)
         state.work = work
         state.lastError = nil

@@ -13,8 +13,11 @@ public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? 
     if let work = state.work {
         switch work.step {
         case .later(let at, _): moments.append(at)
-        case .consent: if let at = work.askAgainAt { moments.append(at) }
+        case .consent:
+            if let at = work.askAgainAt { moments.append(at) }
+            if work.windowWait?.asks == true { context.nextOpening(work, state).map { moments.append($0) } }
         case .ready, .rebootReady:
+            context.nextOpening(work, state).map { moments.append($0) }
             if let delay = context.delay(work, state) { delay.wakeUp(now: now).map { moments.append($0) } }
             if let left = work.windowWait?.untilOverdue(state, context) { moments.append(now + left) }
         case .downloading:
@@ -24,6 +27,9 @@ public func nextWakeUp(_ state: AgentState, _ context: Context) -> BootInstant? 
         }
     }
     if state.work?.countsTime == true, context.knownTime(state) == nil { moments.append(now + Machine.countInterval) }
+    if state.work?.countsByClock == true, !context.isClockSettledByTime {
+        moments.append(context.bootBegan + Context.clockSettling)
+    }
     if !state.poll.isRunning, state.work?.mayCheck ?? true { moments.append(state.poll.next) }
     if state.poll.awaitsClock, state.poll.clockOffset == nil { moments.append(now + Machine.clockCheckInterval) }
     if let wake = state.reports.wakeUp { moments.append(wake) }
@@ -40,11 +46,14 @@ struct Machine {
 
     var state: AgentState
     var effects: [Effect] = []
+    /// Before the event.
+    let before: AgentState
     let context: Context
     var chance: Chance
 
     init(state: AgentState, context: Context) {
         self.state = state
+        before = state
         self.context = context
         chance = Chance(seed: context.seed)
     }
@@ -122,8 +131,7 @@ struct Machine {
             effects.append(.download(work.offer))
         case .installing(let id), .rebootReady(let id, _, _), .rebooting(let id):
             log(.resumed(work.offer, "its installation"))
-            state.work?.step = .installing(id)
-            effects.append(.resumeInstall(id))
+            resumeInstallation(id)
         case .later(_, .noSpace), .later(_, .noKeys):
             // The operator may have restarted the agent because there is free disk space or a key now.
             hasten()
@@ -184,8 +192,7 @@ struct Machine {
         endRebootWait()
         if case .later(let at, let why)? = state.work?.step, at <= now, let work = state.work {
             if let id = why.installation {
-                state.work?.step = .installing(id)
-                effects.append(.resumeInstall(id))
+                resumeInstallation(id)
             } else {
                 begin(work)
             }

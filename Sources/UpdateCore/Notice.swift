@@ -21,6 +21,7 @@ public enum Notice: Codable, Hashable, Sendable {
     case deferred(Offer, by: Seconds, left: Int)
     case cancelled(Offer)
     case cancelling(Offer)
+    case notRolledBack(Offer)
     case artifactLost(Offer, String)
     case delayed(Offer, String)
     case rejected(Offer)
@@ -48,7 +49,7 @@ extension Notice {
             .committed:
             .notice
         case .offerRefused, .unknownUpgradeType, .failing, .clockWrong, .clockExplainsTLS, .postponed, .gone,
-            .artifactLost, .rolledBack, .attemptFailed:
+            .artifactLost, .rolledBack, .notRolledBack, .attemptFailed:
             .warning
         case .misconfigured, .noKeys, .blocked: .error
         }
@@ -83,6 +84,8 @@ extension Notice {
             "\(offer.title) is deferred for \(describe(delay)); \(left) deferrals are left"
         case .cancelled(let offer): "\(offer.title) was cancelled"
         case .cancelling(let offer): "\(offer.title) is rolled back, because it was cancelled"
+        case .notRolledBack(let offer):
+            "\(offer.title) cannot be cancelled: its module has no rollback, so its installation goes on"
         case .artifactLost(let offer, let reason):
             "\(offer.title) is downloaded again, because its file is lost: \(reason)"
         case .delayed(let offer, let line): "\(offer.title) waits: \(line)"
@@ -122,7 +125,7 @@ extension Notice {
         case .attemptFailed: "60440d37ec29494dae0f8fca0b5a0a4e"
         case .blocked: "b1e28e04798e4965bac7896fcc91cba0"
         case .offerRefreshed, .unknownUpgradeType, .clockSet, .consentGiven, .deferred, .cancelled, .cancelling,
-            .artifactLost, .delayed, .rejected,
+            .notRolledBack, .artifactLost, .delayed, .rejected,
             .reportDropped, .resumed,
             .ignored:
             nil
@@ -137,7 +140,8 @@ extension Notice {
             .rebooting(let offer), .committed(let offer), .rolledBack(let offer, _),
             .attemptFailed(let offer, _, _, _, _), .blocked(let offer, _, _), .resumed(let offer, _),
             .offerReplaced(_, by: let offer), .offerDropped(let offer, _), .deferred(let offer, _, _),
-            .cancelled(let offer), .cancelling(let offer), .artifactLost(let offer, _), .delayed(let offer, _):
+            .cancelled(let offer), .cancelling(let offer), .notRolledBack(let offer), .artifactLost(let offer, _),
+            .delayed(let offer, _):
             offer
         case .upToDate, .offerRefused, .misconfigured, .failing, .clockWrong, .clockExplainsTLS, .clockSet,
             .reportDropped, .ignored:

@@ -7,11 +7,12 @@ public struct Stopwatch: Codable, Hashable, Sendable {
     /// The seconds that had passed for certain at the moment ``countedAt``.
     private(set) var counted: Seconds = 0
     private(set) var countedAt: BootInstant
-    /// When a later boot took it over; nil in the boot in which it was started.
+    /// When a later boot took it over; nil in the boot in which it was started, and in the rest of one whose wall clock does not
+    /// count.
     private(set) var resumed: BootInstant?
 
     /// In seconds: smaller changes are not stored, because each state that is stored wears the flash memory.
-    private static let resolution: Seconds = 60
+    static let resolution: Seconds = 60
     /// A start that lies in the future means that the wall clock was wrong then, or is wrong now. A clock that is not right after
     /// this many seconds is not going to be set, so the time counts from there.
     private static let settling: Seconds = 3600
@@ -45,8 +46,10 @@ public struct Stopwatch: Codable, Hashable, Sendable {
     }
 
     /// Remembers what has passed, for the next boot.
-    mutating func note(_ now: BootInstant, _ time: WallTime?) {
-        if now - countedAt >= Self.resolution {
+    ///
+    /// - Parameter interval: less than this, in seconds, is not worth a write.
+    mutating func note(_ now: BootInstant, _ time: WallTime?, interval: Seconds = resolution) {
+        if now - countedAt >= interval {
             counted = min(counted + (now - countedAt), Self.longest)
             countedAt = now
         }
@@ -55,7 +58,9 @@ public struct Stopwatch: Codable, Hashable, Sendable {
         let start = time + -floor
         guard let since else { return self.since = start }
         if let resumed {
-            if since - start > Self.resolution, now - resumed >= Self.settling { self.since = start }
+            guard since - start > Self.resolution, now - resumed >= Self.settling else { return }
+            // When that clock is corrected later, the correction must not count as time that has passed.
+            (self.since, self.resumed) = (start, nil)
         } else if abs(since - start) > Self.resolution {
             self.since = start
         }

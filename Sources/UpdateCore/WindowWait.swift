@@ -16,7 +16,8 @@ public enum MissedWindows: String, Codable, CaseIterable, Sendable {
 /// How long a version has waited for a maintenance window.
 public struct WindowWait: Codable, Hashable, Sendable {
     var watch: Stopwatch
-    /// It has waited for too long, and missed a window. This stays, also if the next boot does not know the time.
+    /// It has waited for too long, and missed a window. This stays, also if the next boot does not know the time, until a clock
+    /// that is right shows that it was not so.
     var isOverdue = false
     /// Consent is requested because of that, although the version needs none.
     var asks = false
@@ -38,6 +39,12 @@ extension Context {
     static let bootTime: Seconds = 300
 
     var isSoonAfterBoot: Bool { now - bootBegan < Self.bootTime }
+
+    /// When the next window opens, if that ends the delay of a version that has missed others.
+    func nextOpening(_ work: Work, _ state: AgentState) -> BootInstant? {
+        guard isOverdue(work), let time = knownTime(state) else { return nil }
+        return policy.windows.nextOpening(after: time, zone).map { now + ($0 - time) }
+    }
 
     /// No maintenance window could be used for too long.
     func isOverdue(_ work: Work) -> Bool {
@@ -76,14 +83,14 @@ extension Context {
     /// Says that maintenance windows are being missed; nil if they are not.
     func missedWindowsText(_ work: Work, _ state: AgentState) -> String? {
         guard isOverdue(work), let wait = work.windowWait else { return nil }
-        return "no maintenance window could be used for \(describe(wait.watch.elapsed(now, knownTime(state))))"
+        return "no maintenance window could be used for \(describe(wait.watch.elapsed(now, settledTime(state))))"
     }
 }
 
 extension WindowWait {
     /// The seconds until it may be overdue; nil if it is, or if the passing of time alone does not change that.
     func untilOverdue(_ state: AgentState, _ context: Context) -> Seconds? {
-        let left = context.policy.windowLimit - watch.elapsed(context.now, context.knownTime(state))
+        let left = context.policy.windowLimit - watch.elapsed(context.now, context.settledTime(state))
         return isOverdue || context.policy.windowLimit <= 0 || left <= 0 ? nil : left
     }
 }
@@ -107,12 +114,17 @@ extension Machine {
 
     /// Notices that windows are being missed.
     mutating func noteMissedWindows() {
-        guard var work = state.work, let wait = work.windowWait, !wait.isOverdue, policy.windowLimit > 0,
-            !policy.windows.isEmpty,
-            let since = wait.watch.since, let time = context.knownTime(state),
-            wait.watch.elapsed(now, time) >= policy.windowLimit,
-            policy.windows.hasPassed(since: since, until: time, context.zone)
+        guard var work = state.work, let wait = work.windowWait, policy.windowLimit > 0, !policy.windows.isEmpty,
+            let since = wait.watch.since, let time = context.time(for: wait.watch, state)
         else { return }
+        let isLong = wait.watch.elapsed(now, time) >= policy.windowLimit
+        if wait.isOverdue {
+            // The clock was in the future when this was noticed.
+            guard !isLong, wait.watch.resumed != nil, time >= since else { return }
+            state.work?.windowWait?.isOverdue = false
+            return
+        }
+        guard isLong, policy.windows.hasPassed(since: since, until: time, context.zone) else { return }
         work.windowWait?.isOverdue = true
         state.work = work
         if let text = context.missedWindowsText(work, state) { log(.delayed(work.offer, text)) }
@@ -132,7 +144,8 @@ extension Machine {
         }
     }
 
-    /// Requests consent to a version that has missed its windows, if the operator wants that, and withdraws the request if not.
+    /// Requests consent to a version that has missed its windows, if the operator wants that. Withdraws the request if not, and in
+    /// a window, which needs no consent, unless the user has deferred the version.
     mutating func askIfOverdue() {
         guard var work = state.work else { return }
         let isAsked = context.isOverdue(work) && policy.missedWindows == .ask
@@ -140,7 +153,14 @@ extension Machine {
             work.hasConsent = false
             work.windowWait?.asks = true
             begin(work)
-        } else if !isAsked, work.step == .consent, work.windowWait?.asks == true {
+        } else if work.step == .consent, work.windowWait?.asks == true {
+            guard !work.offer.upgradeType.needsConsent || work.timing == .window else {
+                // It is offered as a prompt version now.
+                state.work?.windowWait?.asks = false
+                return
+            }
+            let isDeferred = work.pauseEnd(context, state).map { $0 > now } ?? false
+            guard !isAsked || isWindowOpen && !isDeferred else { return }
             work.hasConsent = true
             work.windowWait?.asks = false
             (work.askAgainAt, work.pause) = (nil, nil)
@@ -154,10 +174,12 @@ extension Machine {
         state.installsAtBoot = policy.missedWindows == .boot && context.isOverdue(work)
     }
 
-    /// An installation that began right after the boot may also reboot the device.
+    /// An installation that began right after the boot may also reboot the device. A reboot that is delayed does not hold the
+    /// user interface back, which may have to end the delay.
     mutating func endBoot() {
         switch state.work?.step {
-        case .installing?, .rebootReady?, .rebooting?: break
+        case .rebootReady?: if state.work.flatMap(delay) != nil { state.installsAtBoot = false }
+        case .installing?, .rebooting?: break
         case .downloading?, .consent?, .ready?, .later?, nil: state.installsAtBoot = false
         }
     }

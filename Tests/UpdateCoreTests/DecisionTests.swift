@@ -35,12 +35,53 @@ import Testing
         #expect(world.state.work?.pause == nil)
     }
 
-    @Test func aDeferralThatEndedWhileTheDeviceWasOffIsAskedAtTheBoot() {
+    @Test func aDeferralThatEndedWhileTheDeviceWasOffIsAskedAfterTheFirstResponse() {
         var world = prompted()
         world.handle(.command(.postpone(versionCode: 2, 3600)))
         world.reboot(after: 4000)
+        #expect(!world.asksForConsent, "the clock may be wrong")
+        world.hear()
         #expect(world.asksForConsent)
         #expect(world.effects.count { if case .announce(.consentWanted) = $0 { true } else { false } } == 1)
+    }
+
+    @Test func withoutANetworkTheClockCountsAfterTenMinutes() {
+        var world = prompted()
+        world.handle(.command(.postpone(versionCode: 2, 3600)))
+        world.reboot(after: 4000)
+        while !world.asksForConsent, world.now < BootInstant(1000) { world.sleepAlone() }
+        #expect(world.asksForConsent && (600..<602).contains(world.now.seconds), "\(world.now)")
+    }
+
+    /// NTP sets a clock that is years ahead a few seconds after the boot.
+    @Test func aClockInTheFutureAtTheBootEndsNoDeferral() {
+        var world = prompted()
+        world.handle(.command(.postpone(versionCode: 2, 2 * Self.day)))
+        world.reboot(after: 3600, clock: Self.noon + 3650 * Self.day)
+        #expect(!world.asksForConsent)
+        world.pass(20)
+        #expect(!world.asksForConsent)
+        world.wallClock = Self.noon + 3620
+        world.handle(.tick)
+        world.hear()
+        #expect(!world.asksForConsent)
+        let isAsked = world.asks(after: 2 * Self.day - 3620, within: 120)
+        #expect(isAsked)
+    }
+
+    @Test func aPlausibleClockThatIsCorrectedAfterAnHourEndsNoDeferral() {
+        var world = prompted()
+        world.handle(.command(.postpone(versionCode: 2, 7 * Self.day)))
+        world.reboot(after: 3600, clock: Self.noon + -30 * Self.day)
+        for _ in 0..<70 { world.pass(60) }
+        world.wallClock = Self.noon + 3600 + 4200
+        world.handle(.tick)
+        #expect(!world.asksForConsent && world.state.work?.pause != nil)
+        world.reboot(after: 3600)
+        world.hear()
+        #expect(!world.asksForConsent)
+        let isAsked = world.asks(after: 7 * Self.day - 7800, within: 3700)
+        #expect(isAsked)
     }
 
     @Test func aDeferredVersionCanBeAcceptedAfterTheReboot() {
@@ -198,6 +239,25 @@ import Testing
         #expect(isAsked)
     }
 
+    @Test func aNewAddressWhileDownloadsAreInhibitedDoesNotEndADeferral() {
+        var world = prompted()
+        world.handle(.command(.postpone(versionCode: 2, 2 * Self.day)))
+        world.inhibitors = [Inhibitor(what: [.download], who: "TV", why: "")]
+        world.pass(3600)
+        world.state.poll.next = world.now
+        world.handle(.tick)
+        world.respond(.offer(World.offer(2, 1, url: "http://other.example/v")))
+        #expect(world.state.work?.step == .ready && !world.asksForConsent)
+        world.pass(600)
+        world.inhibitors = []
+        world.handle(.tick)
+        #expect(world.downloads)
+        world.download()
+        #expect(world.state.work?.step == .consent && !world.asksForConsent)
+        let isAsked = world.asks(after: 2 * Self.day - 4200, within: 120)
+        #expect(isAsked)
+    }
+
     // MARK: cancellations
 
     @Test func aCancelledSilentVersionStaysCancelledAcrossABoot() {
@@ -213,6 +273,7 @@ import Testing
         world.handle(.tick)
         #expect(!world.downloads, "a clock that was set")
         world.reboot(after: 1.2 * Self.day)
+        world.hear()
         #expect(world.downloads)
     }
 
@@ -222,6 +283,37 @@ import Testing
         world.reboot(after: 3600)
         world.handle(.command(.retry(versionCode: 2)))
         #expect(world.downloads)
+    }
+
+    @Test func anAcceptanceEndsACancellationOfASilentVersion() {
+        for clock in [nil, Self.noon] {
+            var world = offered(2) {
+                $0.wallClock = Self.noon
+                $0.policy.windows = clock == nil ? [] : [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
+            }
+            world.download()
+            if clock == nil { world = offered(2) }
+            world.handle(.command(.cancel))
+            #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) == nil)
+            world.handle(.command(.accept(versionCode: 2, .now)))
+            #expect(clock == nil ? world.downloads : world.installs)
+        }
+    }
+
+    @Test func aSilentVersionThatWaitsForItsWindowCanBeInstalledNow() {
+        var world = offered(2) {
+            $0.wallClock = Self.noon
+            $0.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
+        }
+        #expect(refusal(of: .accept(versionCode: 2, .window), world.state, world.context) != nil, "it does already")
+        world.download()
+        #expect(!world.installs)
+        #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) == nil)
+        world.handle(.command(.accept(versionCode: 2, .now)))
+        #expect(world.installs)
+        #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) != nil)
+        world = offered(2)
+        #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) != nil, "without windows")
     }
 
     @Test func aWithdrawnAcceptanceIsNotAskedAtOnceAfterABoot() {
@@ -362,6 +454,7 @@ import Testing
         world.reboot(after: 3600)
         #expect(!world.downloads, "the cancellation lasts")
         world.reboot(after: 1.2 * Self.day)
+        world.hear()
         #expect(world.downloads)
         world = prompted()
         world.handle(.command(.postpone(versionCode: 2, 2 * Self.day)))
@@ -400,6 +493,32 @@ extension World {
         if state.poll.isRunning {
             let before = effects
             respond(.latest)
+            effects = before + effects
+        }
+    }
+
+    /// The agent checks, and the server says that nothing is newer. The effects are added to those before.
+    mutating func hear() {
+        var all = effects
+        if !state.poll.isRunning {
+            state.poll.next = now
+            handle(.tick)
+            all += effects
+        }
+        respond(.latest)
+        effects = all + effects
+    }
+
+    /// Sleeps until the next wake-up; both clocks advance, and no check gets a response.
+    mutating func sleepAlone() {
+        guard let wake = nextWakeUp(state, context) else { return }
+        let before = now
+        now = max(now, wake) + 0.001
+        wallClock = wallClock + (now - before)
+        handle(.tick)
+        if state.poll.isRunning {
+            let before = effects
+            respond(.transientError(.network("down")))
             effects = before + effects
         }
     }

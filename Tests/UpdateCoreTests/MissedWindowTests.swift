@@ -108,7 +108,7 @@ import Testing
         world.reboot(after: 0, clock: WallTime(unixSeconds: 1_750_000_000))
         world.pass(30)
         world.wallClock = right + 25 * 3600
-        world.handle(.tick)
+        world.hear()
         #expect(isOverdue(world))
     }
 
@@ -208,6 +208,10 @@ import Testing
         world.evening(nights: 2)
         #expect(!world.installs)
         world.reboot(after: 26 * 3600)
+        #expect(!world.installs, "the clock may be wrong")
+        world.hear()
+        #expect(isOverdue(world) && !world.installs && !world.state.installsAtBoot)
+        world.reboot(after: 60)
         #expect(world.installs && world.state.installsAtBoot)
     }
 
@@ -222,6 +226,19 @@ import Testing
         world.policy.reboot = .window
         world.finishInstall(.needsReboot(isRollback: false))
         #expect(world.reboots, "the reboot belongs to it")
+    }
+
+    /// The boot must not wait for the user interface, which must start before somebody can consent.
+    @Test func aRebootThatWaitsDoesNotHoldTheBootBack() {
+        for isInhibited in [true, false] {
+            var world = overdueForBoot()
+            if !isInhibited { world.policy.reboot = .ask }
+            world.reboot(after: 3600)
+            #expect(world.installs && world.state.installsAtBoot)
+            if isInhibited { world.inhibitors = [Inhibitor(what: [.reboot], who: "TV", why: "")] }
+            world.finishInstall(.needsReboot(isRollback: false))
+            #expect(!world.reboots && !world.state.installsAtBoot)
+        }
     }
 
     @Test func anAgentThatIsStartedLateInstallsNothing() {
@@ -276,10 +293,72 @@ import Testing
         #expect(world.installs)
     }
 
-    @Test func theWindowIsStillUsed() {
+    @Test(arguments: MissedWindows.allCases) func theWindowIsStillUsed(missed: MissedWindows) {
+        var world = overdue { $0.policy.missedWindows = missed }
+        let noon = world.now
+        while !world.installs, world.now - noon < 20 * 3600 { world.sleepAlone() }
+        #expect(world.installs && (13.9 * 3600..<14.1 * 3600).contains(world.now - noon), "\(world.now - noon)")
+    }
+
+    @Test(arguments: MissedWindows.allCases) func anOverdueRebootStillUsesTheWindow(missed: MissedWindows) {
+        var world = overdueReboot(missed)
+        let began = world.now
+        while !world.reboots, world.now - began < 24 * 3600 { world.sleepAlone() }
+        #expect(world.reboots && world.now - began < 24 * 3600, "\(world.now - began)")
+    }
+
+    @Test func aDeferralAlsoLastsInAWindow() {
+        var world = overdue { $0.policy.missedWindows = .ask }
+        world.handle(.command(.postpone(versionCode: 2, 15 * 3600)))
+        let noon = world.now
+        while !world.installs, world.now - noon < 20 * 3600 { world.sleepAlone() }
+        #expect(world.installs && (14.9 * 3600..<15.1 * 3600).contains(world.now - noon), "\(world.now - noon)")
+    }
+
+    @Test func aVersionThatBecomesAPromptIsNotInstalledInTheWindow() {
+        var world = overdue { $0.policy.missedWindows = .ask }
+        world.state.poll.next = world.now
+        world.handle(.tick)
+        world.respond(.offer(World.offer(2, 1)))
+        #expect(world.state.work?.step == .consent)
+        world.pass(14.5 * 3600)
+        #expect(world.state.work?.step == .consent && !world.installs)
+    }
+
+    @Test func aSilentVersionThatAsksCanBeDeferredButNotRejected() {
+        let world = overdue { $0.policy.missedWindows = .ask }
+        #expect(world.state.work?.isUpToUser == true)
+        let refused = refusal(of: .reject(versionCode: 2), world.state, world.context)
+        #expect(refused?.description.contains("is silent") == true)
+        #expect(offered(2).state.work?.isUpToUser == false)
+    }
+
+    @Test func aClockInTheFutureAtTheBootDoesNotMakeItOverdue() {
+        for network in [true, false] {
+            var world = waiting()
+            world.pass(60)
+            world.reboot(after: 3600, clock: Self.noon + 3650 * Self.day)
+            world.pass(network ? 20 : 700)
+            if network { #expect(!isOverdue(world)) }
+            world.wallClock = Self.noon + 4400
+            world.handle(.tick)
+            world.hear()
+            #expect(!isOverdue(world), "not for ever")
+        }
+    }
+
+    /// The device looks each minute whether it is idle. Each state that is stored wears the flash memory.
+    @Test func theWaitForAnIdleDeviceStoresNothing() throws {
         var world = overdue()
-        world.pass(15 * 3600)
-        #expect(world.installs)
+        world.pass(60)
+        let stored = world.state.work
+        for _ in 0..<50 {
+            let wake = try #require(nextWakeUp(world.state, world.context))
+            #expect(wake - world.now <= 61)
+            world.activity = Activity(observed: wake, Logins(inhibitor: "TV"), lastUse: wake)
+            world.pass(wake - world.now)
+        }
+        #expect(world.state.work == stored)
     }
 
     @Test func anAcceptanceForTheNextWindowWaitsAnew() {
@@ -294,22 +373,28 @@ import Testing
 
     // MARK: reboots
 
+    /// The reboot of an installation has missed its windows.
+    private func overdueReboot(_ missed: MissedWindows) -> World {
+        var world = offered(2) {
+            $0.wallClock = Self.noon
+            $0.policy.reboot = .window
+            $0.policy.missedWindows = missed
+        }
+        world.download()
+        world.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
+        world.finishInstall(.needsReboot(isRollback: false))
+        // The device is on all day, and a recording inhibits the reboot at night.
+        world.inhibitors = [Inhibitor(what: [.reboot], who: "TV", why: "")]
+        world.pass(3.1 * Self.day)
+        world.inhibitors = []
+        world.handle(.tick)
+        #expect(isOverdue(world) && !world.reboots, "\(missed)")
+        return world
+    }
+
     @Test func aRebootThatMissesItsWindowsFollowsTheSameRule() {
         for missed in MissedWindows.allCases {
-            var world = offered(2) {
-                $0.wallClock = Self.noon
-                $0.policy.reboot = .window
-                $0.policy.missedWindows = missed
-            }
-            world.download()
-            world.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
-            world.finishInstall(.needsReboot(isRollback: false))
-            // The device is on all day, and a recording inhibits the reboot at night.
-            world.inhibitors = [Inhibitor(what: [.reboot], who: "TV", why: "")]
-            world.pass(3.1 * Self.day)
-            world.inhibitors = []
-            world.handle(.tick)
-            #expect(isOverdue(world) && !world.reboots, "\(missed)")
+            var world = overdueReboot(missed)
             switch missed {
             case .idle:
                 world.observe(idleFor: 1900)
@@ -331,11 +416,7 @@ extension World {
         for _ in 0..<nights {
             pass(5 * 3600)
             reboot(after: 19 * 3600 + 60)
-            if state.poll.isRunning {
-                let before = effects
-                respond(.latest)
-                effects = before + effects
-            }
+            hear()
         }
     }
 

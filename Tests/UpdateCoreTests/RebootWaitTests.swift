@@ -217,6 +217,47 @@ import Testing
         }
     }
 
+    /// A module without a rollback: the installer says again that it needs the reboot.
+    @Test(arguments: [false, true]) func aCancellationThatIsImpossibleIsSentOnce(isRestarted: Bool) {
+        var (world, id) = rebooting()
+        world.handle(.command(.cancel))
+        #expect(cancels(world))
+        if isRestarted {
+            world.start()
+            world.finishInstall(.needsReboot(isRollback: false))
+            #expect(cancels(world), "it may not have been received")
+        }
+        world.finishInstall(.needsReboot(isRollback: false))
+        #expect(!cancels(world) && requestsReboot(world) && world.notices.contains(.notRolledBack(World.offer(2))))
+        world.handle(.installed(id, .rebooting))
+        world.installed = .known(versionCode: 2, versionName: "v2")
+        world.start()
+        world.finishInstall(.committed)
+        #expect(world.state.history.map(\.result) == [.installed])
+    }
+
+    /// The installer itself has requested a reboot, and refuses the cancellation.
+    @Test func aCancellationThatIsRefusedCausesNoLoop() {
+        var world = offered(2)
+        world.download()
+        let id = world.installID ?? 0
+        world.handle(.installed(id, .rebooting))
+        world.handle(.command(.cancel))
+        #expect(cancels(world))
+        var cancellations = 0
+        let began = world.now
+        for _ in 0..<50 where world.now - began < 6 * 3600 {
+            if world.state.work?.step == .installing(id) {
+                world.handle(.installed(id, .rebooting))
+            } else {
+                world.sleep()
+            }
+            if world.state.poll.isRunning { world.respond(.latest) }
+            if cancels(world) { cancellations += 1 }
+        }
+        #expect(cancellations == 0 && world.now - began > 3600, "\(cancellations), \(world.now - began)")
+    }
+
     /// The reboot came first, or the rollback fails.
     @Test func aCancellationThatComesTooLateLeadsToTheResult() {
         var (world, _) = rebooting()
