@@ -348,17 +348,20 @@ import Testing
     }
 
     /// The device looks each minute whether it is idle. Each state that is stored wears the flash memory.
-    @Test func theWaitForAnIdleDeviceStoresNothing() throws {
+    @Test func theWaitForAnIdleDeviceIsSeldomStored() throws {
         var world = overdue()
         world.pass(60)
-        let stored = world.state.work
+        var stored = 0
         for _ in 0..<50 {
             let wake = try #require(nextWakeUp(world.state, world.context))
             #expect(wake - world.now <= 61)
             world.activity = Activity(observed: wake, Logins(inhibitor: "TV"), lastUse: wake)
+            let before = world.state.work
             world.pass(wake - world.now)
+            if world.state.work != before { stored += 1 }
         }
-        #expect(world.state.work == stored)
+        // With the result of a check, which is stored in any case.
+        #expect(stored <= 2, "\(stored)")
     }
 
     @Test func anAcceptanceForTheNextWindowWaitsAnew() {
