@@ -13,6 +13,13 @@ final class LoginQuery {
     /// More sessions than any device has.
     private static let maximumSessions = 64
 
+    /// The errors that say that there is no logind. The bus passes those of systemd on, if only the unit is missing or masked.
+    private static let absences: Set<String> = [
+        "org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner",
+        "org.freedesktop.DBus.Error.Spawn.ServiceNotFound", "org.freedesktop.systemd1.NoSuchUnit",
+        "org.freedesktop.systemd1.UnitMasked", "org.freedesktop.systemd1.LoadFailed",
+    ]
+
     private var connection: BusConnection?
     private var done: ((Logins?) -> Void)?
     private var logins = Logins()
@@ -47,8 +54,7 @@ final class LoginQuery {
     }
 
     private func failed(_ error: BusError) {
-        let absent = ["ServiceUnknown", "NameHasNoOwner", "Spawn.ServiceNotFound"]
-        finish(absent.contains { error.name == "org.freedesktop.DBus.Error.\($0)" } ? Logins() : nil)
+        finish(Self.absences.contains(error.name) ? Logins() : nil)
     }
 
     private func takeInhibitors(_ values: [BusValue]) {
@@ -107,11 +113,15 @@ struct LoginSession {
         let isIdle = properties["IdleHint"]?.flag == true
         // Standby does not count: a user who ends it uses the device.
         let since = BootInstant(now.seconds - Seconds(monotonic - min(changed, monotonic)) / 1e6)
+        let isTerminal = properties["Type"]?.text == "tty"
         let use: Logins.Use
-        if changed == 0 {
+        if isTerminal, properties["VTNr"]?.number ?? 0 > 0 {
+            // A user interface may run in it (agetty --autologin): its input does not come through the terminal.
+            use = .unknown
+        } else if changed == 0 {
             // A graphical session that never calls SetIdleHint, or a session without a terminal.
             use = isIdle ? .idle(since: BootInstant(0)) : .unknown
-        } else if isIdle || properties["Type"]?.text == "tty" {
+        } else if isIdle || isTerminal {
             // For a terminal, logind reports its last use.
             use = .idle(since: since)
         } else {

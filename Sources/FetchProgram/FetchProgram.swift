@@ -7,6 +7,9 @@ import Verification
 /// `upgradelink-fetch`, the worker for the network. It reads one job from standard input, performs it with blocking calls, and
 /// writes its reports to standard output. Every job except an update check ends when standard input closes.
 public enum FetchProgram {
+    /// How long an update check waits for its response after SIGTERM, in seconds. TimeoutStopSec= of upgradelinkd.service is longer.
+    private static let stopPatience: Seconds = 3
+
     public static func main() -> Never {
         if CommandLine.arguments.dropFirst().contains(where: { $0 == "--help" || $0 == "-h" }) {
             print(
@@ -27,8 +30,11 @@ public enum FetchProgram {
         switch job {
         case .check:
             // A request may consume the server's roll-out quota as soon as it is sent. The worker therefore waits for the
-            // response and stores it, even if the agent has ended. The time limits of the request still apply.
-            Signals.ignore(SIGTERM)
+            // response and stores it, even if the agent has ended. The time limits of the request still apply; after SIGTERM,
+            // which also comes at a shutdown, a short one does. A response that has arrived is still stored.
+            MainActor.assumeIsolated {
+                MainQueue.onSignal([SIGTERM]) { _ in MainQueue.after(stopPatience) { cancellation.cancel() } }
+            }
         case .report, .digest:
             onAbandoned { cancellation.cancel() }
         case .adopt:

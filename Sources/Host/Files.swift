@@ -193,6 +193,14 @@ public enum Files {
         WallTime(unixSeconds: Seconds(status.st_mtim.tv_sec) + Seconds(status.st_mtim.tv_nsec) / 1e9)
     }
 
+    /// When the content or the attributes of a file changed last (st_ctime); nil if it is not there. Unlike the modification time,
+    /// it says when a package brought the file.
+    public static func statusChange(of path: String) -> WallTime? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return WallTime(unixSeconds: Seconds(status.st_ctim.tv_sec) + Seconds(status.st_ctim.tv_nsec) / 1e9)
+    }
+
     /// Whether this process may execute the file (access(2)).
     public static func isExecutable(_ path: String) -> Bool { access(path, X_OK) == 0 }
 

@@ -23,8 +23,8 @@ RRECOMMENDS:${PN} = "ca-certificates"
 
 EXTRA_SWIFTFLAGS = "-Xswiftc -Osize"
 
-SYSTEMD_SERVICE:${PN} = "upgradelinkd.service upgradelink-installer.socket"
-# The operator enables the agent after configuring it. upgradelink-installer-resume.service is linked below: it runs at each boot.
+SYSTEMD_SERVICE:${PN} = "upgradelinkd.service upgradelink-installer.socket upgradelink-boot.service"
+# The operator enables the agent after configuring it, and upgradelink-boot.service for install.missedWindows = "boot". upgradelink-installer-resume.service is linked below: it runs at each boot.
 SYSTEMD_AUTO_ENABLE = "disable"
 
 USERADD_PACKAGES = "${PN}"
@@ -59,8 +59,9 @@ do_install() {
         fi
     done
 
-    for unit in upgradelinkd.service upgradelink-installer.service upgradelink-installer-resume.service; do
-        sed -e 's|@SBINDIR@|${sbindir}|' -e 's|@LIBDIR@|${nonarch_libdir}/upgradelinkd|' \
+    for unit in upgradelinkd.service upgradelink-installer.service upgradelink-installer-resume.service \
+        upgradelink-boot.service; do
+        sed -e 's|@SBINDIR@|${sbindir}|' -e 's|@BINDIR@|${bindir}|' -e 's|@LIBDIR@|${nonarch_libdir}/upgradelinkd|' \
             ${S}/packaging/systemd/$unit.in >${D}${systemd_system_unitdir}/$unit
     done
     install -m 0644 ${S}/packaging/systemd/upgradelink-installer.socket ${D}${systemd_system_unitdir}/

@@ -1,0 +1,53 @@
+import Host
+import TestSupport
+import Testing
+import UpdateCore
+
+/// An update check whose worker is told to end: at a shutdown, or when the agent is stopped.
+@Suite struct StopTests {
+    private let rig: Rig
+
+    init() async throws { rig = try await Rig() }
+
+    /// Runs an update check, and sends SIGTERM as soon as the server has the request.
+    ///
+    /// - Returns: the seconds from then to the worker's end.
+    @MainActor private func stop(
+        _ job: CheckJob, when isSent: @escaping @Sendable () async -> Bool
+    ) async throws -> (end: ProcessEnd, seconds: Seconds) {
+        let request = try JSONLine.encode(FetchJob.check(job))
+        var end: ProcessEnd?
+        let worker = ChildProcess.start(
+            Program("\(programsDirectory)/upgradelink-fetch", streams: .pipes(), timeLimit: 60), request: request
+        ) { end = $0 }
+        #expect(await eventually { await isSent() })
+        let start = Clock.bootTime
+        worker?.requestEnd()
+        #expect(await eventually(within: 30) { await MainActor.run { end != nil } })
+        return (try #require(end), Clock.bootTime - start)
+    }
+
+    /// The server's connection stays open, and no response comes.
+    @Test func aServerThatNeverAnswersDelaysTheEndForThreeSeconds() async throws {
+        let server = try RawServer { _ in [([], 60)] }
+        let (end, seconds) = try await stop(rig.checkJob(server.url)) { server.requests.count == 1 }
+        #expect(end == .exited(0))
+        #expect(seconds > 2.5 && seconds < 4.5, "\(seconds) s")
+        #expect(!rig.scratch.exists("offer.json"))
+    }
+
+    /// The server grants an offer only once.
+    @Test func aResponseThatComesAfterSIGTERMIsStored() async throws {
+        let body = """
+            {"code":200,"msg":"","data":{"urlKey":"device","versionName":"v2","versionCode":2,\
+            "urlPath":"http://127.0.0.1/v2","upgradeType":2,"promptUpgradeContent":""}}
+            """
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        let server = try RawServer { _ in [([], 1.5), (Array((head + body).utf8), 0)] }
+        let (end, seconds) = try await stop(rig.checkJob(server.url)) { server.requests.count == 1 }
+        #expect(end == .exited(0))
+        #expect(seconds < 3, "\(seconds) s")
+        let stored = try JSONLine.decode(Offer.self, from: Files.read("\(rig.scratch.path)/offer.json", limit: 65_536))
+        #expect(stored.versionCode == 2)
+    }
+}
