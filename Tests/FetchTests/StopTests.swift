@@ -9,28 +9,34 @@ import UpdateCore
 
     init() async throws { rig = try await Rig() }
 
+    @MainActor private final class Worker {
+        private(set) var end: ProcessEnd?
+        private var child: ChildProcess?
+
+        init(_ job: CheckJob) throws {
+            let program = Program("\(programsDirectory)/upgradelink-fetch", streams: .pipes(), timeLimit: 60)
+            child = ChildProcess.start(program, request: try JSONLine.encode(FetchJob.check(job))) { self.end = $0 }
+        }
+
+        func requestEnd() { child?.requestEnd() }
+    }
+
     /// Runs an update check, and sends SIGTERM as soon as the server has the request.
     ///
     /// - Returns: the seconds from then to the worker's end.
-    @MainActor private func stop(
-        _ job: CheckJob, when isSent: @escaping @Sendable () async -> Bool
-    ) async throws -> (end: ProcessEnd, seconds: Seconds) {
-        let request = try JSONLine.encode(FetchJob.check(job))
-        var end: ProcessEnd?
-        let worker = ChildProcess.start(
-            Program("\(programsDirectory)/upgradelink-fetch", streams: .pipes(), timeLimit: 60), request: request
-        ) { end = $0 }
-        #expect(await eventually { await isSent() })
+    private func stop(_ server: RawServer) async throws -> (end: ProcessEnd, seconds: Seconds) {
+        let worker = try await Worker(rig.checkJob(server.url))
+        #expect(await eventually { server.requests.count == 1 })
         let start = Clock.bootTime
-        worker?.requestEnd()
-        #expect(await eventually(within: 30) { await MainActor.run { end != nil } })
-        return (try #require(end), Clock.bootTime - start)
+        await worker.requestEnd()
+        #expect(await eventually(within: 30) { await worker.end != nil })
+        return (try #require(await worker.end), Clock.bootTime - start)
     }
 
     /// The server's connection stays open, and no response comes.
     @Test func aServerThatNeverAnswersDelaysTheEndForThreeSeconds() async throws {
         let server = try RawServer { _ in [([], 60)] }
-        let (end, seconds) = try await stop(rig.checkJob(server.url)) { server.requests.count == 1 }
+        let (end, seconds) = try await stop(server)
         #expect(end == .exited(0))
         #expect(seconds > 2.5 && seconds < 4.5, "\(seconds) s")
         #expect(!rig.scratch.exists("offer.json"))
@@ -44,7 +50,7 @@ import UpdateCore
             """
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
         let server = try RawServer { _ in [([], 1.5), (Array((head + body).utf8), 0)] }
-        let (end, seconds) = try await stop(rig.checkJob(server.url)) { server.requests.count == 1 }
+        let (end, seconds) = try await stop(server)
         #expect(end == .exited(0))
         #expect(seconds < 3, "\(seconds) s")
         let stored = try JSONLine.decode(Offer.self, from: Files.read("\(rig.scratch.path)/offer.json", limit: 65_536))
