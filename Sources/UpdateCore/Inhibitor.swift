@@ -94,7 +94,7 @@ extension Context {
         state.serverClock?.time(at: now, bootID: bootID) ?? (wallClock >= buildTime ? wallClock : nil)
     }
 
-    /// A clock that is wrong at the boot is set by NTP, or found by the server, within this many seconds; or by nobody.
+    /// A clock that is wrong at the boot is set by NTP, or found by the server, within this many seconds, or not at all.
     static let clockSettling: Seconds = 600
 
     /// The wall clock need not be right at the boot, before it is set.

@@ -8,7 +8,7 @@ extension Work {
     /// When the next boot must know how much time has passed, the agent counts the time while the wall clock is unknown.
     var countsTime: Bool { pause != nil || grace != nil || windowWait != nil }
 
-    /// A wait of an earlier boot goes on, by the wall clock as soon as that counts.
+    /// A wait of an earlier boot continues, by the wall clock as soon as that counts.
     var countsByClock: Bool { pause?.watch.resumed != nil || windowWait?.watch.resumed != nil }
 
     /// The end of the pause in this boot.

@@ -85,7 +85,7 @@ extension Notice {
         case .cancelled(let offer): "\(offer.title) was cancelled"
         case .cancelling(let offer): "\(offer.title) is rolled back, because it was cancelled"
         case .notRolledBack(let offer):
-            "\(offer.title) cannot be cancelled: its module has no rollback, so its installation goes on"
+            "\(offer.title) cannot be cancelled: its module has no rollback, so its installation continues"
         case .artifactLost(let offer, let reason):
             "\(offer.title) is downloaded again, because its file is lost: \(reason)"
         case .delayed(let offer, let line): "\(offer.title) waits: \(line)"

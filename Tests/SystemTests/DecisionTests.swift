@@ -93,6 +93,10 @@ extension SystemTests {
                 }
                 try clock.advance(Self.day / 2 + 60)
                 try await container.boot { machine async throws in
+                    // The clock counts after a response of the server, or ten minutes.
+                    #expect(
+                        await eventually { await machine.shell("upgradelinkctl check && echo asked").contains("asked") }
+                    )
                     #expect(await eventually { signals.consentRequests == 2 })
                     #expect(try await machine.run("upgradelinkctl", "accept", "--tonight").isSuccess == false)
                     let refusal = try await machine.run("upgradelinkctl", "accept", "--tonight").error
@@ -131,6 +135,9 @@ extension SystemTests {
                 }
                 try clock.advance(30 * 3600)
                 try await container.boot { machine async throws in
+                    #expect(
+                        await eventually { await machine.shell("upgradelinkctl check && echo asked").contains("asked") }
+                    )
                     #expect(await machine.status(says: "Ready to install v2 (code 2) in the next maintenance window"))
                 }
             }

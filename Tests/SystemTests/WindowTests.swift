@@ -40,11 +40,17 @@ extension SystemTests {
             try device.clock.advance(86_400)
         }
 
+        /// The wall clock counts after a response of the server in this boot, or ten minutes.
+        private static func hearTheServer(_ machine: Machine) async {
+            #expect(await eventually { await machine.shell("upgradelinkctl check && echo asked").contains("asked") })
+        }
+
         @Test func anOverdueVersionIsInstalledWhenTheDeviceIsIdle() async throws {
             try await Container().run { container async throws in
                 let device = try await Self.device(container, "idle")
                 try await Self.missTheWindow(device)
                 try await container.boot { machine async throws in
+                    await Self.hearTheServer(machine)
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
                     let journal = await machine.shell("journalctl -b -u upgradelinkd -o cat")
                     #expect(journal.contains("no maintenance window could be used for 1 d"))
@@ -73,6 +79,7 @@ extension SystemTests {
                     """)
                 try await Self.missTheWindow(device, enable: "kiosk")
                 try await container.boot { machine async throws in
+                    await Self.hearTheServer(machine)
                     #expect(await machine.status(says: "the session of daemon does not report idleness"))
                     let doctor = await machine.shell("upgradelinkctl doctor")
                     #expect(doctor.contains("BAD  updates:") && doctor.contains("SetIdleHint"), "\(doctor)")
@@ -109,6 +116,13 @@ extension SystemTests {
                 try await Self.missTheWindow(device, enable: "ui", "upgradelink-boot")
                 #expect(container.read("srv/ui").isEmpty, "it was not started in the first boot")
                 try await container.boot { machine async throws in
+                    await Self.hearTheServer(machine)
+                    #expect(await machine.status(says: "right after the next boot; no maintenance window"))
+                    try container.write("srv/ui", "")
+                    try await machine.run("systemctl", "reboot")
+                    #expect(await machine.shutsDown())
+                }
+                try await container.boot { machine async throws in
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
                     // The health check needed the user interface, which ran version 2 from the beginning.
                     #expect(await eventually { container.read("srv/ui").contains("VERSION_CODE=2") })
@@ -130,6 +144,7 @@ extension SystemTests {
                 let signals = try SignalLog(container)
                 try await Self.missTheWindow(device, enable: "signals")
                 try await container.boot { machine async throws in
+                    await Self.hearTheServer(machine)
                     #expect(
                         await machine.status(says: "Waiting for consent to install v2 (code 2); no maintenance window"))
                     #expect(await eventually { signals.consentRequests == 1 })

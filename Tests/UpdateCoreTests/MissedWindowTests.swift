@@ -228,7 +228,7 @@ import Testing
         #expect(world.reboots, "the reboot belongs to it")
     }
 
-    /// The boot must not wait for the user interface, which must start before somebody can consent.
+    /// The boot must not wait for the user interface, which must start before a user can consent.
     @Test func aRebootThatWaitsDoesNotHoldTheBootBack() {
         for isInhibited in [true, false] {
             var world = overdueForBoot()
