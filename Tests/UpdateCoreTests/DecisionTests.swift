@@ -285,19 +285,16 @@ import Testing
         #expect(world.downloads)
     }
 
-    @Test func anAcceptanceEndsACancellationOfASilentVersion() {
-        for clock in [nil, Self.noon] {
-            var world = offered(2) {
-                $0.wallClock = Self.noon
-                $0.policy.windows = clock == nil ? [] : [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
-            }
-            world.download()
-            if clock == nil { world = offered(2) }
-            world.handle(.command(.cancel))
-            #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) == nil)
-            world.handle(.command(.accept(versionCode: 2, .now)))
-            #expect(clock == nil ? world.downloads : world.installs)
+    @Test(arguments: [true, false]) func anAcceptanceEndsACancellationOfASilentVersion(isDownloaded: Bool) {
+        var world = offered(2) {
+            $0.wallClock = Self.noon
+            $0.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
         }
+        if isDownloaded { world.download() }
+        world.handle(.command(.cancel))
+        #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) == nil)
+        world.handle(.command(.accept(versionCode: 2, .now)))
+        #expect(isDownloaded ? world.installs : world.downloads)
     }
 
     @Test func aSilentVersionThatWaitsForItsWindowCanBeInstalledNow() {
