@@ -13,11 +13,14 @@ final class LoginQuery {
     /// More sessions than any device has.
     private static let maximumSessions = 64
 
-    /// The errors that say that there is no logind. The bus passes those of systemd on, if only the unit is missing or masked.
+    /// The errors that say that there is no logind. If its unit is missing, masked or cannot be loaded, the bus passes the error of
+    /// systemd on; a masked unit that has an alias "exists" twice.
     private static let absences: Set<String> = [
         "org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner",
         "org.freedesktop.DBus.Error.Spawn.ServiceNotFound", "org.freedesktop.systemd1.NoSuchUnit",
         "org.freedesktop.systemd1.UnitMasked", "org.freedesktop.systemd1.LoadFailed",
+        "org.freedesktop.systemd1.BadUnitSetting", "org.freedesktop.DBus.Error.FileExists",
+        "org.freedesktop.DBus.Error.FileNotFound",
     ]
 
     private var connection: BusConnection?
