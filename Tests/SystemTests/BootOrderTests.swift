@@ -48,7 +48,8 @@ extension SystemTests {
         @Test func aBootCheckAfterTheDefaultTargetDoesNotPreventTheResumption() async throws {
             try await Container().run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)])
-                try fixture.configure(module: "rebooting")
+                // The health check waits for the check of the boot.
+                try fixture.configure(module: "rebooting", install: "healthUnits = [\"boot-check.service\"]")
                 try fixture.writeRebootingModule()
                 try addBootCheck(container)
                 // A unit of the boot that waits for the installer, as a user interface does for the agent.
@@ -82,6 +83,50 @@ extension SystemTests {
                     #expect(fixture.states.contains("ArtifactCommit"), "\(fixture.states)")
                     let doctor = await machine.shell("upgradelinkctl doctor")
                     #expect(doctor.contains("resume: \(Self.resume).service runs at each boot"), "\(doctor)")
+                }
+            }
+        }
+
+        /// The unit that resumes an installation has no default dependencies.
+        @Test func aPowerOffStopsTheResumedInstallation() async throws {
+            try await Container().run { container async throws in
+                let fixture = try await DeviceFixture(container, versions: [(2, 2)])
+                try container.write("srv/is-healthy", "#!/bin/sh\ntest -e /srv/healthy\n", mode: 0o755)
+                try fixture.configure(
+                    module: "rebooting",
+                    install: "attempts = 1\nhealthProgram = [\"/srv/is-healthy\"]\nhealthUnits = []")
+                try fixture.writeRebootingModule()
+                try await container.boot { machine async throws in
+                    try await machine.run("systemctl", "enable", "sim")
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(await machine.shutsDown())
+                }
+                // The agent is not enabled.
+                try await container.boot { machine async throws in
+                    #expect(
+                        await eventually {
+                            container.read("var/lib/upgradelink-installer/installation.json").contains("checkHealth")
+                        })
+                    #expect(await machine.property("ActiveState", of: Self.resume) == "active")
+                    let start = Clock.bootTime
+                    try await machine.run("systemctl", "poweroff")
+                    #expect(await machine.shutsDown())
+                    #expect(Clock.bootTime - start < 10, "it took \(Clock.bootTime - start) s")
+                }
+                try container.write("srv/healthy", "")
+                try await container.boot { machine async throws in
+                    #expect(
+                        await eventually {
+                            await machine.property("InactiveExitTimestampMonotonic", of: Self.resume) != "0"
+                        })
+                    #expect(
+                        await eventually {
+                            await machine.property("ActiveState", of: Self.resume) == "inactive"
+                        })
+                    let journal = await machine.shell("journalctl --no-pager -o cat -u \(Self.resume)")
+                    #expect(fixture.states.hasSuffix("ArtifactCommit Cleanup"), "\(fixture.states) \(journal)")
+                    try await machine.run("systemctl", "start", "upgradelinkd")
+                    #expect(await machine.status(says: "Up to date (v2, code 2)"))
                 }
             }
         }
