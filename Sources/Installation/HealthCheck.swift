@@ -58,12 +58,24 @@ public struct HealthCheck: Hashable, Sendable {
         }
     }
 
-    private struct Attempt {
+    @MainActor private final class Attempt {
         /// Microseconds of CLOCK_MONOTONIC, which stops in standby as the settle time of the units does.
         let deadline: UInt64
         let permitted: @MainActor () -> AgentUnit.Permission
         let log: @MainActor (String) -> Void
         let done: @MainActor (StepOutcome) -> Void
+
+        private var noted: Set<String> = []
+
+        init(
+            deadline: UInt64, permitted: @escaping @MainActor () -> AgentUnit.Permission,
+            log: @escaping @MainActor (String) -> Void, done: @escaping @MainActor (StepOutcome) -> Void
+        ) {
+            (self.deadline, self.permitted, self.log, self.done) = (deadline, permitted, log, done)
+        }
+
+        /// The check is repeated, and the log says it once.
+        func noteOnce(_ line: String) { if noted.insert(line).inserted { log(line) } }
 
         /// At least one.
         var secondsLeft: Seconds {
@@ -105,7 +117,7 @@ public struct HealthCheck: Hashable, Sendable {
             switch (complaint, absence) {
             case (nil, _): break
             case (_, .stopped?): return done(.agentStopped)
-            case (_, let absence?): current.log("\(unit) is \(absence), and is not waited for")
+            case (_, let absence?): current.noteOnce("\(unit) is \(absence), and is not waited for")
             case (let complaint?, nil): return done(.complaint("\(unit) \(complaint)"))
             }
             checkUnits(units.dropFirst(), current, done)

@@ -142,9 +142,9 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         rebootRequestedSince = fields.optional(.rebootRequestedSince)
         wasStopped = fields.optional(.wasStopped)
         rebootWasTried = fields.optional(.rebootWasTried)
-        countedReboots = fields.optional(.countedReboots)
+        countedReboots = fields.optional(.countedReboots).map { min(max($0, 0), InstallAttempts.maximumCount) }
         wasEnded = fields.optional(.wasEnded)
-        stops = fields.optional(.stops)
+        stops = fields.optional(.stops).map { min(max($0, 0), Self.maximumStops) }
         isExcused = fields.optional(.isExcused)
         returnsTo = fields.optional(.returnsTo)
         began = fields.optional(.began)

@@ -41,7 +41,12 @@ extension Poll {
     public init(from decoder: any Decoder) throws {
         let fields = try StoredFields(decoder, CodingKeys.self)
         next = fields.value(.next, or: BootInstant(0))
-        outcome = fields.value(.outcome, or: .never)
+        outcome =
+            switch fields.value(.outcome, or: Outcome.never) {
+            case .failing(let failures): .failing(failures: failures.boundedCount)
+            case .misconfigured(let failures): .misconfigured(failures: failures.boundedCount)
+            case let other: other
+            }
         awaitsClock = fields.value(.awaitsClock, or: false)
         clockOffset = fields.optional(.clockOffset)
         lastResponse = fields.optional(.lastResponse)
@@ -68,7 +73,7 @@ extension Work {
         windowWait = fields.optional(.windowWait)
         started = fields.value(.started, or: WallTime(unixSeconds: 0))
         since = fields.value(.since, or: BootInstant(0))
-        obstacles = max(fields.value(.obstacles, or: 0), 0)
+        obstacles = fields.value(.obstacles, or: 0).boundedCount
         obstaclesSince = fields.optional(.obstaclesSince)
         goneSince = fields.optional(.goneSince)
         received = max(fields.value(.received, or: 0), 0)
@@ -77,7 +82,7 @@ extension Work {
         installedBefore = fields.optional(.installedBefore)
         rebootWait = fields.optional(.rebootWait)
         isCancelled = fields.optional(.isCancelled)
-        artifactLosses = fields.optional(.artifactLosses).map { max($0, 0) }
+        artifactLosses = fields.optional(.artifactLosses, Int.self)?.boundedCount
     }
 
     /// A step that only another version knows. If it names an installation, the installer resumes that. If it names a moment,
@@ -114,7 +119,7 @@ extension Trial {
     public init(from decoder: any Decoder) throws {
         let fields = try StoredFields(decoder, CodingKeys.self)
         versionCode = try fields.required(.versionCode)
-        failures = max(fields.value(.failures, or: 1), 0)
+        failures = fields.value(.failures, or: 1).boundedCount
         reason = fields.value(.reason, or: "").withoutUserInfo.sanitized(limit: AgentState.errorLimit)
     }
 }
@@ -151,9 +156,14 @@ extension ReportQueue.Entry {
         let fields = try StoredFields(decoder, CodingKeys.self)
         id = try fields.required(.id)
         report = try fields.required(.report)
-        tries = max(fields.value(.tries, or: 0), 0)
+        tries = fields.value(.tries, or: 0).boundedCount
         due = fields.optional(.due)
     }
+}
+
+extension Int {
+    /// A stored count. A higher one is damage, and must not overflow when it is counted on.
+    fileprivate var boundedCount: Int { Swift.min(Swift.max(self, 0), 1_000_000) }
 }
 
 // Texts of other processes are cut before they are stored, because the stored file must not exceed its reader's size limit.

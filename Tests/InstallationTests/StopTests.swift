@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Testing
 import UpdateCore
 
@@ -95,6 +96,18 @@ struct StopTests {
             attempts.uncountAttempt(at: 2)
         }
         #expect(attempts.refusal(of: 2, limit: 1) != nil)
+    }
+
+    /// A damaged record must not end the installer.
+    @Test(arguments: [Int.max, Int.min]) func storedCountsAreBounded(count: Int) throws {
+        var damaged = record(.reboot)
+        (damaged.stops, damaged.countedReboots) = (count, count)
+        damaged = try JSONDecoder().decode(InstallRecord.self, from: JSONEncoder().encode(damaged))
+        damaged.stop(inTheMiddle: false)
+        damaged.resume(bootID: "new")
+        #expect(damaged.step == .module(.verifyReboot))
+        damaged.advance(.postponed("locked"))
+        #expect(damaged.step == .askSupportsRollback)
     }
 
     @Test func aCancelledInstallationIsRolledBackBeforeItsReboot() {

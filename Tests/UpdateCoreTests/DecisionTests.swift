@@ -6,12 +6,12 @@ import Testing
 /// What the user decided for a while stays decided across reboots, with right, wrong and unset clocks.
 @Suite struct DecisionTests {
     /// 14 January 2026, noon UTC.
-    private static let noon = WallTime(unixSeconds: 1_768_392_000)
-    private static let day: Seconds = 86_400
-    private static let unset = WallTime(unixSeconds: 100)
+    static let noon = WallTime(unixSeconds: 1_768_392_000)
+    static let day: Seconds = 86_400
+    static let unset = WallTime(unixSeconds: 100)
 
     /// A device that was offered a version, has downloaded it, and requests consent.
-    private func prompted(at clock: WallTime = noon) -> World {
+    func prompted(at clock: WallTime = noon) -> World {
         var world = offered(1) { $0.wallClock = clock }
         world.download()
         return world
@@ -258,138 +258,9 @@ import Testing
         #expect(isAsked)
     }
 
-    // MARK: cancellations
-
-    @Test func aCancelledSilentVersionStaysCancelledAcrossABoot() {
-        var world = offered(2) { $0.wallClock = Self.noon }
-        world.handle(.command(.cancel))
-        world.pass(60)
-        world.reboot(after: 3600)
-        #expect(!world.downloads)
-        #expect(statusText(world.state, world.context).contains("cancelled; next try"))
-        world.handle(.configurationChanged)
-        #expect(!world.downloads, "a reload")
-        world.state.poll.awaitsClock = true
-        world.handle(.tick)
-        #expect(!world.downloads, "a clock that was set")
-        world.reboot(after: 1.2 * Self.day)
-        world.hear()
-        #expect(world.downloads)
-    }
-
-    @Test func aRetryEndsACancellation() {
-        var world = offered(2) { $0.wallClock = Self.noon }
-        world.handle(.command(.cancel))
-        world.reboot(after: 3600)
-        world.handle(.command(.retry(versionCode: 2)))
-        #expect(world.downloads)
-    }
-
-    @Test(arguments: [true, false]) func anAcceptanceEndsACancellationOfASilentVersion(isDownloaded: Bool) {
-        var world = offered(2) {
-            $0.wallClock = Self.noon
-            $0.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
-        }
-        if isDownloaded { world.download() }
-        world.handle(.command(.cancel))
-        #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) == nil)
-        world.handle(.command(.accept(versionCode: 2, .now)))
-        #expect(isDownloaded ? world.installs : world.downloads)
-    }
-
-    @Test func aSilentVersionThatWaitsForItsWindowCanBeInstalledNow() {
-        var world = offered(2) {
-            $0.wallClock = Self.noon
-            $0.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
-        }
-        #expect(refusal(of: .accept(versionCode: 2, .window), world.state, world.context) != nil, "it does already")
-        world.download()
-        #expect(!world.installs)
-        #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) == nil)
-        world.handle(.command(.accept(versionCode: 2, .now)))
-        #expect(world.installs)
-        #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) != nil)
-        world = offered(2)
-        #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) != nil, "without windows")
-    }
-
-    @Test func aWithdrawnAcceptanceIsNotAskedAtOnceAfterABoot() {
-        var world = prompted()
-        world.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
-        world.handle(.command(.accept(versionCode: 2, .window)))
-        world.handle(.command(.cancel))
-        world.reboot(after: 1800)
-        #expect(!world.asksForConsent && world.state.work?.step == .consent)
-        let isAsked = world.asks(after: 1800, within: 60)
-        #expect(isAsked)
-    }
-
-    @Test func aCancelledDownloadOfAPromptedVersionStaysCancelled() {
-        var world = offered(1) { $0.wallClock = Self.noon }
-        world.handle(.command(.cancel))
-        world.reboot(after: 3600)
-        #expect(!world.downloads)
-        world.state.poll.next = world.now
-        world.handle(.tick)
-        world.respond(.offer(World.offer(2, 1, url: "http://other.example/v")))
-        #expect(!world.downloads, "also if the offer has changed")
-        world.handle(.command(.accept(versionCode: 2, .now)))
-        #expect(world.downloads)
-    }
-
-    @Test func aVersionThatBecomesForcedEndsACancellation() {
-        var world = offered(2) { $0.wallClock = Self.noon }
-        world.handle(.command(.cancel))
-        world.state.poll.next = world.now
-        world.handle(.tick)
-        world.respond(.offer(World.offer(2, 3)))
-        #expect(world.downloads)
-    }
-
-    // MARK: other decisions
-
-    @Test func anAcceptanceForAWindowAndARejectionSurviveABoot() {
-        var world = prompted()
-        world.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
-        world.handle(.command(.accept(versionCode: 2, .window)))
-        world.reboot(after: 3600)
-        #expect(!world.installs && !world.asksForConsent && world.state.work?.hasConsent == true)
-        world.pass(14 * 3600)
-        #expect(world.installs)
-        world = prompted()
-        world.handle(.command(.reject(versionCode: 2)))
-        world.reboot(after: 3600)
-        world.respond(.offer(World.offer(2, 1)))
-        #expect(world.state.work == nil)
-    }
-
-    @Test func withoutAWindowTonightIsRefused() {
-        let world = prompted()
-        let refused = refusal(of: .accept(versionCode: 2, .window), world.state, world.context)
-        #expect(refused?.description.contains("install.windows") == true)
-        #expect(refused?.isInvalidArgument == false)
-        #expect(refusal(of: .accept(versionCode: 2, .now), world.state, world.context) == nil)
-    }
-
-    @Test func aRebootCanBeAcceptedForTheWindow() {
-        var world = offered(2) {
-            $0.wallClock = Self.noon
-            $0.policy.reboot = .ask
-        }
-        world.download()
-        world.finishInstall(.needsReboot(isRollback: false))
-        #expect(refusal(of: .accept(versionCode: 2, .window), world.state, world.context) != nil)
-        world.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
-        world.handle(.command(.accept(versionCode: 2, .window)))
-        world.pass(3600)
-        #expect(!world.reboots)
-        world.pass(14 * 3600)
-        #expect(world.reboots)
-    }
-
     // MARK: forced versions
 
-    private func forced(gracePeriod: Seconds) -> World {
+    func forced(gracePeriod: Seconds) -> World {
         var world = offered(3) {
             $0.wallClock = Self.noon
             $0.policy.gracePeriod = gracePeriod
@@ -478,78 +349,4 @@ import Testing
 
 extension [UInt8] {
     fileprivate var data: Data { Data(self) }
-}
-
-extension World {
-    /// Advances both clocks and handles a tick.
-    mutating func pass(_ seconds: Seconds) {
-        now = now + seconds
-        wallClock = wallClock + seconds
-        handle(.tick)
-        // A poll that starts meanwhile receives "latest"; its effects are added to those of the tick.
-        if state.poll.isRunning {
-            let before = effects
-            respond(.latest)
-            effects = before + effects
-        }
-    }
-
-    /// The agent checks, and the server says that nothing is newer. The effects are added to those before.
-    mutating func hear() {
-        var all = effects
-        if !state.poll.isRunning {
-            state.poll.next = now
-            handle(.tick)
-            all += effects
-        }
-        respond(.latest)
-        effects = all + effects
-    }
-
-    /// Sleeps until the next wake-up; both clocks advance, and no check gets a response.
-    mutating func sleepAlone() {
-        guard let wake = nextWakeUp(state, context) else { return }
-        let before = now
-        now = max(now, wake) + 0.001
-        wallClock = wallClock + (now - before)
-        handle(.tick)
-        if state.poll.isRunning {
-            let before = effects
-            respond(.transientError(.network("down")))
-            effects = before + effects
-        }
-    }
-
-    /// The device is off for this time, and boots.
-    ///
-    /// - Parameter clock: what the clock then shows, if not the time.
-    mutating func reboot(after seconds: Seconds, clock: WallTime? = nil) {
-        bootID += "+"
-        wallClock = clock ?? (wallClock + seconds)
-        now = BootInstant(20)
-        let stored = state
-        state = (try? JSONDecoder().decode(AgentState.self, from: JSONEncoder().encode(stored))) ?? AgentState()
-        start()
-    }
-
-    /// Whether consent is requested after this time, and not before.
-    mutating func asks(after seconds: Seconds, within tolerance: Seconds) -> Bool {
-        pass(seconds - tolerance)
-        guard !asksForConsent else { return false }
-        pass(2 * tolerance)
-        return asksForConsent
-    }
-
-    /// Stores the state as a version does that does not know the new fields.
-    fileprivate mutating func storeWithoutNewFields() throws {
-        state.work?.pause = nil
-        state.work?.grace = nil
-        state.work?.windowWait = nil
-    }
-
-    var asksForConsent: Bool {
-        effects.contains { if case .announce(.consentWanted) = $0 { true } else { false } }
-    }
-
-    var reboots: Bool { effects.contains { if case .reboot = $0 { true } else { false } } }
 }

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Testing
 
 @testable import UpdateCore
@@ -126,5 +127,23 @@ import Testing
         world.finishInstall(.needsReboot(isRollback: false))
         world.handle(.installed(id, .unknown))
         #expect(world.installs && world.state.work?.step == .installing(id))
+    }
+
+    /// A damaged state must not end the agent.
+    @Test(arguments: [Int.max, Int.min]) func storedCountsAreBounded(count: Int) throws {
+        var world = offered(2)
+        world.download()
+        guard case .installing(let id)? = world.state.work?.step else {
+            Issue.record("nothing is installed")
+            return
+        }
+        world.state.work?.obstacles = count
+        world.state.work?.artifactLosses = count
+        world.state.poll.outcome = .failing(failures: count)
+        world.state = try JSONDecoder().decode(AgentState.self, from: JSONEncoder().encode(world.state))
+        world.handle(.installed(id, .artifactLost("removed")))
+        #expect(world.state.work?.artifact == nil)
+        world.handle(.checked(CheckReport(response: .transientError(.network("down")))))
+        #expect((1...1_000_001).contains(world.state.poll.failures))
     }
 }
