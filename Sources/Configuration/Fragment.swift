@@ -34,7 +34,7 @@ struct Fragment: Sendable {
         }
         var values: [String: Value] = [:]
         for (section, entry) in table.entries.sorted(by: { $0.key < $1.key }) {
-            guard Schema.sections.contains(section) else { throw Self.unknown(section, file) }
+            guard Schema.sectionNames.contains(section) else { throw Self.unknown(section, file) }
             let value = Value(entry.value)
             guard case .table(let fields) = value else {
                 // The text may be a secret that lost its place.
@@ -61,7 +61,7 @@ struct Fragment: Sendable {
         let section = String(key.prefix { $0 != "." })
         let known =
             key.contains(".")
-            ? Schema.options.map(\.key).filter { $0.hasPrefix("\(section).") } : Schema.sections.sorted()
+            ? Schema.options.map(\.key).filter { $0.hasPrefix("\(section).") } : Schema.sectionNames.sorted()
         // A key that differs only in upper and lower case is suggested, and the new name of one of 0.1.0.
         let name = key.lowercased().replacing("folder", with: "directory")
         let similar = known.first {

@@ -22,6 +22,18 @@ enum Quantity {
         return sum(text, units).flatMap { $0 < 9e15 ? Int($0) : nil }
     }
 
+    /// The form of ``bytes(_:)``, with the largest unit that is exact: `8G`, `64M`, `1000`.
+    static func describe(bytes: Int) -> String {
+        for (unit, factor) in [("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)]
+        where bytes > 0 && bytes.isMultiple(of: factor) { return "\(bytes / factor)\(unit)" }
+        return "\(bytes)"
+    }
+
+    /// For the bounds of options: `90 d`, `10 min`, `0.1 s`.
+    static func describe(seconds: Seconds) -> String {
+        seconds > 0 && seconds < 1 ? "\(seconds) s" : UpdateCore.describe(seconds)
+    }
+
     private static func sum(_ text: String, _ units: [String: Double]) -> Double? {
         var rest = text.drop { $0 == " " }
         guard !rest.isEmpty else { return nil }

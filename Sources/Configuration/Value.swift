@@ -3,7 +3,7 @@ import TOML
 import UpdateCore
 
 /// A value of a configuration file.
-enum Value: Hashable, Sendable {
+package enum Value: Hashable, Sendable {
     case string(String)
     case integer(Int)
     case number(Double)
@@ -67,8 +67,8 @@ enum Value: Hashable, Sendable {
         return .list(before + items.filter { !before.contains($0) })
     }
 
-    /// The value as JSON, for a module's meta-data.
-    var json: String {
+    /// The value as JSON, for a module's meta-data and for documents.
+    package var json: String {
         switch self {
         case .string(let text), .moment(let text): quote(text)
         case .integer(let number): "\(number)"
