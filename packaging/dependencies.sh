@@ -77,14 +77,19 @@ if [ "${1:-build}" = test ]; then
         dpkg -x "$cache"/download/mender-client_*.deb "$cache"
         rm -rf "$cache/download"
     fi
-    # A clean Debian, for the test that installs the package on it.
+    # A clean Debian 12 and 13, for the tests that install the packages on them. mmdebstrap needs root here.
     debian=$(dirname "$0")/../.cache/debian
-    if [ "$(id -u)" = 0 ] && [ ! -e "$debian/bookworm.tar" ]; then
-        say "Making a clean Debian 12 with mmdebstrap (200 MB, below .cache)"
+    for suite in bookworm trixie; do
+        [ ! -e "$debian/$suite.tar" ] || continue
+        if [ "$(id -u)" != 0 ]; then
+            say "There is no clean Debian ($suite), because it takes root: the tests that need it are skipped"
+            continue
+        fi
+        say "Making a clean Debian ($suite) with mmdebstrap (200 MB, below .cache)"
         mkdir -p "$debian"
-        mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus bookworm "$debian/new.tar"
-        mv "$debian/new.tar" "$debian/bookworm.tar"
-    fi
+        mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus "$suite" "$debian/new.tar"
+        mv "$debian/new.tar" "$debian/$suite.tar"
+    done
     # The previous release, for the test that updates from it and rolls back to it.
     "$(dirname "$0")/earlier-release.sh" 0.1.0 "$(cd "$(dirname "$0")/.." && pwd)/.cache/releases/0.1.0" ||
         say "There is no package of 0.1.0: the test of the update from it is skipped"

@@ -9,12 +9,12 @@ import TestSupport
 /// container writes is removed at the end.
 struct Container: Sendable {
     /// Where the container stores what it writes.
-    enum Disk: Sendable {
+    enum Disk: Sendable, Equatable {
         case memory
         /// An ext4 file system whose power can be cut: unsynced data reaches the disk after five minutes only.
         case ext4
         /// Memory that holds a clean Debian, without the package.
-        case cleanDebian
+        case cleanDebian(Suite)
     }
 
     private let scratch: Scratch
@@ -30,8 +30,6 @@ struct Container: Sendable {
 
     /// Whether a container can be booted here.
     static var isPossible: Bool { getuid() == 0 && Files.exists("/usr/bin/systemd-nspawn") }
-    /// Made by packaging/dependencies.sh.
-    static var cleanDebian: String { "\(repositoryDirectory)/.cache/debian/bookworm.tar" }
     static let requirement = "booting a container takes root and systemd-nspawn"
 
     init(_ disk: Disk = .memory, binds: [String] = []) throws {
@@ -68,9 +66,9 @@ struct Container: Sendable {
         case .ext4:
             try await execute("mount", ["-o", "loop,commit=300", "\(scratch.path)/disk", directory])
             try await execute("mount", ["--make-private", directory])
-        case .cleanDebian:
+        case .cleanDebian(let suite):
             try await execute("mount", ["-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", root])
-            try await execute("tar", ["-xf", Self.cleanDebian, "-C", root])
+            try await execute("tar", ["-xf", suite.archive, "-C", root])
             return
         }
         for name in ["upper", "work"] { mkdir("\(directory)/\(name)", 0o755) }

@@ -22,7 +22,7 @@ extension SystemTests {
             more: String = "", _ body: @Sendable (Container, DeviceFixture) async throws -> Void
         ) async throws {
             let earlier = try #require(Self.package)
-            try await Container(.cleanDebian, binds: [try PackageTests.runtimeDirectory()]).run {
+            try await Container(.cleanDebian(.bookworm), binds: [try PackageTests.runtimeDirectory()]).run {
                 container async throws in
                 try await PackageTests.install(earlier, container)
                 let fixture = try await DeviceFixture(container, versions: [(2, 1)])
