@@ -5,11 +5,13 @@ DESTDIR ?=
 BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 SHAREDIR = $(PREFIX)/share
+DOCDIR = $(SHAREDIR)/doc/upgradelinkd
 LIBDIR = $(PREFIX)/lib/upgradelinkd
 # The agent reads these directories independently of PREFIX.
 VENDORDIR = /usr/lib/upgradelinkd
 CONFDIR = /etc/upgradelinkd
 UNITDIR ?= /usr/lib/systemd/system
+GENERATORDIR ?= /usr/lib/systemd/system-generators
 CATALOGDIR ?= /usr/lib/systemd/catalog
 DBUSDIR ?= /usr/share/dbus-1
 POLKITDIR ?= /usr/share/polkit-1/actions
@@ -155,7 +157,7 @@ fleet: deps
 # The packages contain what this target installs.
 install: release
 	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(SBINDIR) $(BINDIR) $(LIBDIR) $(VENDORDIR)/modules \
-	    $(VENDORDIR)/upgradelinkd.toml.d $(UNITDIR) $(SYSUSERSDIR) $(TMPFILESDIR) $(CATALOGDIR) $(DBUSDIR)/system.d \
+	    $(VENDORDIR)/upgradelinkd.toml.d $(UNITDIR) $(GENERATORDIR) $(SYSUSERSDIR) $(TMPFILESDIR) $(CATALOGDIR) $(DBUSDIR)/system.d \
 	    $(DBUSDIR)/interfaces $(POLKITDIR) $(SHAREDIR)/upgradelinkd $(SHAREDIR)/bash-completion/completions \
 	    $(SHAREDIR)/zsh/vendor-completions $(SHAREDIR)/fish/vendor_completions.d $(SHAREDIR)/man/man1 \
 	    $(SHAREDIR)/man/man5 $(SHAREDIR)/man/man7 $(SHAREDIR)/man/man8))
@@ -169,7 +171,7 @@ install: release
 	for name in file directory; do \
 	    ln -sfr "$(DESTDIR)$(LIBDIR)/upgradelink" "$(DESTDIR)$(VENDORDIR)/modules/$$name" || exit 1; done
 	install -m 644 config/vendor.toml "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml"
-	install -m 644 config/upgradelinkd.toml "$(DESTDIR)$(SHAREDIR)/upgradelinkd/"
+	install -m 644 config/upgradelinkd.toml $(wildcard config/upgradelinkd.schema.json) "$(DESTDIR)$(SHAREDIR)/upgradelinkd/"
 	install -m 644 packaging/sysusers/upgradelinkd.conf "$(DESTDIR)$(SYSUSERSDIR)/"
 	sed 's|/usr/share/upgradelinkd|$(SHAREDIR)/upgradelinkd|' packaging/tmpfiles/upgradelinkd.conf \
 	    >"$(DESTDIR)$(TMPFILESDIR)/upgradelinkd.conf"
@@ -177,6 +179,7 @@ install: release
 	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|; s|@LIBDIR@|$(LIBDIR)|' packaging/systemd/$$unit.in >"$(DESTDIR)$(UNITDIR)/$$unit" && \
 	    chmod 644 "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; done
 	install -m 644 packaging/systemd/upgradelink-installer.socket "$(DESTDIR)$(UNITDIR)/"
+	install packaging/systemd/upgradelinkd-generator "$(DESTDIR)$(GENERATORDIR)/"
 	install -d "$(DESTDIR)$(UNITDIR)/multi-user.target.wants"
 	ln -sf ../$(RESUME_UNIT) "$(DESTDIR)$(UNITDIR)/multi-user.target.wants/"
 	install -m 644 packaging/catalog/upgradelinkd.catalog "$(DESTDIR)$(CATALOGDIR)/"
@@ -184,6 +187,7 @@ install: release
 	install -m 644 packaging/dbus/org.upgradelink.Agent1.xml "$(DESTDIR)$(DBUSDIR)/interfaces/"
 	install -m 644 packaging/polkit/org.upgradelink.policy "$(DESTDIR)$(POLKITDIR)/"
 	for page in packaging/man/*; do install -m 644 $$page "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/" || exit 1; done
+	packaging/install-docs.sh "$(DESTDIR)$(DOCDIR)" "$(SHAREDIR)"
 	ctl=$(STAGE)/upgradelinkctl; share="$(DESTDIR)$(SHAREDIR)"; \
 	$$ctl --generate-completion-script bash | sed '1{/^#!/d}' >"$$share/bash-completion/completions/upgradelinkctl" && \
 	$$ctl --generate-completion-script zsh >"$$share/zsh/vendor-completions/_upgradelinkctl" && \
@@ -193,7 +197,7 @@ install: release
 uninstall:
 	rm -f "$(DESTDIR)$(SBINDIR)/upgradelinkd" "$(DESTDIR)$(BINDIR)/upgradelinkctl" \
 	    $(foreach unit,$(UNITS) upgradelink-installer.socket upgradelink-installer@.service,"$(DESTDIR)$(UNITDIR)/$(unit)") \
-	    "$(DESTDIR)$(UNITDIR)/multi-user.target.wants/$(RESUME_UNIT)" \
+	    "$(DESTDIR)$(UNITDIR)/multi-user.target.wants/$(RESUME_UNIT)" "$(DESTDIR)$(GENERATORDIR)/upgradelinkd-generator" \
 	    "$(DESTDIR)$(SYSUSERSDIR)/upgradelinkd.conf" "$(DESTDIR)$(TMPFILESDIR)/upgradelinkd.conf" \
 	    "$(DESTDIR)$(CATALOGDIR)/upgradelinkd.catalog" \
 	    "$(DESTDIR)$(DBUSDIR)/system.d/org.upgradelink.Agent1.conf" \
@@ -203,7 +207,7 @@ uninstall:
 	    "$(DESTDIR)$(SHAREDIR)/zsh/vendor-completions/_upgradelinkctl" \
 	    "$(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/upgradelinkctl.fish"
 	for page in packaging/man/*; do rm -f "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/$${page##*/}"; done
-	rm -rf "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(VENDORDIR)" "$(DESTDIR)$(SHAREDIR)/upgradelinkd"
+	rm -rf "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(VENDORDIR)" "$(DESTDIR)$(SHAREDIR)/upgradelinkd"
 
 # Builds a package for the running Debian release, below .cache/deb.
 deb: release

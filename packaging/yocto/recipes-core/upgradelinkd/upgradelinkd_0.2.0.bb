@@ -65,7 +65,8 @@ do_install() {
             ${S}/packaging/systemd/$unit.in >${D}${systemd_system_unitdir}/$unit
     done
     install -m 0644 ${S}/packaging/systemd/upgradelink-installer.socket ${D}${systemd_system_unitdir}/
-    install -d ${D}${systemd_system_unitdir}/multi-user.target.wants
+    install -d ${D}${nonarch_libdir}/systemd/system-generators ${D}${systemd_system_unitdir}/multi-user.target.wants
+    install -m 0755 ${S}/packaging/systemd/upgradelinkd-generator ${D}${nonarch_libdir}/systemd/system-generators/
     ln -s ../upgradelink-installer-resume.service ${D}${systemd_system_unitdir}/multi-user.target.wants/
 
     install -m 0644 ${S}/config/vendor.toml ${D}${nonarch_libdir}/upgradelinkd/upgradelinkd.toml
@@ -76,9 +77,10 @@ do_install() {
     install -m 0644 ${S}/packaging/catalog/upgradelinkd.catalog ${D}${nonarch_libdir}/systemd/catalog/
     install -m 0644 ${S}/packaging/dbus/org.upgradelink.Agent1.conf ${D}${datadir}/dbus-1/system.d/
     install -m 0644 ${S}/packaging/dbus/org.upgradelink.Agent1.xml ${D}${datadir}/dbus-1/interfaces/
+    sh ${S}/packaging/install-docs.sh ${D}${docdir}/upgradelinkd ${datadir}
     install -m 0644 ${S}/packaging/polkit/org.upgradelink.policy ${D}${datadir}/polkit-1/actions/
 }
 
 CONFFILES:${PN} = "${sysconfdir}/upgradelinkd/upgradelinkd.toml"
-FILES:${PN} += "${nonarch_libdir}/upgradelinkd ${nonarch_libdir}/systemd/catalog ${nonarch_libdir}/tmpfiles.d \
+FILES:${PN} += "${nonarch_libdir}/upgradelinkd ${nonarch_libdir}/systemd ${nonarch_libdir}/tmpfiles.d \
     ${datadir}/dbus-1 ${datadir}/polkit-1 ${datadir}/upgradelinkd ${systemd_system_unitdir}"
