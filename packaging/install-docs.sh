@@ -10,10 +10,14 @@ share=$2
 picture_limit=64k
 
 install -d "$directory"
+# debhelper takes a file named CHANGELOG.md for the changelog of the package.
 for file in "$top"/README.md "$top"/CHANGELOG.md "$top"/docs/*.md; do
+    name=${file##*/}
+    if [ "$name" = CHANGELOG.md ]; then name=NEWS.md; fi
     sed -e 's|](\(\.\./\)*docs/|](|g' -e 's|](\.\./\([A-Z]*\.md\)|](\1|g' \
         -e "s|](\(\.\./\)*config/\(upgradelinkd\.[a-z.]*\))|]($share/upgradelinkd/\2)|g" \
-        -e "s|](\(\.\./\)*packaging/dbus/\([A-Za-z0-9.]*\.xml\))|]($share/dbus-1/interfaces/\2)|g" "$file" >"$directory/${file##*/}"
+        -e "s|](\(\.\./\)*packaging/dbus/\([A-Za-z0-9.]*\.xml\))|]($share/dbus-1/interfaces/\2)|g" -e 's|](CHANGELOG\.md|](NEWS.md|g' "$file" \
+        >"$directory/$name"
 done
 find "$top/docs" -maxdepth 1 -name '*.svg' -size "-$picture_limit" -exec cp '{}' "$directory/" ';'
 if [ -d "$top/docs/examples" ]; then cp -r "$top/docs/examples" "$directory/"; fi
