@@ -77,6 +77,16 @@ if [ "${1:-build}" = test ]; then
         dpkg -x "$cache"/download/mender-client_*.deb "$cache"
         rm -rf "$cache/download"
     fi
+    # promtool checks the metrics and the alert rules, and the exporter reads the metrics. They are only unpacked, not installed.
+    cache=$(dirname "$0")/../.cache/prometheus
+    if [ ! -x "$cache/usr/bin/promtool" ] || [ ! -x "$cache/usr/bin/prometheus-node-exporter" ]; then
+        say "Fetching promtool with apt-get download prometheus prometheus-node-exporter"
+        [ -n "$(apt-cache show prometheus 2>/dev/null)" ] || as_root apt-get update -qq
+        mkdir -p "$cache/download"
+        (cd "$cache/download" && apt-get download -qq prometheus prometheus-node-exporter)
+        for package in "$cache"/download/*.deb; do dpkg -x "$package" "$cache"; done
+        rm -rf "$cache/download"
+    fi
     # A clean Debian 12 and 13, for the tests that install the packages on them. mmdebstrap needs root here.
     debian=$(dirname "$0")/../.cache/debian
     for suite in bookworm trixie; do

@@ -72,6 +72,9 @@ public final class Agent {
     private var storageError: String?
     private var reloadError: String?
 
+    var metricsFile: MetricsFile?
+    var metricSources = MetricSources(started: Clock.wallTime)
+
     var progress: DownloadProgress?
     var phase: String?
     var download: ChildProcess?
@@ -237,6 +240,7 @@ public final class Agent {
             }
             waiting.removeFirst()
             state = next
+            metricSources.counters.count(event, effects)
             effects.forEach(perform)
         }
         refresh()
@@ -329,6 +333,7 @@ public final class Agent {
     func refresh() {
         armTimer()
         bus?.publish()
+        updateMetrics()
         let line = statusLine()
         guard line != shownStatus else { return }
         shownStatus = line
@@ -368,6 +373,7 @@ public final class Agent {
         reloadError = nil
         fresh.warnings.forEach { logger.warning("\($0)") }
         logger.notice("Configuration reloaded")
+        metricsFile?.begin()
         handle(.configurationChanged)
         reloaded()
     }

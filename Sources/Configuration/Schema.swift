@@ -2,7 +2,7 @@
 package enum Schema {
     /// In the order of the documents.
     package static let sections: [Section] = [
-        server, credentials, device, poll, download, verification, install, state,
+        server, credentials, device, poll, download, verification, install, state, metrics,
     ]
 
     package static let options: [Option] = sections.flatMap(\.options)

@@ -102,6 +102,8 @@ public struct Settings: Hashable, Sendable {
     public let stateDirectory: String
     /// The directory of the installer, which the agent cannot read.
     public let installerDirectory: String
+    /// The file with metrics for Prometheus; nil for none.
+    public let metricsFile: String?
     /// Settings that are allowed but unwise, one line each.
     public let warnings: [String]
 
@@ -137,6 +139,7 @@ public struct Settings: Hashable, Sendable {
         installerDirectory =
             merged.text("state.installerDirectory") ?? merged.text("state.directory").map { "\($0)/installer" }
             ?? Self.defaultInstallerDirectory
+        metricsFile = try Self.metricsFile(merged)
         warnings = merged.warnings + merged.warningsAboutFiles
     }
 
@@ -294,6 +297,15 @@ public struct Settings: Hashable, Sendable {
             healthSettle: healthSettle,
             healthTimeout: healthTimeout,
             needsNetwork: merged.flag("install.network") ?? false)
+    }
+
+    private static func metricsFile(_ merged: MergedConfiguration) throws(ConfigurationError) -> String? {
+        guard let path = merged.text("metrics.file") else { return nil }
+        // The collector reads no other file.
+        guard path.hasSuffix(".prom"), !path.hasSuffix("/.prom") else {
+            throw merged.error("metrics.file", "found \"\(path)\", allowed is a name that ends with .prom")
+        }
+        return path
     }
 
     private static func checkUnits(_ key: String, _ merged: MergedConfiguration) throws(ConfigurationError) {

@@ -32,11 +32,16 @@ extension SystemTests {
                 // The keys are in the configuration: systemd finds no credential.
                 try fixture.editOneFile()
                 let start = try await machine.run(
-                    ["systemctl", "enable", "--now", "upgradelink-boot.service", "upgradelinkd", "upgradelink-installer.socket"])
+                    [
+                        "systemctl", "enable", "--now", "upgradelink-boot.service", "upgradelinkd",
+                        "upgradelink-installer.socket",
+                    ])
                 #expect(start.isSuccess, "\(start.error)")
                 #expect(await machine.status(says: "Up to date (v1, code 1)"))
-                let complaints = "Unknown (key|section|lvalue)|credential|Invalid syntax|not executable|deprecated|legacy"
-                #expect(await machine.shell("journalctl -b -o cat | grep -iE '\(complaints)' | grep -v tmpfiles.d") == "")
+                let complaints =
+                    "Unknown (key|section|lvalue)|credential|Invalid syntax|not executable|deprecated|legacy"
+                #expect(
+                    await machine.shell("journalctl -b -o cat | grep -iE '\(complaints)' | grep -v tmpfiles.d") == "")
                 let verified = try await machine.run(["systemd-analyze", "verify", "--man=no"] + Self.units)
                 #expect(verified.isSuccess)
                 #expect(verified.error + verified.output == "")
@@ -84,7 +89,8 @@ extension SystemTests {
             try await run(suite) { container, machine, _ async throws in
                 #expect(try await machine.run("systemctl", "start", "upgradelinkd").isSuccess)
                 #expect(await machine.status(says: "Up to date (v1, code 1)"))
-                let limit = "busctl get-property org.upgradelink.Agent1 /org/upgradelink/Agent1 org.upgradelink.Agent1 SpeedLimit"
+                let limit =
+                    "busctl get-property org.upgradelink.Agent1 /org/upgradelink/Agent1 org.upgradelink.Agent1 SpeedLimit"
                 #expect(await machine.shell(limit) == "t 0")
 
                 let dropIn = "etc/upgradelinkd/upgradelinkd.toml.d/b.toml"
@@ -108,6 +114,41 @@ extension SystemTests {
                 container.remove(dropIn)
                 #expect(try await machine.run("systemctl", "reload", "upgradelinkd").isSuccess)
                 #expect(await eventually { await machine.shell(limit) == "t 0" })
+            }
+        }
+
+        /// In the directory that the package brings, with the service's own rights.
+        @Test(arguments: Suite.available) func theServiceWritesItsMetrics(on suite: Suite) async throws {
+            try await run(suite) { container, machine, _ async throws in
+                let file = "/run/upgradelinkd-metrics/upgradelinkd.prom"
+                try container.write("etc/upgradelinkd/upgradelinkd.toml.d/m.toml", "[metrics]\nfile = \"\(file)\"\n")
+                #expect(try await machine.run("systemctl", "start", "upgradelinkd").isSuccess)
+                #expect(await machine.status(says: "Up to date (v1, code 1)"))
+                #expect(await machine.has(file))
+                #expect(await machine.shell("stat -c '%U %a' \(file)") == "upgradelinkd 644")
+                #expect(
+                    await machine.shell("setpriv --reuid=65534 --clear-groups cat \(file)").contains(
+                        "upgradelink_state{"))
+
+                // Elsewhere the service has no right to write, and says so once.
+                try container.write(
+                    "etc/upgradelinkd/upgradelinkd.toml.d/m.toml",
+                    "[metrics]\nfile = \"/var/lib/prometheus/node-exporter/upgradelinkd.prom\"\n")
+                try await machine.run("install", "-d", "-o", "upgradelinkd", "/var/lib/prometheus/node-exporter")
+                #expect(try await machine.run("systemctl", "reload", "upgradelinkd").isSuccess)
+                let warnings = "journalctl -u upgradelinkd -o cat | grep -c 'metrics.file cannot be written'"
+                #expect(await eventually { await machine.shell(warnings) == "1" })
+                #expect(await !machine.has(file, within: 0), "the old file is removed")
+
+                // The drop-in of the examples gives it the right.
+                let example = "\(repositoryDirectory)/docs/examples/metrics-directory.conf"
+                try container.write(
+                    "etc/systemd/system/upgradelinkd.service.d/metrics-directory.conf",
+                    String(decoding: try Files.read(example, limit: 65_536), as: UTF8.self))
+                try await machine.run("systemctl", "daemon-reload")
+                #expect(try await machine.run("systemctl", "restart", "upgradelinkd").isSuccess)
+                #expect(await machine.has("/var/lib/prometheus/node-exporter/upgradelinkd.prom"))
+                #expect(await machine.shell(warnings) == "1")
             }
         }
     }

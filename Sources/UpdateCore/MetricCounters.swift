@@ -1,0 +1,96 @@
+/// What the agent has counted since its start. The counts are not stored: Prometheus recognizes a counter that begins anew.
+public struct MetricCounters: Hashable, Sendable {
+    public enum Request: String, CaseIterable, Sendable { case poll, download, report }
+
+    /// A request that failed, and the kind of the error.
+    struct Failure: Hashable {
+        let request: Request
+        let kind: String
+    }
+
+    private(set) var requests: [Request: Int] = [:]
+    private(set) var failures: [Failure: Int] = [:]
+    private(set) var results: [Attempt.Result: Int] = [:]
+    /// Bytes of downloaded files, including those that were discarded.
+    private(set) var downloadedBytes = 0
+
+    public init() {}
+
+    /// Counts an event, and the effects that the core decided on.
+    public mutating func count(_ event: Event, _ effects: [Effect]) {
+        switch event {
+        case .checked(let report):
+            count(.poll, report.response.failure)
+        case .downloaded(_, let result, let traffic):
+            count(.download, result.failure)
+            let (sum, overflow) = downloadedBytes.addingReportingOverflow(max(0, traffic.received))
+            downloadedBytes = overflow ? .max : sum
+        case .reported(_, let delivery):
+            count(.report, delivery.failure)
+        case .started, .tick, .command, .fileOffered, .installed, .configurationChanged: break
+        }
+        for case .announce(.finished(let attempt)) in effects { results[attempt.result, default: 0] += 1 }
+    }
+
+    private mutating func count(_ request: Request, _ failure: String?) {
+        requests[request, default: 0] += 1
+        if let failure { failures[Failure(request: request, kind: failure), default: 0] += 1 }
+    }
+}
+
+extension CheckResponse {
+    /// The kind of the error; nil if the server has told what the device must run. A refused offer is such a response.
+    fileprivate var failure: String? {
+        switch self {
+        case .offer, .refusedOffer, .latest: nil
+        case .misconfigured(let misconfiguration): misconfiguration.kind
+        case .transientError(let error): error.kind
+        }
+    }
+}
+
+extension DownloadResult {
+    fileprivate var failure: String? {
+        switch self {
+        case .verified: nil
+        case .gone: "file-missing"
+        case .refused: "file-refused"
+        case .noSpace: "disk-full"
+        case .transientError(let error): error.kind
+        }
+    }
+}
+
+extension Delivery {
+    fileprivate var failure: String? {
+        switch self {
+        case .delivered: nil
+        case .refused(let misconfiguration): misconfiguration.kind
+        case .transientError(let error): error.kind
+        }
+    }
+}
+
+extension TransientError {
+    fileprivate var kind: String {
+        switch self {
+        case .rateLimited: "rate-limited"
+        case .server: "server-error"
+        case .network: "server-unreachable"
+        case .tls: "connection-untrusted"
+        case .unreadable: "reply-invalid"
+        case .worker: "worker-failed"
+        case .file: "file-unavailable"
+        }
+    }
+}
+
+extension Misconfiguration {
+    fileprivate var kind: String {
+        switch status {
+        case 401: "credentials-refused"
+        case 404: "application-unknown"
+        default: "request-refused"
+        }
+    }
+}

@@ -1,0 +1,179 @@
+/// Values of the metrics that the agent's state does not contain.
+public struct MetricSources: Hashable, Sendable {
+    public var counters = MetricCounters()
+    /// When the agent was started.
+    public var started: WallTime
+    /// The agent itself has an error, such as a configuration that it could not reload.
+    public var hasError = false
+    /// The next poll in Unix seconds, as it was shown last.
+    private var shownPoll = 0
+
+    public init(started: WallTime) { self.started = started }
+
+    /// The next poll in Unix seconds. It is computed from another clock: a difference of less than 3 s is none.
+    fileprivate mutating func settled(_ moment: Int) -> Int {
+        if abs(moment - shownPoll) >= 3 { shownPoll = moment }
+        return shownPoll
+    }
+}
+
+/// The metrics of the agent, as docs/monitoring.md lists them.
+public func metrics(_ state: AgentState, _ context: Context, _ sources: inout MetricSources) -> [MetricFamily] {
+    general(state, context, sources) + versions(state, context) + polls(state, context, &sources)
+        + requests(sources.counters) + results(state, sources.counters)
+}
+
+private typealias Sample = MetricFamily.Sample
+private typealias Label = MetricFamily.Label
+
+/// Every name that ``AgentState/name`` can have.
+let stateNames = [
+    "idle", "checking", "downloading", "consent", "ready", "installing", "restart", "waiting", "error",
+]
+
+private func general(_ state: AgentState, _ context: Context, _ sources: MetricSources) -> [MetricFamily] {
+    let name = sources.hasError || state.isStuck(context) ? "error" : state.name
+    return [
+        MetricFamily(
+            "upgradelink_build_info", .gauge, "The version of upgradelinkd; always 1.",
+            [Sample(labels: [Label(name: "version", value: productVersion)], value: 1)]),
+        MetricFamily(
+            "upgradelink_start_time_seconds", "When the agent was started; the counters began then.",
+            sources.started.wholeSeconds),
+        MetricFamily(
+            "upgradelink_state", .gauge, "The agent's state: 1 for the present one, 0 for every other.",
+            stateNames.map { Sample(labels: [Label(name: "state", value: $0)], value: $0 == name ? 1 : 0) }),
+        MetricFamily(
+            "upgradelink_warnings", "The number of warnings that upgradelinkctl status shows.",
+            warnings(state, context).count),
+        MetricFamily(
+            "upgradelink_windows_missed", "1 if the offered version has missed its maintenance windows for too long.",
+            state.work.map(context.isOverdue) == true ? 1 : 0),
+    ]
+}
+
+private func versions(_ state: AgentState, _ context: Context) -> [MetricFamily] {
+    var installedName: String?
+    if case .known(_, let name?) = context.installed { installedName = name }
+    let offer = state.work?.offer
+    let failures = state.trials.sorted { $0.versionCode < $1.versionCode }
+    return [
+        MetricFamily(
+            "upgradelink_installed_version_code", "The code of the installed version; absent if it is unknown.",
+            context.installed.versionCode),
+        MetricFamily(
+            "upgradelink_installed_version_info", .gauge, "The name of the installed version; always 1.",
+            installedName.map { [Sample(labels: [.versionName($0)], value: 1)] } ?? []),
+        MetricFamily(
+            "upgradelink_offered_version_code", "The code of the offered version; absent if there is no offer.",
+            offer?.versionCode),
+        MetricFamily(
+            "upgradelink_offered_version_info", .gauge, "The name and the type of the offered version; always 1.",
+            offer.map {
+                [
+                    Sample(
+                        labels: [
+                            .versionName($0.versionName),
+                            Label(name: "upgrade_type", value: $0.upgradeType.word),
+                        ], value: 1)
+                ]
+            } ?? []),
+        MetricFamily(
+            "upgradelink_offer_start_time_seconds", "When this offer was taken up; absent if there is no offer.",
+            state.work?.started.wholeSeconds),
+        MetricFamily(
+            "upgradelink_version_failures", .gauge, "How often a version failed on this device.",
+            failures.map { Sample(labels: [.versionCode($0.versionCode)], value: $0.failures) }),
+        MetricFamily(
+            "upgradelink_blocked_versions",
+            "The number of versions that are not installed because they failed too often.",
+            failures.count { $0.failures >= context.policy.maximumAttempts }),
+        MetricFamily(
+            "upgradelink_rejected_versions", "The number of versions that the user has rejected.",
+            state.rejected.count),
+    ]
+}
+
+private func polls(_ state: AgentState, _ context: Context, _ sources: inout MetricSources) -> [MetricFamily] {
+    let next = state.poll.isRunning ? nil : (context.wallClock + (state.poll.next - context.now)).wholeSeconds
+    return [
+        MetricFamily(
+            "upgradelink_last_successful_poll_timestamp_seconds",
+            "When the server last answered an update check; absent if it never has.",
+            state.poll.lastResponse?.wholeSeconds),
+        MetricFamily(
+            "upgradelink_next_poll_timestamp_seconds",
+            "When the next update check is due; absent while one runs.", next.map { sources.settled($0) }),
+    ]
+}
+
+private func requests(_ counters: MetricCounters) -> [MetricFamily] {
+    let failures = counters.failures.sorted {
+        ($0.key.request.rawValue, $0.key.kind) < ($1.key.request.rawValue, $1.key.kind)
+    }
+    return [
+        MetricFamily(
+            "upgradelink_requests_total", .counter, "Update checks, downloads and event reports.",
+            MetricCounters.Request.allCases.map {
+                Sample(labels: [.request($0)], value: counters.requests[$0, default: 0])
+            }),
+        MetricFamily(
+            "upgradelink_request_failures_total", .counter, "Those of upgradelink_requests_total that failed.",
+            failures.map {
+                Sample(labels: [.request($0.key.request), Label(name: "reason", value: $0.key.kind)], value: $0.value)
+            }),
+        MetricFamily(
+            "upgradelink_downloaded_bytes_total", .counter,
+            "Bytes of files that were received, also of discarded ones.",
+            counters.downloadedBytes),
+    ]
+}
+
+private func results(_ state: AgentState, _ counters: MetricCounters) -> [MetricFamily] {
+    let last = state.history.last
+    return [
+        MetricFamily(
+            "upgradelink_results_total", .counter, "Offers, and attempts to install them, that ended with this result.",
+            Attempt.Result.allCases.map {
+                Sample(labels: [.result($0)], value: counters.results[$0, default: 0])
+            }),
+        MetricFamily(
+            "upgradelink_last_result_info", .gauge, "The latest entry of the history; always 1.",
+            last.map {
+                [
+                    Sample(
+                        labels: [.result($0.result), .versionCode($0.versionCode), .versionName($0.versionName)],
+                        value: 1)
+                ]
+            } ?? []),
+        MetricFamily(
+            "upgradelink_last_result_timestamp_seconds", "When the latest entry of the history was made.",
+            last?.ended.wholeSeconds),
+    ]
+}
+
+extension MetricFamily.Label {
+    fileprivate static func versionName(_ name: String) -> Self {
+        Self(name: "version_name", value: name.sanitized(limit: 100))
+    }
+
+    fileprivate static func versionCode(_ code: Int) -> Self { Self(name: "version_code", value: "\(code)") }
+
+    fileprivate static func request(_ request: MetricCounters.Request) -> Self {
+        Self(name: "request", value: request.rawValue)
+    }
+
+    fileprivate static func result(_ result: Attempt.Result) -> Self {
+        Self(name: "result", value: result.label)
+    }
+}
+
+extension Attempt.Result {
+    /// As other labels are written.
+    fileprivate var label: String { self == .rolledBack ? "rolled-back" : rawValue }
+}
+
+extension WallTime {
+    /// A stored time may be any number.
+    fileprivate var wholeSeconds: Int { Int(max(0, min(unixSeconds.rounded(), 1e15))) }
+}
