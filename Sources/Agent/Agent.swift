@@ -387,6 +387,7 @@ public final class Agent {
     private func reloaded() {
         shownStatus = statusLine()
         ServiceManager.ready(status: shownStatus)
+        ReloadResult.leave(reloadError, installation.environment)
     }
 
     /// Applies a configuration that an update may have changed. The operator did not request this, so a configuration that is

@@ -19,6 +19,13 @@ struct Command: ParsableCommand {
         help: "Say what is wrong with the configuration, if anything, and exit: 0 when it is right, else 78.")
     var checkConfig = false
 
+    @Flag(
+        name: .long,
+        help: ArgumentHelp(
+            "Make the running agent reload its configuration, and wait for the result. For ExecReload= of its unit.",
+            visibility: .hidden))
+    var reload = false
+
     @Flag(name: .long, help: "Log more.")
     var debug = false
 

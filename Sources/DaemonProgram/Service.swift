@@ -12,6 +12,7 @@ enum Service {
     static func run(_ command: Command) -> Never {
         let environment = Environment.current
         if command.checkConfig { check(command.root, environment) }
+        if command.reload { reload(environment) }
         startLogging(environment, level: command.debug ? .debug : .info)
         let installation = Agent.Installation(
             root: command.root, programs: command.programs ?? programsDirectory(),
@@ -46,6 +47,16 @@ enum Service {
         } catch {
             Environment.printError("\(error)")
             exit(78)
+        }
+    }
+
+    private static func reload(_ environment: [String: String]) -> Never {
+        do throws(ReloadResult.Failure) {
+            try ReloadResult.request(environment)
+            exit(0)
+        } catch {
+            Environment.printError("\(error)")
+            exit(1)
         }
     }
 

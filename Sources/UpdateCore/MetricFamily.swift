@@ -24,7 +24,7 @@ public struct MetricFamily: Hashable, Sendable {
     }
 
     /// A metric without labels; nil leaves it out.
-    init(_ name: String, _ kind: Kind = .gauge, _ help: String, _ value: Int?) {
+    init(_ name: String, _ kind: Kind, _ help: String, _ value: Int?) {
         self.init(name, kind, help, value.map { [Sample(labels: [], value: $0)] } ?? [])
     }
 

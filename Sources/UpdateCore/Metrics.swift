@@ -38,16 +38,17 @@ private func general(_ state: AgentState, _ context: Context, _ sources: MetricS
             "upgradelink_build_info", .gauge, "The version of upgradelinkd; always 1.",
             [Sample(labels: [Label(name: "version", value: productVersion)], value: 1)]),
         MetricFamily(
-            "upgradelink_start_time_seconds", "When the agent was started; the counters began then.",
+            "upgradelink_start_time_seconds", .gauge, "When the agent was started; the counters began then.",
             sources.started.wholeSeconds),
         MetricFamily(
             "upgradelink_state", .gauge, "The agent's state: 1 for the present one, 0 for every other.",
             stateNames.map { Sample(labels: [Label(name: "state", value: $0)], value: $0 == name ? 1 : 0) }),
         MetricFamily(
-            "upgradelink_warnings", "The number of warnings that upgradelinkctl status shows.",
+            "upgradelink_warnings", .gauge, "The number of warnings that upgradelinkctl status shows.",
             warnings(state, context).count),
         MetricFamily(
-            "upgradelink_windows_missed", "1 if the offered version has missed its maintenance windows for too long.",
+            "upgradelink_windows_missed", .gauge,
+            "1 if the offered version has missed its maintenance windows for too long.",
             state.work.map(context.isOverdue) == true ? 1 : 0),
     ]
 }
@@ -59,13 +60,13 @@ private func versions(_ state: AgentState, _ context: Context) -> [MetricFamily]
     let failures = state.trials.sorted { $0.versionCode < $1.versionCode }
     return [
         MetricFamily(
-            "upgradelink_installed_version_code", "The code of the installed version; absent if it is unknown.",
+            "upgradelink_installed_version_code", .gauge, "The code of the installed version; absent if it is unknown.",
             context.installed.versionCode),
         MetricFamily(
             "upgradelink_installed_version_info", .gauge, "The name of the installed version; always 1.",
             installedName.map { [Sample(labels: [.versionName($0)], value: 1)] } ?? []),
         MetricFamily(
-            "upgradelink_offered_version_code", "The code of the offered version; absent if there is no offer.",
+            "upgradelink_offered_version_code", .gauge, "The code of the offered version; absent if there is no offer.",
             offer?.versionCode),
         MetricFamily(
             "upgradelink_offered_version_info", .gauge, "The name and the type of the offered version; always 1.",
@@ -79,17 +80,18 @@ private func versions(_ state: AgentState, _ context: Context) -> [MetricFamily]
                 ]
             } ?? []),
         MetricFamily(
-            "upgradelink_offer_start_time_seconds", "When this offer was taken up; absent if there is no offer.",
+            "upgradelink_offer_start_time_seconds", .gauge,
+            "When this offer was taken up; absent if there is no offer.",
             state.work?.started.wholeSeconds),
         MetricFamily(
             "upgradelink_version_failures", .gauge, "How often a version failed on this device.",
             failures.map { Sample(labels: [.versionCode($0.versionCode)], value: $0.failures) }),
         MetricFamily(
-            "upgradelink_blocked_versions",
+            "upgradelink_blocked_versions", .gauge,
             "The number of versions that are not installed because they failed too often.",
             failures.count { $0.failures >= context.policy.maximumAttempts }),
         MetricFamily(
-            "upgradelink_rejected_versions", "The number of versions that the user has rejected.",
+            "upgradelink_rejected_versions", .gauge, "The number of versions that the user has rejected.",
             state.rejected.count),
     ]
 }
@@ -98,11 +100,11 @@ private func polls(_ state: AgentState, _ context: Context, _ sources: inout Met
     let next = state.poll.isRunning ? nil : (context.wallClock + (state.poll.next - context.now)).wholeSeconds
     return [
         MetricFamily(
-            "upgradelink_last_successful_poll_timestamp_seconds",
+            "upgradelink_last_successful_poll_timestamp_seconds", .gauge,
             "When the server last answered an update check; absent if it never has.",
             state.poll.lastResponse?.wholeSeconds),
         MetricFamily(
-            "upgradelink_next_poll_timestamp_seconds",
+            "upgradelink_next_poll_timestamp_seconds", .gauge,
             "When the next update check is due; absent while one runs.", next.map { sources.settled($0) }),
     ]
 }
@@ -147,7 +149,7 @@ private func results(_ state: AgentState, _ counters: MetricCounters) -> [Metric
                 ]
             } ?? []),
         MetricFamily(
-            "upgradelink_last_result_timestamp_seconds", "When the latest entry of the history was made.",
+            "upgradelink_last_result_timestamp_seconds", .gauge, "When the latest entry of the history was made.",
             last?.ended.wholeSeconds),
     ]
 }

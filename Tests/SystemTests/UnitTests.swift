@@ -97,7 +97,7 @@ extension SystemTests {
                 try container.write(dropIn, "[download]\nspeedLimit = \"300K\"\n")
                 let right = try await machine.run("systemctl", "reload", "upgradelinkd")
                 #expect(right.isSuccess, "\(right.error)")
-                #expect(await eventually { await machine.shell(limit) == "t 300000" })
+                #expect(await eventually { await machine.shell(limit) == "t 307200" })
                 #expect(await machine.shell("journalctl -u upgradelinkd -o cat").contains("Configuration reloaded"))
 
                 try container.write(dropIn, "[download]\nspeedLimit = \"fast\"\n")
@@ -106,10 +106,17 @@ extension SystemTests {
                 #expect(wrong.error.contains("Job for upgradelinkd.service failed"))
                 #expect(await machine.status(says: "The configuration was not reloaded: /\(dropIn)"))
                 #expect(await machine.property("ActiveState") == "active")
-                #expect(await machine.shell(limit) == "t 300000", "the old configuration stays effective")
+                #expect(await machine.shell(limit) == "t 307200", "the old configuration stays effective")
                 #expect(
                     await machine.shell("journalctl -u upgradelinkd -o cat _COMM=upgradelinkd").contains(
                         "download.speedLimit: found the text \"fast\""))
+
+                // What only the running agent can see.
+                try container.write(dropIn, "[state]\ndirectory = \"/srv/other\"\n")
+                #expect(try await !machine.run("systemctl", "reload", "upgradelinkd").isSuccess)
+                #expect(
+                    await machine.status(says: "The configuration was not reloaded: the configuration: state.directory")
+                )
 
                 container.remove(dropIn)
                 #expect(try await machine.run("systemctl", "reload", "upgradelinkd").isSuccess)

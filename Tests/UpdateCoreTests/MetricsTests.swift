@@ -15,7 +15,7 @@ import Testing
             family.text
                 == "# HELP a_info With \\\\ and\\na line feed.\n# TYPE a_info gauge\n"
                 + "a_info{x=\"\\\"quoted\\\" \\\\ and\\nmore\",y=\"\"} 1\n")
-        #expect(MetricFamily("b", "Absent.", nil).text == "")
+        #expect(MetricFamily("b", .gauge, "Absent.", nil as Int?).text == "")
         #expect(MetricFamily("c_total", .counter, "A count.", 3).text.hasSuffix("# TYPE c_total counter\nc_total 3\n"))
     }
 
