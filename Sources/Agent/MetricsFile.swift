@@ -1,3 +1,4 @@
+import Configuration
 import Host
 import Logging
 import UpdateCore

@@ -1,5 +1,6 @@
 import Glibc
-public import Host
+import Host
+import UpdateCore
 
 /// How a reload ended: the agent leaves it in its runtime directory for the command that requested the reload (ExecReload=).
 /// A signal alone has no result, and the command cannot read the configuration as the agent does: systemd passes the keys for the
@@ -10,7 +11,7 @@ public enum ReloadResult {
     }
 
     /// The longest wait for the agent, in seconds. systemd waits longer (TimeoutStartSec=).
-    private static let timeLimit = 30.0
+    private static let timeLimit: Seconds = 30
 
     /// Leaves a result; nil for success. Without a service manager there is no directory for it.
     static func leave(_ error: String?, _ environment: [String: String]) {

@@ -1,8 +1,11 @@
 package import UpdateCore
 
+/// Programs that import this module have another `Option`, of their command line.
+typealias Option = ConfigurationOption
+
 /// An option: its key, its allowed values, its default and its description. Every document about the options is generated from
 /// this.
-package struct Option: Sendable {
+package struct ConfigurationOption: Sendable {
     package enum Kind: Sendable {
         case text
         /// A text without control and invisible characters. A line break in a key would end the header of a request.
@@ -124,7 +127,7 @@ package struct Section: Sendable {
     package let summary: String
     /// In the form of ``Option/description``.
     package let description: String
-    package let options: [Option]
+    package let options: [ConfigurationOption]
 
     init(_ name: String, summary: String, description: String = "", options: [Option]) {
         self.name = name

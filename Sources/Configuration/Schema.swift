@@ -5,7 +5,7 @@ package enum Schema {
         server, credentials, device, poll, download, verification, install, state, metrics,
     ]
 
-    package static let options: [Option] = sections.flatMap(\.options)
+    package static let options: [ConfigurationOption] = sections.flatMap(\.options)
 
     package static let byKey = Dictionary(uniqueKeysWithValues: options.map { ($0.key, $0) })
 

@@ -3,6 +3,7 @@ import Host
 import Simulator
 import TestSupport
 import Testing
+import UpdateCore
 
 /// The metrics of a real agent, as Prometheus's own programs read them.
 @Suite struct MetricsTests {
@@ -64,7 +65,7 @@ import Testing
                 #expect(await shows("upgradelink_results_total{result=\"installed\"} 1"))
             }
             let last = text
-            let time = Clock.bootTime - began
+            let time: Seconds = Clock.bootTime - began
             watching.cancel()
             let seen = try await watching.value
             for line in [
