@@ -143,7 +143,7 @@ import UpdateCore
                 let exporter = """
                     '\(Self.programs)/prometheus-node-exporter' --web.listen-address=\(address) --collector.disable-defaults \\
                         --collector.textfile --collector.textfile.directory='\(device.scratch.path)/collector' 2>/dev/null &
-                    trap "kill $!" EXIT
+                    trap "kill $!; wait" EXIT
                     for _ in $(seq 100); do curl -sf http://\(address)/metrics && exit; sleep 0.2; done
                     """
                 let scraped = try await execute("bash", ["-c", exporter])
@@ -154,8 +154,9 @@ import UpdateCore
     }
 
     @Test(requirement) func theAlertRulesAreValidAndFire() async throws {
-        let examples = "\(repositoryDirectory)/docs/examples"
-        try await execute("\(Self.programs)/promtool", ["check", "rules", "\(examples)/upgradelink.rules.yml"])
-        try await execute("\(Self.programs)/promtool", ["test", "rules", "\(examples)/upgradelink.rules.test.yml"])
+        for command in ["check rules upgradelink.rules.yml", "test rules upgradelink.rules.test.yml"] {
+            try await execute(
+                "sh", ["-c", "'\(Self.programs)/promtool' \(command)"], in: "\(repositoryDirectory)/docs/examples")
+        }
     }
 }
