@@ -52,7 +52,7 @@ public struct Fleet {
         var fleet = Fleet(scenario, count: devices, schedule, seed)
         for second in 0..<scenario.duration { fleet.step(second) }
         return FleetResult(
-            scenario: scenario, devices: devices, requests: fleet.requests, wasted: fleet.wasted,
+            scenario: scenario, devices: devices, seed: seed, requests: fleet.requests, wasted: fleet.wasted,
             updated: fleet.updated.sorted(), longestWait: fleet.longestWait)
     }
 

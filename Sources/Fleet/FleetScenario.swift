@@ -65,6 +65,8 @@ public struct FleetScenario: Sendable {
 public struct FleetResult: Sendable {
     public var scenario: FleetScenario
     public var devices: Int
+    /// The seed of the run; the same seed gives the same result.
+    public var seed: UInt64
     /// Polls and reports in each second, including those without a response.
     public var requests: [UInt32]
     /// Requests without a result: no connection, HTTP 429, or refused because of a wrong clock.

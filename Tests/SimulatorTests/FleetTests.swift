@@ -42,4 +42,32 @@ import UpdateCore
         }
         #expect(chart.hasPrefix("<svg ") && chart.hasSuffix("</svg>\n"))
     }
+
+    /// Panels with different scales, or without units, invite wrong comparisons.
+    @Test func theChartHasOneScaleUnitsALegendAndTheFiguresOfTheTable() throws {
+        let results = FleetScenario.all.map { Fleet.run($0, devices: 2000, schedule: Self.schedule, seed: 1) }
+        let chart = fleetChart(results, Self.schedule)
+        let scale = try #require(chart.firstMatch(of: #/text-anchor="end">([0-9]+)/s</#)).output.1
+        func count(_ text: String) -> Int { chart.ranges(of: text).count }
+        #expect(count(">\(scale)/s<") == results.count, "the same vertical axis in each panel")
+        #expect(try #require(Int(scale)) >= Int(try #require(results.flatMap(\.requests).max())))
+        #expect(
+            count(">0 h<") == results.count && count(">24 h<") == results.filter { $0.requests.count == 86_400 }.count)
+        for word in [
+            "mean", "highest second", "one poll per interval (0/s)", "allowed", "requests per second", "2000 devices",
+            "seed 1",
+        ] {
+            #expect(chart.contains(word), "\(word)")
+        }
+        let rows = FleetTable(results, Self.schedule).text.split(separator: "\n").dropFirst(2)
+        for (row, result) in zip(rows, results) {
+            let cells = row.split(separator: " | ").map(String.init)
+            let allowed = cells[2] == "–" ? "" : "; allowed \(cells[2])/s"
+            #expect(
+                chart.contains(" \(cells[3])/s; 99 % of the seconds at most \(cells[4])/s\(allowed)"),
+                "\(result.scenario.name)")
+            guard !result.scenario.releases.isEmpty else { continue }
+            #expect(chart.contains("half updated after \(cells[5]); all updated after \(cells[7])"))
+        }
+    }
 }

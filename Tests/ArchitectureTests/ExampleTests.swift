@@ -1,0 +1,77 @@
+import Host
+import TestSupport
+import Testing
+
+/// The examples that an integrator copies to a device.
+@Suite struct ExampleTests {
+    private static let directory = "\(repositoryDirectory)/docs/examples"
+
+    /// Which units each drop-in of systemd is for.
+    private static let dropIns: [String: [String]] = [
+        "proxy.conf": ["upgradelinkd"], "sealed-credentials.conf": ["upgradelinkd"], "memory.conf": ["upgradelinkd"],
+        "state-partition.conf": ["upgradelinkd"],
+        "state-partition-installer.conf": ["upgradelink-installer", "upgradelink-installer-resume"],
+    ]
+
+    private static func examples(_ suffix: String) throws -> [String] {
+        try Files.list(directory).filter { $0.hasSuffix(suffix) }
+    }
+
+    private static func text(_ path: String) throws -> String {
+        String(decoding: try Files.read(path, limit: 1 << 20), as: UTF8.self)
+    }
+
+    /// What systemd-analyze(1) says about a drop-in of a unit; nothing if it is right.
+    @MainActor private func complaints(about text: String, for unit: String) async throws -> [String] {
+        let scratch = try Scratch()
+        let packaged = try Self.text("\(repositoryDirectory)/packaging/systemd/\(unit).service.in")
+        // The programs need not be installed here.
+        try scratch.write("\(unit).service", packaged.replacing(/@(SBIN|BIN|LIB)DIR@\/[a-z-]+/, with: "/bin/true"))
+        try scratch.write("\(unit).service.d/example.conf", text)
+        let (_, lines, end) = await Program(
+            "/usr/bin/systemd-analyze", ["verify", "--man=no", "\(scratch.path)/\(unit).service"], streams: .captured,
+            timeLimit: 60
+        ).run()
+        #expect(end == .exited(0), "\(lines)")
+        return lines.filter { $0.contains("example.conf") }
+    }
+
+    @Test(.enabled(if: Files.exists("/usr/bin/systemd-analyze"), "systemd-analyze checks the drop-ins")) @MainActor
+    func systemdAcceptsEachDropIn() async throws {
+        #expect(try Self.examples(".conf") == Self.dropIns.keys.sorted())
+        for (name, units) in Self.dropIns {
+            let text = try Self.text("\(Self.directory)/\(name)")
+            for unit in units {
+                #expect(try await complaints(about: text, for: unit) == [], "\(name)")
+                #expect(text.contains("/etc/systemd/system/\(unit).service.d/"), "\(name) says where it belongs")
+            }
+        }
+        let wrong = try await complaints(about: "[Service]\nMemroyMax=1M\n", for: "upgradelinkd")
+        #expect(wrong.count == 1, "a mistake is seen: \(wrong)")
+    }
+
+    @Test @MainActor func theAgentAcceptsEachConfiguration() async throws {
+        let names = try Self.examples(".toml")
+        #expect(!names.isEmpty)
+        let root = try Scratch()
+        try root.write(
+            "etc/upgradelinkd/upgradelinkd.toml",
+            """
+            credentials.accessKey = "access"
+            credentials.secretKey = "secret"
+            device.urlKey = "device"
+            device.versionCode = 1
+            verification.mode = "none"
+
+            """)
+        for name in names {
+            try root.write(
+                "etc/upgradelinkd/upgradelinkd.toml.d/\(name)", try Self.text("\(Self.directory)/\(name)"))
+        }
+        let (_, lines, end) = await Program(
+            "\(programsDirectory)/upgradelinkd", ["--check-config", "--root", root.path], streams: .captured,
+            timeLimit: 60
+        ).run()
+        #expect(end == .exited(0), "\(lines)")
+    }
+}
