@@ -74,4 +74,25 @@ import Testing
         ).run()
         #expect(end == .exited(0), "\(lines)")
     }
+
+    /// The manual page and the guide show the same module, and a shell can read it.
+    @Test @MainActor func theMinimalModuleIsTheSameInBothPlaces() async throws {
+        func module(_ text: String, indented: String) throws -> String {
+            let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+            let start = try #require(lines.firstIndex { $0 == indented + "#!/bin/sh" })
+            let end = try #require(lines[start...].firstIndex { $0 == indented + "esac" })
+            return lines[start...end].map { String($0.dropFirst(indented.count)) }.joined(separator: "\n") + "\n"
+        }
+        let guide = try module(Self.text("\(repositoryDirectory)/docs/modules.md"), indented: "    ")
+        let page = try module(
+            Self.text("\(repositoryDirectory)/packaging/man/upgradelink-modules.7").replacing("\\-", with: "-"),
+            indented: "")
+        #expect(guide == page)
+        let scratch = try Scratch()
+        let path = try scratch.write("module", guide, mode: 0o755)
+        let (lines, errors, end) = await Program(
+            "/bin/sh", [path, "SupportsRollback"], streams: .captured, timeLimit: 60
+        ).run()
+        #expect(end == .exited(0) && lines == ["Yes"], "\(errors)")
+    }
 }
