@@ -6,11 +6,9 @@ import Testing
 @Suite struct ExampleTests {
     private static let directory = "\(repositoryDirectory)/docs/examples"
 
-    /// Which units each drop-in of systemd is for.
-    private static let dropIns: [String: [String]] = [
-        "proxy.conf": ["upgradelinkd"], "sealed-credentials.conf": ["upgradelinkd"], "memory.conf": ["upgradelinkd"],
-        "state-partition.conf": ["upgradelinkd"],
-        "state-partition-installer.conf": ["upgradelink-installer", "upgradelink-installer-resume"],
+    /// Drop-ins of systemd that are for other units than the agent's.
+    private static let units: [String: [String]] = [
+        "state-partition-installer.conf": ["upgradelink-installer", "upgradelink-installer-resume"]
     ]
 
     private static func examples(_ suffix: String) throws -> [String] {
@@ -38,10 +36,11 @@ import Testing
 
     @Test(.enabled(if: Files.exists("/usr/bin/systemd-analyze"), "systemd-analyze checks the drop-ins")) @MainActor
     func systemdAcceptsEachDropIn() async throws {
-        #expect(try Self.examples(".conf") == Self.dropIns.keys.sorted())
-        for (name, units) in Self.dropIns {
+        let names = try Self.examples(".conf")
+        #expect(names.count >= 5)
+        for name in names {
             let text = try Self.text("\(Self.directory)/\(name)")
-            for unit in units {
+            for unit in Self.units[name] ?? ["upgradelinkd"] {
                 #expect(try await complaints(about: text, for: unit) == [], "\(name)")
                 #expect(text.contains("/etc/systemd/system/\(unit).service.d/"), "\(name) says where it belongs")
             }
