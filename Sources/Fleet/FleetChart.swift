@@ -112,8 +112,8 @@ private struct FleetChart {
                 "<line x1=\"\(x(release.at))\" x2=\"\(x(release.at))\" y1=\"\(top)\" y2=\"\(top + Self.panel)\" "
                 + "\(Self.release)/>\n"
         }
-        // Each pixel has one point: the maximum and the mean of its seconds.
-        let span = max(longest / Self.width, 1)
+        // Every second pixel has one point: the maximum and the mean of its seconds.
+        let span = max(2 * longest / Self.width, 1)
         let points = stride(from: 0, to: seconds, by: span).map { start in
             let part = result.requests[start..<min(start + span, seconds)]
             return (
