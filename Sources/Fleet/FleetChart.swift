@@ -153,15 +153,11 @@ private struct FleetChart {
     /// The figures of the table.
     private func figures(_ result: FleetResult) -> String {
         let isLater = result.scenario.outage != nil || result.scenario.fileOutage != nil
-        var parts = [
-            "highest second\(isLater ? " afterwards" : "") \(result.peak)/s",
-            "99 % of the seconds at most \(result.percentile99)/s",
-        ]
-        if let allowed = result.allowedPeak(schedule) { parts.append("allowed \(Int(allowed.rounded()))/s") }
-        let shares = [("half", 0.5), ("all", 1.0)]
-        parts += shares.compactMap { name, share in
-            result.time(untilUpdated: share).map { "\(name) updated after \(describe(Seconds($0)))" }
-        }
-        return parts.joined(separator: "; ")
+        var text = "highest second \(result.peak)/s, 99 % of the seconds \(result.percentile99)/s"
+        if isLater { text = "afterwards: " + text }
+        if let allowed = result.allowedPeak(schedule) { text += ", allowed \(Int(allowed.rounded()))/s" }
+        if let half = result.time(untilUpdated: 0.5) { text += "; half updated after \(describe(Seconds(half)))" }
+        if let all = result.time(untilUpdated: 1) { text += ", all after \(describe(Seconds(all)))" }
+        return text
     }
 }

@@ -62,12 +62,12 @@ import UpdateCore
         let rows = FleetTable(results, Self.schedule).text.split(separator: "\n").dropFirst(2)
         for (row, result) in zip(rows, results) {
             let cells = row.split(separator: " | ").map(String.init)
-            let allowed = cells[2] == "–" ? "" : "; allowed \(cells[2])/s"
+            let allowed = cells[2] == "–" ? "" : ", allowed \(cells[2])/s"
             #expect(
-                chart.contains(" \(cells[3])/s; 99 % of the seconds at most \(cells[4])/s\(allowed)"),
+                chart.contains("highest second \(cells[3])/s, 99 % of the seconds \(cells[4])/s\(allowed)"),
                 "\(result.scenario.name)")
             guard !result.scenario.releases.isEmpty else { continue }
-            #expect(chart.contains("half updated after \(cells[5]); all updated after \(cells[7])"))
+            #expect(chart.contains("half updated after \(cells[5]), all after \(cells[7])"))
         }
     }
 }
