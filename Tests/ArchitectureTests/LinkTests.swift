@@ -34,7 +34,7 @@ import Testing
         }
         let documents = try Self.files(below: "docs")
         #expect(!documents.isEmpty)
-        for file in documents { #expect(found.contains(file), "no page links to \(file)") }
+        for file in documents where !found.contains(file) { Issue.record("no page links to \(file)") }
     }
 
     @Test func linksAndAnchorsAreRecognized() {
