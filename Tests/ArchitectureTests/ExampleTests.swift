@@ -53,25 +53,20 @@ import Testing
         let names = try Self.examples(".toml")
         #expect(!names.isEmpty)
         let root = try Scratch()
-        try root.write(
-            "etc/upgradelinkd/upgradelinkd.toml",
-            """
-            credentials.accessKey = "access"
-            credentials.secretKey = "secret"
-            device.urlKey = "device"
-            device.versionCode = 1
-            verification.mode = "none"
-
-            """)
-        for name in names {
-            try root.write(
-                "etc/upgradelinkd/upgradelinkd.toml.d/\(name)", try Self.text("\(Self.directory)/\(name)"))
+        let directory = "etc/upgradelinkd/upgradelinkd.toml.d"
+        for name in names { try root.write("\(directory)/\(name)", try Self.text("\(Self.directory)/\(name)")) }
+        // It reads the configuration as the agent does, and shows where each value is from.
+        func effective() async -> (lines: [String], errors: [String], end: ProcessEnd) {
+            await Program(
+                "\(programsDirectory)/upgradelinkctl", ["config", "--changed", "--root", root.path],
+                streams: .captured, timeLimit: 60
+            ).run()
         }
-        let (_, lines, end) = await Program(
-            "\(programsDirectory)/upgradelinkd", ["--check-config", "--root", root.path], streams: .captured,
-            timeLimit: 60
-        ).run()
-        #expect(end == .exited(0), "\(lines)")
+        let (lines, errors, end) = await effective()
+        #expect(end == .exited(0), "\(errors)")
+        for name in names { #expect(lines.contains { $0.contains(name) }, "\(name) sets something: \(lines)") }
+        try root.write("\(directory)/zz.toml", "poll.interval = \"soon\"\n")
+        #expect(await effective().end == .exited(78), "a mistake is seen")
     }
 
     /// The manual page and the guide show the same module, and a shell can read it.
