@@ -71,19 +71,26 @@ let package = Package(
         // The update modules that are part of the one program.
         .target(name: "Modules", dependencies: ["Host"], swiftSettings: strict),
 
+        // What the agent needs on a device: the agent, upgradelinkd --check-config and upgradelinkctl doctor check it.
+        .target(
+            name: "DeviceChecks", dependencies: ["UpdateCore", "Host", "Configuration", "Systemd"],
+            swiftSettings: strict),
+
         .target(
             name: "Agent",
-            dependencies: ["UpdateCore", "Host", "Configuration", "Systemd", logging],
+            dependencies: ["UpdateCore", "Host", "Configuration", "DeviceChecks", "Systemd", logging],
             swiftSettings: mainQueue),
 
         // The programs, each with one entry point.
         .target(
             name: "DaemonProgram",
-            dependencies: ["Agent", "Configuration", "Host", "Systemd", "UpdateCore", logging, arguments],
+            dependencies: [
+                "Agent", "Configuration", "DeviceChecks", "Host", "Systemd", "UpdateCore", logging, arguments,
+            ],
             swiftSettings: strict),
         .target(
             name: "ControlProgram",
-            dependencies: ["Configuration", "Host", "Systemd", "UpdateCore", arguments],
+            dependencies: ["Configuration", "DeviceChecks", "Host", "Systemd", "UpdateCore", arguments],
             swiftSettings: strict),
         .target(
             name: "FetchProgram", dependencies: ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore"],
@@ -146,6 +153,10 @@ let package = Package(
             name: "ConfigurationTests", dependencies: ["Configuration", "Host", "UpdateCore", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
+            name: "DeviceCheckTests",
+            dependencies: ["DeviceChecks", "Host", "Systemd", "TestSupport", "UpdateCore"],
+            swiftSettings: strict),
+        .testTarget(
             name: "VerificationTests",
             dependencies: ["Verification", "Host", "UpdateCore", "Simulator", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ArchitectureTests", dependencies: ["Host", "TestSupport"], swiftSettings: strict),
@@ -174,7 +185,7 @@ let package = Package(
         // The files that earlier releases stored are in Tests/Formats.
         .testTarget(
             name: "FormatTests",
-            dependencies: ["Agent", "Fetch", "Installation", "Host", "UpdateCore", "TestSupport"],
+            dependencies: ["Agent", "DeviceChecks", "Fetch", "Installation", "Host", "UpdateCore", "TestSupport"],
             swiftSettings: strict),
         // The functions that the fuzzer calls, its program, and a test with its seeds.
         .target(
@@ -199,7 +210,7 @@ let package = Package(
             name: "AgentTests",
             dependencies: [
                 "upgradelinkd", "upgradelink-fetch", "upgradelink-installer", "upgradelink-module", "Agent",
-                "Configuration", "Host",
+                "Configuration", "DeviceChecks", "Host",
                 "UpdateCore",
                 "Simulator", "TestSupport", subprocess, system,
             ], swiftSettings: strict),

@@ -1,4 +1,5 @@
 public import Configuration
+import DeviceChecks
 import Glibc
 public import Host
 import Logging
@@ -156,7 +157,9 @@ public final class Agent {
 
     private func begin(_ onFailure: (StartFailure) -> Void) {
         let storage = MountTable.current.warnings(about: settings.stateDirectory, settings.installerDirectory)
-        (settings.warnings + storage).forEach { logger.warning("\($0)") }
+        // The agent starts all the same, and says in its status what it waits for.
+        let needs = AgentNeeds(settings, root: installation.root).findings().filter { $0.result == .bad }
+        (settings.warnings + storage + needs.map(\.line)).forEach { logger.warning("\($0)") }
         stateDirectory.noteIdentity()
         if Files.isWritable(settings.download.directory) { downloadDirectory = settings.download.directory }
         do throws(SystemError) {

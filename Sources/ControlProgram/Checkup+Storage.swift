@@ -1,4 +1,5 @@
 import Configuration
+import DeviceChecks
 import Host
 import UpdateCore
 
@@ -11,34 +12,47 @@ extension Checkup {
             state("state.directory", settings.stateDirectory, table),
             state("state.installerDirectory", settings.installerDirectory, table),
         ]
-        let problems = findings.filter { !$0.isWell }
+        let problems = trust + findings.filter { $0.result != .ok }
         return problems.isEmpty ? Array(findings.prefix(1)) : problems
     }
 
-    private func state(_ option: Shown, _ directory: String, _ table: MountTable) -> Finding {
-        let remedy: Shown = "set \(option) to a directory on a persistent partition, or mount one there"
+    /// The installer refuses a directory in which other users can change names.
+    private var trust: [Finding] {
+        guard root == "/",
+            let place = try? Directory.firstUntrusted(onTheWayTo: settings.installerDirectory)
+        else { return [] }
+        return [
+            .bad(
+                "state",
+                "others than root can write to \(place), so the installer does not use \(settings.installerDirectory)",
+                "chown root \(place) && chmod go-w \(place)")
+        ]
+    }
+
+    private func state(_ option: String, _ directory: String, _ table: MountTable) -> Finding {
+        let remedy = "set \(option) to a directory on a persistent partition, or mount one there"
         switch table.storage(of: Files.resolved(directory)) {
         case .volatile(let mount):
-            return .ill(
+            return .bad(
                 "state",
                 "\(directory) is in memory (\(mount.type) on \(mount.point)), so each reboot discards pending installations and history",
                 remedy)
         case .readOnly(let mount):
-            return .ill("state", "\(directory) is read-only (\(mount.type) on \(mount.point))", remedy)
+            return .bad("state", "\(directory) is read-only (\(mount.type) on \(mount.point))", remedy)
         case .persistent(let mount):
             if let sign = signOfSlots, table.rootDevices.contains(mount.device) {
-                return .ill(
+                return .bad(
                     "state", "\(directory) is on the slot of the root file system (\(sign)), so an update replaces it",
                     remedy)
             }
-            return .well("state", "on a persistent file system (\(mount.type) on \(mount.point))")
+            return .ok("state", "on a persistent file system (\(mount.type) on \(mount.point))")
         case .unknown(let place):
-            return .well("state", "in \(place), which is not visible here: it must be on a persistent partition")
+            return .skip("state", "in \(place), which is not visible here: it must be on a persistent partition")
         }
     }
 
     /// Why an update replaces the whole root file system; nil if nothing says so.
-    private var signOfSlots: Shown? {
+    private var signOfSlots: String? {
         if ["rauc", "swupdate"].contains(settings.install.module) {
             return "install.module is \(settings.install.module)"
         }
@@ -57,20 +71,20 @@ extension Checkup {
         var existing = directory
         while !Files.exists(existing), existing != "/" { existing = Files.directory(of: existing) }
         guard let free = try? Files.freeSpace(at: existing) else {
-            return .ill("disk space", "\(existing) cannot be examined", "check download.directory")
+            return .bad("disk space", "\(existing) cannot be examined", "check download.directory")
         }
         let usable = free - settings.download.keepFree
         guard usable > 0 else {
-            return .ill(
+            return .bad(
                 "disk space",
                 "\(describe(bytes: free)) are free in \(existing), and download.keepFree is \(describe(bytes: settings.download.keepFree))",
                 "free some space, or set download.directory")
         }
-        var memory: Shown = ""
+        var memory = ""
         if case .volatile = MountTable.current.storage(of: directory) {
             memory = ", in memory: a larger artifact does not fit, and a reboot discards a download"
         }
-        return .well(
+        return .ok(
             "disk space", "\(describe(bytes: usable)) for downloads in \(settings.download.directory)\(memory)")
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DeviceChecks
 import Glibc
 import Systemd
 import UpdateCore
@@ -6,6 +7,7 @@ import UpdateCore
 /// `upgradelinkctl`, the operator's command for the agent.
 public enum ControlProgram {
     public static func main() -> Never {
+        AgentRights.runIfRequested()
         do {
             var command = try Command.parseAsRoot()
             try command.run()

@@ -1,16 +1,19 @@
 import ArgumentParser
 import Configuration
+import DeviceChecks
 import Glibc
 import Host
-import Systemd
 import UpdateCore
 
 struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check everything an update needs: one line each, with the remedy.",
         discussion: """
-            The update check reports the highest possible version as installed, so that it consumes no roll-out quota. \
-            Run it as root, because it reads the configuration. Exit status: 0 all is well, 1 something is wrong.
+            Each check is ok, warn (something is unwise), BAD (updates do not work) or skip (not checked, and why). What \
+            the agent must be able to read is checked with the agent's rights. Nothing is changed. The update check reports \
+            the highest possible version as installed, so that it consumes no roll-out quota.
+
+            Exit status: 0 nothing is BAD; 1 something is BAD; 77 this user is not root.
             """)
 
     @Option(help: ArgumentHelp("Read the files below this directory instead of /.", valueName: "directory"))
@@ -19,49 +22,54 @@ struct Doctor: ParsableCommand {
     @Option(help: ArgumentHelp("The directory of upgradelink-fetch.", valueName: "directory"))
     var programs: String?
 
+    @Flag(help: "Print the findings as JSON.")
+    var json = false
+
     func run() throws {
+        guard geteuid() == 0 || root != "/" else {
+            complain(
+                "upgradelinkctl doctor needs root, because it reads the keys, and checks with the rights of the agent: run sudo upgradelinkctl doctor"
+            )
+            throw ExitCode(EX_NOPERM)
+        }
+        let system = SystemCheckup(root: root)
+        var findings = system.findings
         let settings: Settings
         let credentials: Credentials
         do throws(ConfigurationError) {
             (settings, credentials) = try Settings.loadWithCredentials(root: root, environment: Environment.current)
-            say(Finding.well("configuration", "\(settings.warnings.first ?? "right")").line)
         } catch {
-            say(Finding.ill("configuration", "\(error)", "fix it, then run upgradelinkd --check-config").line)
+            findings.append(
+                .bad(Checkup.configuration, "\(error)", "correct it; upgradelinkd.toml(5) has every option"))
+            findings += system.units(boot: false)
+            try report(findings)
             throw ExitCode(1)
         }
+        let warnings = settings.warnings.map { Finding.warn(Checkup.configuration, $0) }
+        findings += warnings.isEmpty ? [.ok(Checkup.configuration, "valid")] : warnings
+        findings += system.units(boot: settings.install.missedWindows == .boot)
         let checkup = Checkup(
-            settings: settings, credentials: credentials, programs: programs ?? Checkup.defaultPrograms)
+            settings: settings, credentials: credentials, programs: programs ?? Checkup.defaultPrograms, root: root)
+        findings += checkup.findings
         // `main` calls this on the main thread.
         MainActor.assumeIsolated {
-            var isWell = true
-            func show(_ findings: [Finding]) {
-                for finding in findings {
-                    say(finding.line)
-                    isWell = isWell && finding.isWell
+            checkup.server { reply in
+                findings += reply
+                do {
+                    try report(findings)
+                    Glibc.exit(findings.contains { $0.result == .bad } ? 1 : 0)
+                } catch {
+                    complain("\(error)")
+                    Glibc.exit(EX_SOFTWARE)
                 }
-            }
-            show([checkup.version, checkup.keys, checkup.clock, checkup.nameService])
-            checkup.server { findings in
-                show(
-                    findings + [checkup.space] + checkup.state + [checkup.module] + checkup.units + checkup.healthUnits
-                        + [checkup.agent] + checkup.agentWarnings)
-                Glibc.exit(isWell ? 0 : 1)
             }
             MainQueue.serve()
         }
     }
-}
 
-/// The result of one check, as a line.
-struct Finding {
-    var isWell: Bool
-    var line: Shown
-
-    static func well(_ name: Shown, _ text: Shown) -> Finding {
-        Finding(isWell: true, line: "\(Terminal.paint("ok  ", .green)) \(name): \(text)")
-    }
-
-    static func ill(_ name: Shown, _ text: Shown, _ remedy: Shown) -> Finding {
-        Finding(isWell: false, line: "\(Terminal.paint("BAD ", .red)) \(name): \(text); \(remedy)")
+    private func report(_ findings: [Finding]) throws {
+        let report = CheckupReport(findings)
+        if json { return try printJSON(report) }
+        report.lines.forEach(say)
     }
 }

@@ -10,13 +10,17 @@ struct Command: ParsableCommand {
             /etc/upgradelinkd/upgradelinkd.toml and drop-ins in /etc/upgradelinkd/upgradelinkd.toml.d, over the vendor's \
             in /usr/lib/upgradelinkd. SIGHUP reloads the configuration, SIGTERM stops the agent.
 
-            Exit status: 0 after SIGTERM; 64 wrong arguments; 73 the state directory cannot be used; 78 wrong configuration.
+            Exit status: 0 after SIGTERM; 64 wrong arguments; 73 the state directory cannot be used; 77 (--check-config) \
+            not allowed to read the configuration; 78 wrong configuration.
             """,
         version: productVersion)
 
     @Flag(
         name: .long,
-        help: "Say what is wrong with the configuration, if anything, and exit: 0 when it is right, else 78.")
+        help: """
+            Check the configuration, and with the agent's rights the identity, the installed version, the credentials and \
+            the directories; say what is wrong, and exit: 0 when all is right, else 78. Nothing is changed.
+            """)
     var checkConfig = false
 
     @Flag(

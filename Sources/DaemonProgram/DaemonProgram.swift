@@ -1,4 +1,5 @@
 import ArgumentParser
+import DeviceChecks
 import Glibc
 import Host
 import UpdateCore
@@ -8,6 +9,7 @@ public enum DaemonProgram {
     public static func main() -> Never {
         Signals.ignore(SIGPIPE)
         umask(0o077)
+        AgentRights.runIfRequested()
         let command = parse()
         // At this point the process has only its main thread.
         MainActor.assumeIsolated { Service.run(command) }

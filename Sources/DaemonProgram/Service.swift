@@ -1,5 +1,4 @@
 import Agent
-import Configuration
 import Glibc
 import Host
 import Logging
@@ -11,7 +10,7 @@ import UpdateCore
 enum Service {
     static func run(_ command: Command) -> Never {
         let environment = Environment.current
-        if command.checkConfig { check(command.root, environment) }
+        if command.checkConfig { ConfigurationCheck.run(root: command.root, environment) }
         if command.reload { reload(environment) }
         startLogging(environment, level: command.debug ? .debug : .info)
         let installation = Agent.Installation(
@@ -31,23 +30,6 @@ enum Service {
         Logger(label: "upgradelinkd").critical("\(failure)")
         ServiceManager.status("\(failure)")
         exit(failure.exitStatus)
-    }
-
-    private static func check(_ root: String, _ environment: [String: String]) -> Never {
-        do throws(ConfigurationError) {
-            let (settings, _) = try Settings.loadWithCredentials(root: root, environment: environment)
-            let warnings =
-                settings.warnings
-                + HealthUnits.problems(
-                    of: settings.install.healthUnits, restarted: settings.install.restartUnits)
-                + MountTable.current.warnings(about: settings.stateDirectory, settings.installerDirectory)
-            warnings.forEach { Environment.printLine("warning: \($0)") }
-            Environment.printLine("The configuration is right.")
-            exit(0)
-        } catch {
-            Environment.printError("\(error)")
-            exit(78)
-        }
     }
 
     private static func reload(_ environment: [String: String]) -> Never {

@@ -9,6 +9,12 @@ public enum Clock {
     /// CLOCK_REALTIME: seconds since 1970 in UTC; the user and the network can set it.
     public static var wallTime: WallTime { WallTime(unixSeconds: read(CLOCK_REALTIME)) }
 
+    /// Whether an NTP client, or a similar program, keeps the wall clock right (adjtimex(2)); nil if that is unknown.
+    public static var isSynchronized: Bool? {
+        let result = upgradelink_clock_is_synchronized()
+        return result < 0 ? nil : result > 0
+    }
+
     /// CLOCK_MONOTONIC in microseconds, for `MONOTONIC_USEC=` (sd_notify(3)).
     public static var monotonicMicroseconds: UInt64 { UInt64(read(CLOCK_MONOTONIC) * 1e6) }
 

@@ -12,6 +12,8 @@ public struct Mount: Hashable, Sendable {
     let options: [String]
 
     public var isReadOnly: Bool { options.contains("ro") }
+    /// No program on it can be executed (mount(8)).
+    public var isNoExec: Bool { options.contains("noexec") }
 
     /// Whether it loses its files with the power: it is in memory.
     var isVolatile: Bool {

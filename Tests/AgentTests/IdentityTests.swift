@@ -1,4 +1,5 @@
 import Configuration
+import DeviceChecks
 import Host
 import TestSupport
 import Testing

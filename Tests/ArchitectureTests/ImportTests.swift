@@ -19,14 +19,18 @@ import Testing
         "Installation": ["UpdateCore", "Host", "Verification", "FoundationEssentials"],
         "Systemd": ["UpdateCore", "Host", "CSystemd", "Glibc", "Logging"],
         "Modules": ["Host", "Glibc"],
+        "DeviceChecks": ["UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "FoundationEssentials"],
         "Agent": [
-            "UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "Logging", "FoundationEssentials",
+            "UpdateCore", "Host", "Configuration", "DeviceChecks", "Systemd", "Glibc", "Logging",
+            "FoundationEssentials",
         ],
         "DaemonProgram": [
-            "Agent", "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "Logging", "ArgumentParser",
+            "Agent", "Configuration", "DeviceChecks", "Host", "Systemd", "UpdateCore", "Glibc", "Logging",
+            "ArgumentParser",
         ],
         "ControlProgram": [
-            "Configuration", "Host", "Systemd", "UpdateCore", "Glibc", "FoundationEssentials", "ArgumentParser",
+            "Configuration", "DeviceChecks", "Host", "Systemd", "UpdateCore", "Glibc", "FoundationEssentials",
+            "ArgumentParser",
         ],
         "FetchProgram": ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore", "Glibc"],
         "InstallerProgram": [

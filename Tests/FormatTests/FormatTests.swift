@@ -1,3 +1,4 @@
+import DeviceChecks
 import Host
 import TestSupport
 import Testing

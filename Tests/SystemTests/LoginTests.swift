@@ -72,7 +72,7 @@ extension SystemTests {
                     #expect(isDelayed, "\(sessions)")
                     #expect(sessions.contains("Type=tty") && sessions.contains("VTNr=7"), "\(sessions)")
                     let doctor = await machine.shell("upgradelinkctl doctor")
-                    #expect(doctor.contains("BAD  updates:") && doctor.contains("install.missedWindows"), "\(doctor)")
+                    #expect(doctor.contains(/BAD +updates:/) && doctor.contains("install.missedWindows"), "\(doctor)")
                 }
             }
         }

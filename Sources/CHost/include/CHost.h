@@ -37,6 +37,10 @@ int upgradelink_set_io_priority(int io_class, int level);
 int upgradelink_begin_write_out(int descriptor, int64_t offset, int64_t length);
 int upgradelink_finish_write_out(int descriptor, int64_t offset, int64_t length);
 
+/* adjtimex(2) is not in Swift's module of the C library. Returns 1 if a program such as an NTP client keeps the wall clock
+   synchronized, 0 if none does, or -1 with errno. */
+int upgradelink_clock_is_synchronized(void);
+
 /* timerfd_create(2) is not in Swift's module of the C library. Returns a descriptor that does not block and becomes readable
    when the wall clock is set and when the device resumes from standby, or -1 with errno. */
 int upgradelink_clock_watch(void);

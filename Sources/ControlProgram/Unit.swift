@@ -1,0 +1,71 @@
+import Host
+import Systemd
+import UpdateCore
+
+/// A unit, as systemd reports it.
+struct Unit {
+    var name: String
+    /// `active`, `inactive`, `failed`, … (ActiveState).
+    var state: String
+    var isMasked: Bool
+    var isLoaded: Bool
+    /// Another unit, such as a target, pulls it in.
+    var startsAtBoot: Bool
+    /// The units that pull it in.
+    var pulledInBy: [String]
+    /// Its files have changed since systemd read them.
+    var needsReload: Bool
+    /// Only with a link in /run.
+    var isEnabledForThisBoot: Bool
+    /// It has left the state `inactive` since the boot.
+    var hasRun: Bool
+    /// The path of its file; empty if it has none.
+    var path: String
+    var isActive: Bool { state == "active" }
+
+    init(_ name: String, _ bus: Bus) throws(BusError) {
+        let manager = "org.freedesktop.systemd1"
+        let reply = try bus.callAndWait(
+            manager, "/org/freedesktop/systemd1", "\(manager).Manager", "LoadUnit", [.string(name)])
+        let fields = try bus.callAndWait(
+            manager, reply.first?.text ?? "/", "org.freedesktop.DBus.Properties", "GetAll",
+            [.string("\(manager).Unit")]
+        ).first?.fields
+        self.name = name
+        state = fields?["ActiveState"]?.text ?? "unknown"
+        let load = fields?["LoadState"]?.text
+        isMasked = load == "masked"
+        isLoaded = load == "loaded"
+        pulledInBy = ["WantedBy", "RequiredBy"].flatMap { fields?[$0]?.items ?? [] }.compactMap(\.text)
+        startsAtBoot = !pulledInBy.isEmpty
+        needsReload = fields?["NeedDaemonReload"]?.flag == true
+        isEnabledForThisBoot = fields?["UnitFileState"]?.text == "enabled-runtime"
+        hasRun = fields?["InactiveExitTimestampMonotonic"]?.number ?? 0 > 0
+        path = fields?["FragmentPath"]?.text ?? ""
+    }
+}
+
+/// This boot, as systemd reports it.
+struct Boot {
+    /// No job of the boot is left.
+    var isComplete: Bool
+    /// When systemd started, by the clock as it is now: it may have been set since.
+    private var start: WallTime
+
+    init(_ bus: Bus) throws(BusError) {
+        let manager = "org.freedesktop.systemd1"
+        let fields = try bus.callAndWait(
+            manager, "/org/freedesktop/systemd1", "org.freedesktop.DBus.Properties", "GetAll",
+            [.string("\(manager).Manager")]
+        ).first?.fields
+        isComplete = ["running", "degraded"].contains(fields?["SystemState"]?.text ?? "")
+        let started = Seconds(fields?["UserspaceTimestampMonotonic"]?.number ?? 0) / 1e6
+        start = Clock.wallTime + (started - Clock.bootTime.seconds)
+    }
+
+    /// Whether the unit was there when this boot began, and not installed later.
+    func began(after unit: Unit) -> Bool {
+        guard let changed = Files.statusChange(of: unit.path) else { return false }
+        return changed < start
+    }
+}
