@@ -123,7 +123,7 @@ public struct AgentNeeds: Codable, Hashable, Sendable {
                     name, "\(file.option.map { "\($0): " } ?? "")the agent \(error)",
                     access.remedy(for: error, path: file.path, option: option))
             }
-            return PEM.problem(of: bytes, file).map { .bad(name, $0, "set \(option) to a file in PEM") }
+            return PEM.problem(of: bytes, file, name: name, now: Clock.wallTime, text: LocalTime.text)
         }
         return problems.isEmpty
             ? [.ok(name, "the agent can read \(files.map(\.path).joined(separator: ", "))")] : problems

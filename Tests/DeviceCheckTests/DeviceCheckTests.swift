@@ -133,14 +133,52 @@ import UpdateCore
         #expect(ModuleTarget.link("/opt/no-such-link", versions: "versions")?.text.contains("not an absolute") == true)
     }
 
+    private func problem(
+        _ text: String, _ content: AgentNeeds.File.Content, option: String = "server.caBundle", now: Double = 0
+    ) -> Finding? {
+        PEM.problem(
+            of: Array(text.utf8), .init(option: option, path: "/x", content: content), name: "certificates",
+            now: WallTime(unixSeconds: now)
+        ) { "T\(Int($0.unixSeconds))" }
+    }
+
     @Test func certificatesAndKeysAreInPEM() {
-        func problem(_ text: String, _ content: AgentNeeds.File.Content) -> String? {
-            PEM.problem(of: Array(text.utf8), .init(option: "server.caBundle", path: "/x", content: content))
-        }
-        #expect(problem("# CA\n-----BEGIN CERTIFICATE-----\n", .certificates) == nil)
-        #expect(problem("-----BEGIN RSA PRIVATE KEY-----\n", .privateKey) == nil)
+        #expect(problem("# key\n-----BEGIN RSA PRIVATE KEY-----\n", .privateKey) == nil)
         #expect(
-            problem("-----BEGIN CERTIFICATE-----\n", .privateKey) == "server.caBundle: /x has no private key in PEM")
-        #expect(problem("", .certificates) != nil && problem("", .any) == nil)
+            problem("-----BEGIN CERTIFICATE-----\n", .privateKey)?.text
+                == "server.caBundle: /x has no private key in PEM")
+        #expect(problem("", .certificates)?.result == .bad && problem("", .any) == nil)
+        // What cannot be read is left to libcurl.
+        #expect(problem("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", .certificates) == nil)
+    }
+
+    @Test func anExpiredCertificateIsFound() async throws {
+        func make(_ name: String, days: Int) async throws -> String {
+            let path = "\(scratch.path)/\(name)"
+            let request = [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=x",
+            ]
+            let end = Program(
+                "openssl", request + ["-days", "\(days)", "-keyout", "\(path).key", "-out", path], streams: .captured,
+                timeLimit: 20)
+            #expect(await end.run().end == .exited(0))
+            return String(decoding: try Files.read(path, limit: 65_536), as: UTF8.self)
+        }
+        let (short, long) = (try await make("short", days: 10), try await make("long", days: 20_000))
+        let now = Clock.wallTime.unixSeconds
+        let day = 86_400.0
+        let found = try #require(Certificate.expiries(inPEM: short).first ?? nil)
+        #expect(abs(found.unixSeconds - now - 10 * day) < 60)
+        // From the year 2050 on, the time has another form.
+        let late = try #require(Certificate.expiries(inPEM: long).first ?? nil)
+        #expect(abs(late.unixSeconds - now - 20_000 * day) < 60)
+        #expect(problem(long, .certificates, now: now) == nil)
+        #expect(problem(short, .certificates, now: now)?.result == .warn)
+        #expect(
+            problem(short, .certificates, now: now + 11 * day)?.text.hasPrefix("server.caBundle: /x expired T") == true)
+        // Any certificate of a bundle may be the server's; only the first one is the client's.
+        #expect(problem(short + long, .certificates, now: now + 11 * day) == nil)
+        let client = problem(short + long, .certificates, option: "server.clientCertificate", now: now + 11 * day)
+        #expect(client?.result == .bad)
     }
 }

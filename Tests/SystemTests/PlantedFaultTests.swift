@@ -18,7 +18,7 @@ struct PlantedFault: Sendable {
 
     /// - Parameter option: a drop-in of the configuration, instead of a line of shell.
     init(
-        _ name: String, _ result: String = "bad", _ text: String, _ remedy: String, option: String = "",
+        _ name: String, _ text: String, _ remedy: String, result: String = "bad", option: String = "",
         plant: String = "true", undo: String = "true", isConfigurationFault: Bool = false
     ) {
         let dropIn = "/etc/upgradelinkd/upgradelinkd.toml.d/fault.toml"
@@ -178,10 +178,10 @@ extension SystemTests {
                 "reboot", "/sbin/absent does not exist", "install it",
                 option: "install.rebootCommand = [\"/sbin/absent\"]"),
             .init(
-                "windows", "warn", "install.gracePeriod", "lengthen install.windows",
+                "windows", "install.gracePeriod", "lengthen install.windows", result: "warn",
                 option: "install.windows = [\"02:00-02:10\"]\ninstall.gracePeriod = \"20min\""),
             .init(
-                "windows", "warn", "times in UTC", "timedatectl set-timezone",
+                "windows", "times in UTC", "timedatectl set-timezone", result: "warn",
                 option: "install.windows = [\"02:00-04:00\"]", plant: "mv /etc/localtime /etc/localtime.kept",
                 undo: "mv /etc/localtime.kept /etc/localtime"),
             .init(
@@ -236,14 +236,14 @@ extension SystemTests {
                 "unit", "does not start at boot", "systemctl enable", plant: "systemctl disable upgradelinkd",
                 undo: "systemctl enable upgradelinkd"),
             .init(
-                "unit", "warn", "have changed", "daemon-reload",
+                "unit", "have changed", "daemon-reload", result: "warn",
                 plant: "touch -d '+10 seconds' /usr/lib/systemd/system/upgradelinkd.service",
                 undo: "systemctl daemon-reload"),
             .init(
                 "state", "others than root can write to /var/lib/upgradelink-installer", "chmod go-w",
                 plant: "chmod 777 /var/lib/upgradelink-installer", undo: "chmod 700 /var/lib/upgradelink-installer"),
             .init(
-                "accounts", "warn", "no group upgradelink,", "systemd-sysusers",
+                "accounts", "no group upgradelink,", "systemd-sysusers", result: "warn",
                 plant: "cp -p /etc/group /srv/group; sed -i '/^upgradelink:/d' /etc/group",
                 undo: "cp -p /srv/group /etc/group"),
             .init(
@@ -251,7 +251,7 @@ extension SystemTests {
                 plant: "cp -p /etc/passwd /srv/passwd; sed -i '/^upgradelinkd:/d' /etc/passwd",
                 undo: "cp -p /srv/passwd /etc/passwd"),
             .init(
-                "D-Bus", "warn", "org.upgradelink.policy", "install upgradelinkd again",
+                "D-Bus", "org.upgradelink.policy", "install upgradelinkd again", result: "warn",
                 plant: "mv /usr/share/polkit-1/actions/org.upgradelink.policy /srv",
                 undo: "mv /srv/org.upgradelink.policy /usr/share/polkit-1/actions"),
         ]
@@ -299,7 +299,7 @@ extension SystemTests {
                     }
                     _ = await machine.shell("{ \(fault.undo)\n} 2>&1")
                     #expect(
-                        await eventually(within: 60) { try await report(machine).problems.isEmpty },
+                        await eventually(within: 60) { (try? await report(machine))?.problems.isEmpty == true },
                         "after \(fault.name), \(fault.text)")
                 }
             }
