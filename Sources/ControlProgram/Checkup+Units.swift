@@ -15,7 +15,7 @@ enum UnitCheckup {
             let socket = try Unit("upgradelink-installer.socket", bus)
             let service = try Unit("upgradelink-installer.service", bus)
             var findings = [
-                self.agent(agent), installer(socket, service), self.resume(resume, try Boot(bus), bus),
+                self.agent(agent), installer(socket, service), self.resume(resume, try Boot(bus)),
             ]
             if boot { findings.append(bootWait(try Unit("upgradelink-boot.service", bus))) }
             for unit in [agent, socket, service, resume] where unit.needsReload {
@@ -91,7 +91,7 @@ enum UnitCheckup {
         return .ok("installer", "\(socket.name) is \(socket.state)")
     }
 
-    private static func resume(_ unit: Unit, _ boot: Boot, _ bus: Bus) -> Finding {
+    private static func resume(_ unit: Unit, _ boot: Boot) -> Finding {
         let consequence = "so no installation continues after a reboot"
         if unit.isMasked {
             return .bad("resume", "\(unit.name) is masked, \(consequence)", "systemctl unmask \(unit.name)")
@@ -103,13 +103,6 @@ enum UnitCheckup {
             return .bad(
                 "resume", "nothing starts \(unit.name), \(consequence)",
                 "systemctl add-wants multi-user.target \(unit.name)")
-        }
-        let starters = unit.pulledInBy.compactMap { try? Unit($0, bus) }
-        if boot.isComplete, !starters.contains(where: \.isActive) {
-            return .bad(
-                "resume",
-                "\(unit.name) is started by \(unit.pulledInBy.joined(separator: ", ")), which this boot does not reach, \(consequence)",
-                "systemctl add-wants multi-user.target \(unit.name), or another target of the boot")
         }
         if unit.state == "inactive", !unit.hasRun, boot.isComplete, boot.began(after: unit) {
             return .bad(

@@ -11,8 +11,6 @@ struct Unit {
     var isLoaded: Bool
     /// Another unit, such as a target, pulls it in.
     var startsAtBoot: Bool
-    /// The units that pull it in.
-    var pulledInBy: [String]
     /// Its files have changed since systemd read them.
     var needsReload: Bool
     /// Only with a link in /run.
@@ -36,8 +34,7 @@ struct Unit {
         let load = fields?["LoadState"]?.text
         isMasked = load == "masked"
         isLoaded = load == "loaded"
-        pulledInBy = ["WantedBy", "RequiredBy"].flatMap { fields?[$0]?.items ?? [] }.compactMap(\.text)
-        startsAtBoot = !pulledInBy.isEmpty
+        startsAtBoot = ["WantedBy", "RequiredBy"].contains { fields?[$0]?.items?.isEmpty == false }
         needsReload = fields?["NeedDaemonReload"]?.flag == true
         isEnabledForThisBoot = fields?["UnitFileState"]?.text == "enabled-runtime"
         hasRun = fields?["InactiveExitTimestampMonotonic"]?.number ?? 0 > 0

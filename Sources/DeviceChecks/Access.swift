@@ -58,6 +58,13 @@ struct Access {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// Whether this process can create the missing directories of a path.
+    private static func canCreate(_ path: String) -> Bool {
+        var above = Files.directory(of: path)
+        while !Files.exists(above), above != "/", above != "." { above = Files.directory(of: above) }
+        return Files.isWritable(above)
+    }
+
     /// The agent must be able to create files in the directory, which must have space for them.
     func problem(of directory: AgentNeeds.Directory, name: String) -> Finding? {
         let (path, option) = (directory.path, directory.option)
@@ -68,8 +75,8 @@ struct Access {
         }
         guard Glibc.access(path, W_OK | X_OK) == 0 else {
             let code = errno
-            // The agent has not been started yet.
-            if code == ENOENT, created.contains(path) { return nil }
+            // The agent has not been started yet: systemd, or the agent itself, creates it.
+            if code == ENOENT, created.contains(path) || Self.canCreate(path) { return nil }
             let reason = String(cString: strerror(code))
             return .bad(name, "the agent cannot write to \(path) (\(option)): \(reason)", remedy(code, path, option))
         }
