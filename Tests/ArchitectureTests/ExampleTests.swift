@@ -49,24 +49,45 @@ import Testing
         #expect(wrong.count == 1, "a mistake is seen: \(wrong)")
     }
 
+    /// Reads the configuration as the agent does, and shows where each value is from.
+    @MainActor private func effectiveConfiguration(
+        _ root: Scratch
+    ) async -> (lines: [String], errors: [String], end: ProcessEnd) {
+        await Program(
+            "\(programsDirectory)/upgradelinkctl", ["config", "--changed", "--root", root.path], streams: .captured,
+            timeLimit: 60
+        ).run()
+    }
+
+    /// The lines that a reader pastes into the configuration can be a file of their own.
+    @Test(arguments: ["README.md", "packaging/man/upgradelinkd.8"]) @MainActor
+    func theFirstConfigurationIsAWholeFile(document: String) async throws {
+        let text = try Self.text("\(repositoryDirectory)/\(document)").replacing("\\-", with: "-")
+        let lines = text.split(separator: "\n").map { $0.trimmingPrefix(while: { $0 == " " }) }
+        let start = try #require(lines.firstIndex { $0.hasSuffix("/etc/upgradelinkd/upgradelinkd.toml <<'END'") })
+        let end = try #require(lines[start...].firstIndex { $0 == "END" })
+        let options = lines[(start + 1)..<end]
+        let root = try Scratch()
+        try root.write("etc/upgradelinkd/upgradelinkd.toml", options.joined(separator: "\n") + "\n")
+        let (shown, errors, status) = await effectiveConfiguration(root)
+        #expect(status == .exited(0), "\(errors)")
+        for option in options {
+            let key = option.prefix { $0 != " " }
+            #expect(shown.contains { $0.contains(key.split(separator: ".").last ?? key) }, "\(key)")
+        }
+    }
+
     @Test @MainActor func theAgentAcceptsEachConfiguration() async throws {
         let names = try Self.examples(".toml")
         #expect(!names.isEmpty)
         let root = try Scratch()
         let directory = "etc/upgradelinkd/upgradelinkd.toml.d"
         for name in names { try root.write("\(directory)/\(name)", try Self.text("\(Self.directory)/\(name)")) }
-        // It reads the configuration as the agent does, and shows where each value is from.
-        func effective() async -> (lines: [String], errors: [String], end: ProcessEnd) {
-            await Program(
-                "\(programsDirectory)/upgradelinkctl", ["config", "--changed", "--root", root.path],
-                streams: .captured, timeLimit: 60
-            ).run()
-        }
-        let (lines, errors, end) = await effective()
+        let (lines, errors, end) = await effectiveConfiguration(root)
         #expect(end == .exited(0), "\(errors)")
         for name in names { #expect(lines.contains { $0.contains(name) }, "\(name) sets something: \(lines)") }
         try root.write("\(directory)/zz.toml", "poll.interval = \"soon\"\n")
-        #expect(await effective().end == .exited(78), "a mistake is seen")
+        #expect(await effectiveConfiguration(root).end == .exited(78), "a mistake is seen")
     }
 
     /// The manual page and the guide show the same module, and a shell can read it.
