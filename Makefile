@@ -30,7 +30,7 @@ STAGE = .build-release/stage
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
-.PHONY: help deps build modules demo picture test explore diagram soak fuzz test-asan test-tsan test-leaks lint release bench fleet install uninstall deb clean
+.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint release bench fleet install uninstall deb clean
 
 help:
 	@echo "make demo      build, and show the update of a device (installs nothing, leaves no files behind)"
@@ -86,6 +86,11 @@ test:
 explore: build
 	@export UPGRADELINKD_EXPLORE=1; $(SWIFT) test --scratch-path .build-explore -c release -Xswiftc -enable-testing \
 	    --filter ExplorationTests
+
+# Writes the documents about the options from the schema: the packaged configuration, its manual page and reference, and the
+# JSON schema for editors.
+generate: build
+	@export UPGRADELINKD_GENERATE=1; $(SWIFT) test --filter GeneratedDocumentTests
 
 # Generates docs/states.md from the state machine.
 diagram: build
@@ -171,7 +176,7 @@ install: release
 	for name in file directory; do \
 	    ln -sfr "$(DESTDIR)$(LIBDIR)/upgradelink" "$(DESTDIR)$(VENDORDIR)/modules/$$name" || exit 1; done
 	install -m 644 config/vendor.toml "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml"
-	install -m 644 config/upgradelinkd.toml $(wildcard config/upgradelinkd.schema.json) "$(DESTDIR)$(SHAREDIR)/upgradelinkd/"
+	install -m 644 config/upgradelinkd.toml config/upgradelinkd.schema.json "$(DESTDIR)$(SHAREDIR)/upgradelinkd/"
 	install -m 644 packaging/sysusers/upgradelinkd.conf "$(DESTDIR)$(SYSUSERSDIR)/"
 	sed 's|/usr/share/upgradelinkd|$(SHAREDIR)/upgradelinkd|' packaging/tmpfiles/upgradelinkd.conf \
 	    >"$(DESTDIR)$(TMPFILESDIR)/upgradelinkd.conf"

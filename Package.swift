@@ -110,6 +110,9 @@ let package = Package(
             dependencies: ["DaemonProgram", "ControlProgram", "FetchProgram", "InstallerProgram", "Modules", "Host"],
             swiftSettings: strict),
 
+        // Writes the documents about the options from the schema; in no installed program.
+        .target(name: "Reference", dependencies: ["Configuration"], swiftSettings: strict),
+
         // For demonstrations, tests and integrators; never on a device.
         .target(
             name: "Simulator",
@@ -150,8 +153,8 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "TOMLTests", dependencies: ["TOML"], swiftSettings: strict),
         .testTarget(
-            name: "ConfigurationTests", dependencies: ["Configuration", "Host", "UpdateCore", "TestSupport"],
-            swiftSettings: strict),
+            name: "ConfigurationTests",
+            dependencies: ["Configuration", "Reference", "Host", "UpdateCore", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "DeviceCheckTests",
             dependencies: ["DeviceChecks", "Host", "Systemd", "TestSupport", "UpdateCore"],

@@ -10,7 +10,7 @@ release="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev binu
 deb="$release debhelper lintian"
 # nginx terminates TLS, curl polls the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
 test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
-    libnss-wrapper tzdata mmdebstrap e2fsprogs rauc swupdate squashfs-tools cpio"
+    python3-jsonschema libnss-wrapper tzdata mmdebstrap e2fsprogs rauc swupdate squashfs-tools cpio"
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -36,13 +36,13 @@ public final class Agent {
     }
 
     public enum StartFailure: Error, CustomStringConvertible {
-        case configuration(ConfigurationError)
+        case configuration(ConfigurationErrors)
         /// The state directory, or another resource of the system, cannot be used; the text is for the operator.
         case stateDirectory(String)
 
         public var description: String {
             switch self {
-            case .configuration(let error): "\(error)"
+            case .configuration(let errors): "\(errors)"
             case .stateDirectory(let line): line
             }
         }
@@ -111,7 +111,7 @@ public final class Agent {
 
     /// Reads the configuration and the state, and locks the state directory. ``start(onFailure:)`` starts the work.
     public init(_ installation: Installation) throws(StartFailure) {
-        do throws(ConfigurationError) {
+        do throws(ConfigurationErrors) {
             (settings, credentials) = try Settings.loadWithCredentials(
                 root: installation.root, environment: installation.environment)
         } catch {
@@ -149,7 +149,7 @@ public final class Agent {
                 case .success(let key):
                     devKey = key
                     begin(onFailure)
-                case .failure(let error): onFailure(.configuration(error))
+                case .failure(let error): onFailure(.configuration(ConfigurationErrors(error)))
                 }
             }
         }
@@ -349,19 +349,20 @@ public final class Agent {
         ServiceManager.reloading()
         reloads += 1
         let number = reloads
-        do throws(ConfigurationError) {
+        do throws(ConfigurationErrors) {
             let (fresh, keys) = try Settings.loadWithCredentials(
                 root: installation.root, environment: installation.environment)
             guard fresh.stateDirectory == settings.stateDirectory else {
-                throw ConfigurationError(
-                    file: "the configuration", key: "state.directory",
-                    problem: "found another directory, which needs a restart: systemctl restart upgradelinkd")
+                throw ConfigurationErrors(
+                    ConfigurationError(
+                        file: "the configuration", key: "state.directory",
+                        problem: "found another directory, which needs a restart: systemctl restart upgradelinkd"))
             }
             identify(fresh) { [self] result in
                 guard number == reloads else { return }
                 switch result {
                 case .success(let key): adopt(fresh, keys, devKey: key)
-                case .failure(let error): keepConfiguration(error)
+                case .failure(let error): keepConfiguration(ConfigurationErrors(error))
                 }
             }
         } catch {
@@ -381,9 +382,11 @@ public final class Agent {
         reloaded()
     }
 
-    private func keepConfiguration(_ error: ConfigurationError) {
-        reloadError = "\(error)"
-        logger.error("The configuration was not reloaded, the old one stays effective: \(error)")
+    private func keepConfiguration(_ failure: ConfigurationErrors) {
+        reloadError = "\(failure)"
+        for error in failure.errors {
+            logger.error("The configuration was not reloaded, the old one stays effective: \(error)")
+        }
         reloaded()
     }
 

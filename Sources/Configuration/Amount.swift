@@ -7,4 +7,10 @@ public enum Amount {
 
     /// `65536`, `512K`, `64MB`; nil for anything else.
     public static func bytes(_ text: String) -> Int? { Quantity.bytes(text) }
+
+    /// The units of ``seconds(_:)``, sorted.
+    package static var durationUnits: [String] { Quantity.durationUnits.keys.sorted() }
+
+    /// The units of ``bytes(_:)``, sorted.
+    package static var sizeUnits: [String] { Quantity.sizeUnits.keys.sorted() }
 }

@@ -2,83 +2,108 @@ import Glibc
 import Host
 import TOML
 
-/// One configuration file, checked alone: every key is known, every value allowed.
+/// One configuration file, checked alone: every key is known, every value allowed. What is wrong is in ``errors``, and the
+/// rest of the file counts.
 struct Fragment: Sendable {
     let file: String
-    let values: [String: Value]
+    private(set) var values: [String: Value] = [:]
+    /// The line of each option, from 1.
+    private(set) var lines: [String: Int] = [:]
     let isReadableByOthers: Bool
+    private(set) var errors: [ConfigurationError] = []
+    /// Options that this file sets, or means to set, in a wrong way. They are not reported again as missing.
+    private(set) var attempted: Set<String> = []
+    /// The file cannot be read to its end: it may set any option.
+    private(set) var isIncomplete = false
 
     static let maximumBytes = 1 << 20
 
     /// Nil if the file does not exist.
-    init?(file: String) throws(ConfigurationError) {
-        let bytes: [UInt8]
+    init?(file: String) {
         do throws(SystemError) {
-            bytes = try Files.read(file, limit: Self.maximumBytes)
+            let bytes = try Files.read(file, limit: Self.maximumBytes)
+            self.init(file: file, bytes: bytes, isReadableByOthers: Files.isReadableByOthers(file))
         } catch {
             if error.isNotFound { return nil }
             let remedy =
                 error.code == EACCES ? "; chgrp upgradelinkd it, and chmod 640: the agent is not root" : ""
-            throw ConfigurationError(file: file, key: "", problem: "it cannot be read: \(error.reason)\(remedy)")
+            self.init(
+                unreadable: ConfigurationError(
+                    file: file, key: "", problem: "it cannot be read: \(error.reason)\(remedy)"))
         }
-        try self.init(file: file, bytes: bytes, isReadableByOthers: Files.isReadableByOthers(file))
     }
 
-    init(file: String, bytes: [UInt8], isReadableByOthers: Bool = false) throws(ConfigurationError) {
-        let table: TOMLTable
-        do throws(TOMLError) {
-            table = try TOMLTable(parsing: bytes)
-        } catch {
-            throw ConfigurationError(
-                file: "\(file):\(error.position)", key: "", problem: "not TOML: \(error.text.withoutQuotations)")
-        }
-        var values: [String: Value] = [:]
-        for (section, entry) in table.entries.sorted(by: { $0.key < $1.key }) {
-            guard Schema.sectionNames.contains(section) else { throw Self.unknown(section, file) }
-            let value = Value(entry.value)
-            guard case .table(let fields) = value else {
-                // The text may be a secret that lost its place.
-                var found = value.found
-                if case .string = value { found = "a text" }
-                throw ConfigurationError(
-                    file: file, key: section, problem: "found \(found), allowed is a table: [\(section)]")
-            }
-            for (name, field) in fields.sorted(by: { $0.key < $1.key }) {
-                let key = "\(section).\(name)"
-                guard let option = Schema.byKey[key] else { throw Self.unknown(key, file) }
-                if let objection = option.objection(to: field) {
-                    throw ConfigurationError(file: file, key: key, problem: objection)
-                }
-                values[key] = field
-            }
-        }
+    private init(unreadable error: ConfigurationError) {
+        file = error.file
+        isReadableByOthers = false
+        errors = [error]
+        isIncomplete = true
+    }
+
+    init(file: String, bytes: [UInt8], isReadableByOthers: Bool = false) {
         self.file = file
-        self.values = values
         self.isReadableByOthers = isReadableByOthers
-    }
-
-    private static func unknown(_ key: String, _ file: String) -> ConfigurationError {
-        let section = String(key.prefix { $0 != "." })
-        let known =
-            key.contains(".")
-            ? Schema.options.map(\.key).filter { $0.hasPrefix("\(section).") } : Schema.sectionNames.sorted()
-        // A key that differs only in upper and lower case is suggested, and the new name of one of 0.1.0.
-        let name = key.lowercased().replacing("folder", with: "directory")
-        let similar = known.first {
-            [name, name.replacing("directorys", with: "directories")].contains($0.lowercased())
+        do throws(TOMLError) {
+            check(try TOMLTable(parsing: bytes))
+        } catch {
+            isIncomplete = true
+            let before = TOMLTable(bytes, before: error.position.line)
+            if let before { check(before) }
+            errors.append(ConfigurationError(error, file: file, bytes: bytes, before: before))
         }
-        let allowed = similar.map { "did you mean \($0)?" } ?? "allowed are \(known.joined(separator: ", "))"
-        return ConfigurationError(file: file, key: key, problem: "found a key that is not known; \(allowed)")
     }
-}
 
-extension String {
-    /// The parser's message without what it quotes of the file, except single characters and the names of keys. A password or a
-    /// key without quotation marks is read as a number or a word, and quoted.
-    fileprivate var withoutQuotations: String {
-        if contains("cannot redefine") || contains("cannot insert") { return self }
-        let quoted = firstRange(of: "saw '").map { index(before: $0.upperBound) } ?? firstIndex(of: "'")
-        guard let quoted, let end = lastIndex(of: "'"), distance(from: quoted, to: end) > 3 else { return self }
-        return self[..<quoted] + "something else" + self[index(after: end)...]
+    private mutating func check(_ table: TOMLTable) {
+        for (name, entry) in table.entries.sorted(by: { $0.value.position < $1.value.position }) {
+            let line = entry.position.line
+            guard Schema.sectionNames.contains(name) else {
+                report(UnknownKey.section(name, Value(entry.value)), line)
+                continue
+            }
+            guard case .table(let fields) = entry.value.content else {
+                // The text may be a secret that lost its place.
+                var found = Value(entry.value).found
+                if case .string = entry.value.content { found = "a text" }
+                report(name, line, "found \(found), allowed is a table: [\(name)]")
+                attempted.formUnion(Schema.options.filter { $0.section == name }.map(\.key))
+                continue
+            }
+            check(fields, of: name)
+        }
+    }
+
+    private mutating func check(_ fields: TOMLTable, of section: String) {
+        for (name, field) in fields.entries.sorted(by: { $0.value.position < $1.value.position }) {
+            let key = "\(section).\(name)"
+            let line = field.position.line
+            guard let option = Schema.byKey[key] else {
+                // Dotted keys after the header of a section belong to it.
+                if case .table(let nested) = field.value.content, Schema.sectionNames.contains(name) {
+                    for (inner, entry) in nested.entries {
+                        report(UnknownKey.option(inner, of: name, below: section), entry.position.line)
+                    }
+                } else {
+                    report(UnknownKey.option(name, in: section), line)
+                }
+                continue
+            }
+            let value = Value(field.value)
+            if let objection = option.objection(to: value) {
+                report(key, line, objection)
+                attempted.insert(key)
+            } else {
+                values[key] = value
+                lines[key] = line
+            }
+        }
+    }
+
+    private mutating func report(_ unknown: UnknownKey, _ line: Int) {
+        report(unknown.key, line, unknown.problem)
+        attempted.formUnion(unknown.meant)
+    }
+
+    private mutating func report(_ key: String, _ line: Int, _ problem: String) {
+        errors.append(ConfigurationError(file: file, line: line, key: key, problem: problem))
     }
 }

@@ -5,6 +5,11 @@ struct MergedConfiguration: Sendable {
     struct Entry: Sendable {
         var value: Value
         var file: String
+        /// From 1.
+        var line: Int?
+
+        /// "FILE:LINE"
+        var place: String { line.map { "\(file):\($0)" } ?? file }
     }
 
     private(set) var entries: [String: Entry] = [:]
@@ -12,38 +17,49 @@ struct MergedConfiguration: Sendable {
     let mainFile: String
     /// Settings that are allowed but unwise, one line each.
     private(set) var warnings: [String] = []
+    /// What is wrong in the files, each checked alone.
+    private(set) var errors: [ConfigurationError] = []
+    /// Options that a file sets, or means to set, in a wrong way.
+    private(set) var attempted: Set<String> = []
+    /// A file cannot be read to its end: it may set any option.
+    private(set) var isIncomplete = false
 
     /// - Parameter root: the directory to use as `/`, so that a configuration can be tested elsewhere.
-    init(root: String) throws(ConfigurationError) {
-        let files: [String]
-        (files, mainFile) = try Self.files(root)
-        for file in files {
-            if let fragment = try Fragment(file: file) { merge(fragment) }
+    init(root: String) {
+        let files = Self.files(root)
+        mainFile = files.main
+        errors = files.errors
+        isIncomplete = !errors.isEmpty
+        for file in files.all {
+            if let fragment = Fragment(file: file) { merge(fragment) }
         }
     }
 
-    /// - Returns: every file that may exist, in the order in which they are merged, and the administrator's.
-    static func files(_ root: String) throws(ConfigurationError) -> (all: [String], main: String) {
+    /// - Returns: every file that may exist, in the order in which they are merged, the administrator's, and errors about directories.
+    static func files(_ root: String) -> (all: [String], main: String, errors: [ConfigurationError]) {
         let base = root == "/" ? "" : root
         let vendor = "\(base)/usr/lib/upgradelinkd/upgradelinkd.toml"
         let administrator = "\(base)/etc/upgradelinkd/upgradelinkd.toml"
         var files = [vendor, administrator]
         // The drop-ins of both directories are sorted by name. One in /etc replaces the vendor's of the same name, as in systemd.
         var dropIns: [String: String] = [:]
+        var errors: [ConfigurationError] = []
         for directory in ["\(vendor).d", "\(administrator).d"] {
             let names: [String]
             do throws(SystemError) {
                 names = try Files.list(directory)
             } catch {
                 if error.isNotFound { continue }
-                throw ConfigurationError(file: directory, key: "", problem: "it cannot be read: \(error.reason)")
+                errors.append(
+                    ConfigurationError(file: directory, key: "", problem: "it cannot be read: \(error.reason)"))
+                continue
             }
             for name in names where name.hasSuffix(".toml") && !name.hasPrefix(".") {
                 dropIns[name] = "\(directory)/\(name)"
             }
         }
         files += dropIns.sorted { $0.key < $1.key }.map(\.value)
-        return (files, administrator)
+        return (files, administrator, errors)
     }
 
     init(_ fragments: [Fragment], mainFile: String) {
@@ -55,8 +71,12 @@ struct MergedConfiguration: Sendable {
         for (key, value) in fragment.values {
             let isCumulative = Schema.byKey[key]?.isCumulative == true
             entries[key] = Entry(
-                value: isCumulative ? value.added(to: entries[key]?.value) : value, file: fragment.file)
+                value: isCumulative ? value.added(to: entries[key]?.value) : value, file: fragment.file,
+                line: fragment.lines[key])
         }
+        errors += fragment.errors
+        attempted.formUnion(fragment.attempted)
+        isIncomplete = isIncomplete || fragment.isIncomplete
         guard fragment.isReadableByOthers else { return }
         for (key, value) in fragment.values.sorted(by: { $0.key < $1.key })
         where Schema.byKey[key]?.isSecret(value) == true {
@@ -76,12 +96,6 @@ struct MergedConfiguration: Sendable {
             guard let path = text(key), Files.isReadableByOthers(path) else { return nil }
             return "\(path): \(key): others can read this file, which contains a secret; chmod o-r it"
         }
-    }
-
-    /// - Parameter other: the error names this key's file if no file has `key`.
-    func error(_ key: String, _ problem: String, because other: String? = nil) -> ConfigurationError {
-        let file = entries[key]?.file ?? other.flatMap { entries[$0]?.file } ?? mainFile
-        return ConfigurationError(file: file, key: key, problem: problem)
     }
 
     /// The configured value, else the default.
@@ -110,6 +124,13 @@ struct MergedConfiguration: Sendable {
 
     func table(_ key: String) -> [String: Value] {
         if case .table(let fields)? = value(key) { fields } else { [:] }
+    }
+
+    /// `install.healthSettle`. If only the time limit is set, an earlier default must not exceed it.
+    var healthSettle: Double {
+        let settle = require(seconds: "install.healthSettle")
+        guard entries["install.healthSettle"] == nil else { return settle }
+        return min(settle, require(seconds: "install.healthTimeout") / 2)
     }
 
     // For options with a default.

@@ -50,7 +50,9 @@ extension Option {
 
         case (.choice(let names), .string(let text)) where names.contains(text): return nil
         case (.choice(let names), _):
-            return "found \(found), allowed is one of " + names.map { "\"\($0)\"" }.joined(separator: ", ")
+            var similar: String?
+            if case .string(let text) = value { similar = suggestion(for: text, among: names) }
+            return "found \(found), allowed is one of \(range)" + (similar.map { "; did you mean \"\($0)\"?" } ?? "")
 
         case (.texts, .list(let items)):
             for case let item in items {

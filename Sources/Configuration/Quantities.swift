@@ -4,23 +4,21 @@ import UpdateCore
 enum Quantity {
     /// `90`, `90s`, `15min`, `6h`, `1h 30min`, `2d`, `1w`: the common units of systemd.time(7). A number without a unit is in
     /// seconds.
-    static func seconds(_ text: String) -> Seconds? {
-        let units: [String: Seconds] = [
-            "": 1, "ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 86_400,
-            "day": 86_400, "days": 86_400, "w": 604_800,
-        ]
-        return sum(text, units)
-    }
+    static func seconds(_ text: String) -> Seconds? { sum(text, durationUnits) }
+
+    static let durationUnits: [String: Seconds] = [
+        "": 1, "ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "hr": 3600, "d": 86_400,
+        "day": 86_400, "days": 86_400, "w": 604_800,
+    ]
 
     /// `1048576`, `512K`, `64M`, `8G`: powers of 1024, as in systemd's size options; `kB`, `MB`, `GB` are powers of 1000.
-    static func bytes(_ text: String) -> Int? {
-        let units: [String: Double] = [
-            "": 1, "B": 1, "K": 1024, "M": 1_048_576, "G": 1_073_741_824, "T": 1_099_511_627_776, "KiB": 1024,
-            "MiB": 1_048_576, "GiB": 1_073_741_824, "TiB": 1_099_511_627_776, "kB": 1e3, "MB": 1e6, "GB": 1e9,
-            "TB": 1e12,
-        ]
-        return sum(text, units).flatMap { $0 < 9e15 ? Int($0) : nil }
-    }
+    static func bytes(_ text: String) -> Int? { sum(text, sizeUnits).flatMap { $0 < 9e15 ? Int($0) : nil } }
+
+    static let sizeUnits: [String: Double] = [
+        "": 1, "B": 1, "K": 1024, "M": 1_048_576, "G": 1_073_741_824, "T": 1_099_511_627_776, "KiB": 1024,
+        "MiB": 1_048_576, "GiB": 1_073_741_824, "TiB": 1_099_511_627_776, "kB": 1e3, "MB": 1e6, "GB": 1e9,
+        "TB": 1e12,
+    ]
 
     /// The form of ``bytes(_:)``, with the largest unit that is exact: `8G`, `64M`, `1000`.
     static func describe(bytes: Int) -> String {

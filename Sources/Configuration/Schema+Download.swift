@@ -10,11 +10,14 @@ extension Schema {
                 summary: "The directory of downloaded files",
                 description: """
                     The user upgradelinkd must own it, and the agent must be able to write there; see `state.directory`. Without \
-                    this option it is the cache directory that systemd passes to the agent (CacheDirectory=, systemd.exec(5)).
+                    this option it is the cache directory that systemd passes to the agent (CacheDirectory=, systemd.exec(5)). \
+                    After a change, the files in the old directory are not removed.
                     """),
             Option(
                 "download.speedLimit", .size(0...Int.max), 0, unit: "bytes per second",
-                summary: "The highest speed of a download in bytes per second; 0 is no limit"),
+                summary: "The highest speed of a download in bytes per second; 0 is no limit",
+                description: "`upgradelinkctl limit` replaces it until the agent restarts, also for a running download."
+            ),
             Option(
                 "download.sizeLimit", .size(1...Int.max), "8G",
                 summary: "The maximum size of an artifact"),

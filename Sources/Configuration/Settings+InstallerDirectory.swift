@@ -8,7 +8,7 @@ extension Settings {
     /// - Parameter root: the directory to use as `/`.
     public static func installerDirectory(ofUnreadableConfiguration root: String) -> String {
         var texts: [String: String] = [:]
-        for file in (try? MergedConfiguration.files(root).all) ?? [] {
+        for file in MergedConfiguration.files(root).all {
             guard let bytes = try? Files.read(file, limit: Fragment.maximumBytes),
                 let table = try? TOMLTable(parsing: bytes),
                 case .table(let state)? = table.entries["state"]?.value.content

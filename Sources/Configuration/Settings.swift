@@ -107,11 +107,11 @@ public struct Settings: Hashable, Sendable {
     /// Settings that are allowed but unwise, one line each.
     public let warnings: [String]
 
-    /// Reads the configuration files below `root`.
+    /// Reads the configuration files below `root`, and reports everything that is wrong with them.
     ///
     /// - Parameter environment: `STATE_DIRECTORY` and `CACHE_DIRECTORY` as systemd sets them (systemd.exec(5)).
-    public static func load(root: String, environment: [String: String]) throws(ConfigurationError) -> Settings {
-        try Settings(try MergedConfiguration(root: root), environment)
+    public static func load(root: String, environment: [String: String]) throws(ConfigurationErrors) -> Settings {
+        try Settings(MergedConfiguration(root: root), environment)
     }
 
     /// Reads the configuration files below `root`, and the keys for the server.
@@ -119,236 +119,39 @@ public struct Settings: Hashable, Sendable {
     /// - Parameter environment: as for ``load(root:environment:)``, and `CREDENTIALS_DIRECTORY`.
     public static func loadWithCredentials(
         root: String, environment: [String: String]
-    ) throws(ConfigurationError) -> (settings: Settings, credentials: Credentials) {
-        let merged = try MergedConfiguration(root: root)
-        let keys = try credentials(merged, root: root, environment)
-        return (try Settings(merged, environment), keys)
+    ) throws(ConfigurationErrors) -> (settings: Settings, credentials: Credentials) {
+        var check = Check(MergedConfiguration(root: root))
+        let keys = credentials(&check, root: root, environment)
+        return (try Settings(&check, environment), keys)
     }
 
     static let defaultInstallerDirectory = "/var/lib/upgradelink-installer"
 
-    init(_ merged: MergedConfiguration, _ environment: [String: String]) throws(ConfigurationError) {
-        server = try Self.server(merged)
-        device = try Self.device(merged)
-        poll = try Self.poll(merged)
+    init(_ merged: MergedConfiguration, _ environment: [String: String]) throws(ConfigurationErrors) {
+        var check = Check(merged)
+        try self.init(&check, environment)
+    }
+
+    private init(_ check: inout Check, _ environment: [String: String]) throws(ConfigurationErrors) {
+        let merged = check.merged
+        server = Self.server(&check)
+        device = Self.device(&check)
+        poll = Self.poll(&check)
         download = Self.download(merged, environment)
-        verification = try Self.verification(merged)
-        install = try Self.install(merged)
+        verification = Self.verification(&check)
+        install = Self.install(&check)
         stateDirectory =
             merged.text("state.directory") ?? environment["STATE_DIRECTORY"]?.firstPath ?? "/var/lib/upgradelinkd"
         installerDirectory =
             merged.text("state.installerDirectory") ?? merged.text("state.directory").map { "\($0)/installer" }
             ?? Self.defaultInstallerDirectory
-        metricsFile = try Self.metricsFile(merged)
+        metricsFile = Self.metricsFile(&check)
         warnings = merged.warnings + merged.warningsAboutFiles
-    }
-
-    private static func server(_ merged: MergedConfiguration) throws(ConfigurationError) -> ServerConnection {
-        for (one, other) in [("clientCertificate", "clientKey"), ("clientKey", "clientCertificate")] {
-            if merged.text("server.\(one)") != nil, merged.text("server.\(other)") == nil {
-                throw merged.error(
-                    "server.\(other)", "missing, and needed together with server.\(one)", because: "server.\(one)")
-            }
-        }
-        for key in ["server.caBundle", "server.clientCertificate", "server.clientKey"] {
-            if let path = merged.text(key), !Files.exists(path) {
-                throw merged.error(key, "found \"\(path)\", which does not exist")
-            }
-        }
-        return ServerConnection(
-            url: merged.require(text: "server.url"),
-            signingPath: merged.text("server.signingPath"), caBundle: merged.text("server.caBundle"),
-            clientCertificate: merged.text("server.clientCertificate"), clientKey: merged.text("server.clientKey"),
-            proxy: merged.text("server.proxy").flatMap { try? ProxyURL($0) },
-            connectTimeout: merged.require(seconds: "server.connectTimeout"),
-            requestTimeout: merged.require(seconds: "server.requestTimeout"))
-    }
-
-    private static func device(_ merged: MergedConfiguration) throws(ConfigurationError) -> DeviceSettings {
-        guard let urlKey = merged.text("device.urlKey") else {
-            throw merged.error("device.urlKey", "missing; set it to the application's urlKey on the server")
-        }
-        let version: VersionSource
-        switch (merged.integer("device.versionCode"), merged.text("device.versionFile")) {
-        case (let code?, nil): version = .fixed(versionCode: code, versionName: merged.text("device.versionName"))
-        case (nil, let file?):
-            version = .file(
-                path: file, codeKey: merged.require(text: "device.versionCodeKey"),
-                nameKey: merged.text("device.versionNameKey"))
-        case (nil, nil):
-            throw merged.error(
-                "device.versionFile",
-                "missing; set it to the file that says which version is installed, or device.versionCode to a number")
-        case (_?, _?):
-            throw merged.error(
-                "device.versionFile", "found together with device.versionCode, allowed is one of the two")
-        }
-        let format = merged.text("device.devKeyFormat").flatMap(DevKeyFormat.init) ?? .hex
-        let salt = merged.text("device.devKeySalt")
-        if format == .sha256, salt == nil {
-            throw merged.error(
-                "device.devKeySalt",
-                "missing, and needed for device.devKeyFormat = \"sha256\"; a MAC address alone is guessed soon")
-        }
-        let pinned = merged.require(integer: "device.appointVersionCode")
-        return DeviceSettings(
-            urlKey: urlKey, devModelKey: merged.text("device.devModelKey"), devKey: merged.text("device.devKey"),
-            interface: merged.text("device.interface"), devKeyFormat: format, devKeySalt: salt ?? "",
-            appointVersionCode: pinned > 0 ? pinned : nil, version: version)
-    }
-
-    private static func poll(_ merged: MergedConfiguration) throws(ConfigurationError) -> PollSchedule {
-        let schedule = PollSchedule(
-            interval: merged.require(seconds: "poll.interval"), splay: merged.require(seconds: "poll.splay"),
-            backOffBase: merged.require(seconds: "poll.backOffBase"),
-            backOffCap: merged.require(seconds: "poll.backOffCap")
-        )
-        guard schedule.backOffBase <= schedule.backOffCap else {
-            throw merged.error(
-                "poll.backOffBase",
-                "found \(describe(schedule.backOffBase)), allowed is at most poll.backOffCap, \(describe(schedule.backOffCap))"
-            )
-        }
-        return schedule
-    }
-
-    private static func download(_ merged: MergedConfiguration, _ environment: [String: String]) -> DownloadSettings {
-        DownloadSettings(
-            directory: merged.text("download.directory") ?? environment["CACHE_DIRECTORY"]?.firstPath
-                ?? "/var/cache/upgradelinkd",
-            speedLimit: merged.require(bytes: "download.speedLimit"),
-            sizeLimit: merged.require(bytes: "download.sizeLimit"),
-            keepFree: merged.require(bytes: "download.keepFree"),
-            lowSpeed: merged.require(bytes: "download.lowSpeed"),
-            lowSpeedTime: merged.require(seconds: "download.lowSpeedTime"),
-            timeout: merged.require(seconds: "download.timeout"),
-            beforeConsent: merged.flag("download.beforeConsent") ?? true,
-            priority: DownloadPriority(
-                ioClass: merged.text("download.ioClass").flatMap(DownloadPriority.IOClass.init) ?? .idle,
-                nice: merged.integer("download.nice") ?? 10,
-                flushEvery: merged.require(bytes: "download.flushEvery"),
-                keepCache: merged.flag("download.keepCache") ?? false))
-    }
-
-    private static func verification(_ merged: MergedConfiguration) throws(ConfigurationError) -> VerificationPolicy {
-        let mode = merged.text("verification.mode").flatMap(VerificationPolicy.Mode.init) ?? .minisign
-        let template = merged.text("verification.signatureUrl") ?? (mode == .sha256 ? "{url}.sha256" : "{url}.minisig")
-        do throws(SidecarTemplate.Problem) { _ = try SidecarTemplate(template) } catch {
-            throw merged.error(
-                "verification.signatureUrl", "found \"\(template.withoutUserInfo.sanitized(limit: 200))\", \(error)")
-        }
-        return VerificationPolicy(
-            mode: mode, keys: mode == .minisign ? try VerificationKeys.collect(merged) : [], sidecarURL: template,
-            requireVersionCode: merged.flag("verification.requireVersionCode") ?? true)
-    }
-
-    private static func install(_ merged: MergedConfiguration) throws(ConfigurationError) -> ModuleSettings {
-        let module = merged.require(text: "install.module")
-        let fileName = merged.require(text: "install.fileName")
-        var files: [String: String] = [:]
-        for (name, value) in merged.table("install.files") {
-            if case .string(let text) = value { files[name] = text }
-        }
-        try requireName(module, "install.module", merged)
-        try requireName(fileName, "install.fileName", merged)
-        for name in files.keys.sorted() {
-            try requireName(name, "install.files", merged)
-            if name == fileName {
-                throw merged.error(
-                    "install.files", "found \"\(name)\", which is the artifact's own name (install.fileName)")
-            }
-        }
-        let command = merged.texts("install.rebootCommand") ?? []
-        let healthProgram = merged.texts("install.healthProgram") ?? []
-        for (key, words) in [("rebootCommand", command), ("healthProgram", healthProgram)] {
-            let mayBeEmpty = key == "healthProgram"
-            guard words.first?.hasPrefix("/") ?? mayBeEmpty else {
-                throw merged.error(
-                    "install.\(key)", "found \(words), allowed is an absolute path and its arguments, a text each")
-            }
-        }
-        for key in ["install.healthUnits", "install.restartUnits"] { try checkUnits(key, merged) }
-        let healthTimeout = merged.require(seconds: "install.healthTimeout")
-        var healthSettle = merged.require(seconds: "install.healthSettle")
-        if merged.entries["install.healthSettle"] == nil {
-            healthSettle = min(healthSettle, healthTimeout / 2)
-        } else if healthSettle >= healthTimeout {
-            throw merged.error(
-                "install.healthSettle", "it must be shorter than install.healthTimeout, or no unit can pass the check")
-        }
-        return ModuleSettings(
-            module: module,
-            directories: merged.texts("install.moduleDirectories") ?? [],
-            fileName: fileName, files: files, metaData: Value.table(merged.table("install.metaData")).json,
-            timeout: merged.require(seconds: "install.timeout"),
-            timeouts: merged.table("install.timeouts").compactMapValues { Option.seconds($0) },
-            attempts: merged.require(integer: "install.attempts"),
-            retryDelay: merged.require(seconds: "install.retryDelay"),
-            windows: try windows(merged), windowLimit: merged.require(seconds: "install.windowLimit"),
-            missedWindows: merged.text("install.missedWindows").flatMap(MissedWindows.init) ?? .idle,
-            idleTime: merged.require(seconds: "install.idleTime"),
-            gracePeriod: merged.require(seconds: "install.gracePeriod"),
-            inhibitLimit: merged.require(seconds: "install.inhibitLimit"),
-            deferrals: merged.require(integer: "install.deferrals"),
-            reboot: merged.text("install.reboot").flatMap(RebootPolicy.init) ?? .immediate, rebootCommand: command,
-            rebootTimeout: merged.require(seconds: "install.rebootTimeout"),
-            healthProgram: healthProgram, healthUnits: merged.texts("install.healthUnits") ?? [],
-            restartUnits: merged.texts("install.restartUnits") ?? [],
-            healthSettle: healthSettle,
-            healthTimeout: healthTimeout,
-            needsNetwork: merged.flag("install.network") ?? false)
-    }
-
-    private static func metricsFile(_ merged: MergedConfiguration) throws(ConfigurationError) -> String? {
-        guard let path = merged.text("metrics.file") else { return nil }
-        // The collector reads no other file.
-        guard path.hasSuffix(".prom"), !path.hasSuffix("/.prom") else {
-            throw merged.error("metrics.file", "found \"\(path)\", allowed is a name that ends with .prom")
-        }
-        return path
-    }
-
-    private static func checkUnits(_ key: String, _ merged: MergedConfiguration) throws(ConfigurationError) {
-        for unit in merged.texts(key) ?? [] {
-            if unit.hasPrefix("-") || !unit.contains(".") {
-                throw merged.error(key, "found \"\(unit)\", allowed are names of units, such as \"player.service\"")
-            }
-            if unit.contains("@.") {
-                throw merged.error(
-                    key, "found the template \"\(unit)\", allowed are instances, such as \"player@1.service\"")
-            }
-            // It would end the installation that restarts it.
-            if key == "install.restartUnits", unit.hasPrefix("upgradelink-installer") {
-                throw merged.error(key, "found \"\(unit)\", which cannot restart itself")
-            }
-        }
-    }
-
-    private static func windows(_ merged: MergedConfiguration) throws(ConfigurationError) -> [MaintenanceWindow] {
-        var windows: [MaintenanceWindow] = []
-        for text in merged.texts("install.windows") ?? [] {
-            guard let window = MaintenanceWindow(text) else {
-                throw merged.error(
-                    "install.windows",
-                    "found \"\(text.sanitized(limit: 60))\", allowed are days and hours of local time, such as "
-                        + "\"Mon-Fri 02:00-05:00\", \"Sat,Sun 23:00-06:00\" or \"03:30-04:30\"")
-            }
-            windows.append(window)
-        }
-        return windows
-    }
-
-    /// Requires a name, not a path: it must not lead out of its directory.
-    private static func requireName(
-        _ name: String, _ key: String, _ merged: MergedConfiguration
-    ) throws(ConfigurationError) {
-        guard !name.isEmpty, !name.contains("/"), name != ".", name != ".." else {
-            throw merged.error(key, "found \"\(name)\", allowed is a plain file name")
-        }
+        if let errors = ConfigurationErrors(check.errors) { throw errors }
     }
 }
 
 extension String {
     /// The first of the directories that systemd separates by colons.
-    fileprivate var firstPath: String? { split(separator: ":").first.map(String.init) }
+    var firstPath: String? { split(separator: ":").first.map(String.init) }
 }

@@ -14,14 +14,14 @@ struct ConfigCommand: ParsableCommand {
     var changed = false
 
     func run() throws {
-        do throws(ConfigurationError) {
+        do throws(ConfigurationErrors) {
             for entry in try EffectiveConfiguration(root: root).entries where entry.file != nil || !changed {
                 guard let value = entry.value else { continue }
                 let line: Shown = "\(entry.key) = \(value, limit: 4000)"
                 say("\(line.padding(to: 60))  # \(entry.file ?? "default")")
             }
         } catch {
-            complain("\(error)")
+            error.errors.forEach { complain("\($0)") }
             throw ExitCode(78)
         }
     }

@@ -36,11 +36,12 @@ struct Doctor: ParsableCommand {
         var findings = system.findings
         let settings: Settings
         let credentials: Credentials
-        do throws(ConfigurationError) {
+        do throws(ConfigurationErrors) {
             (settings, credentials) = try Settings.loadWithCredentials(root: root, environment: Environment.current)
         } catch {
-            findings.append(
-                .bad(Checkup.configuration, "\(error)", "correct it; upgradelinkd.toml(5) has every option"))
+            findings += error.errors.map {
+                .bad(Checkup.configuration, "\($0)", "correct it; upgradelinkd.toml(5) has every option")
+            }
             findings += system.units(boot: false)
             try report(findings)
             throw ExitCode(1)

@@ -8,7 +8,7 @@ import Systemd
 enum ConfigurationCheck {
     static func run(root: String, _ environment: [String: String]) -> Never {
         let settings: Settings
-        do throws(ConfigurationError) {
+        do throws(ConfigurationErrors) {
             (settings, _) = try Settings.loadWithCredentials(root: root, environment: environment)
         } catch {
             if let path = UnreadableFiles.first(root: root) {
@@ -17,7 +17,7 @@ enum ConfigurationCheck {
                         + "run sudo upgradelinkd --check-config")
                 exit(EX_NOPERM)
             }
-            Environment.printError("\(error)")
+            error.errors.forEach { Environment.printError("\($0)") }
             exit(EX_CONFIG)
         }
         let warnings =

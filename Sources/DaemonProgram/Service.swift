@@ -27,7 +27,12 @@ enum Service {
     }
 
     private static func end(_ failure: Agent.StartFailure) -> Never {
-        Logger(label: "upgradelinkd").critical("\(failure)")
+        let logger = Logger(label: "upgradelinkd")
+        if case .configuration(let failure) = failure {
+            failure.errors.forEach { logger.error("\($0)") }
+        } else {
+            logger.critical("\(failure)")
+        }
         ServiceManager.status("\(failure)")
         exit(failure.exitStatus)
     }

@@ -26,7 +26,7 @@ import Verification
         root: String, verifies: Bool, stop: StopRequest, report: @escaping @MainActor (InstallReport) -> Void
     ) throws {
         if verifies, let problem = CryptoLibrary.problem { throw MissingLibrary(description: problem) }
-        let settings = { @MainActor () throws(ConfigurationError) in
+        let settings = { @MainActor () throws(ConfigurationErrors) in
             try Settings.load(root: root, environment: Environment.current)
         }
         // A configuration that this version cannot read must not prevent a rollback.
@@ -53,7 +53,7 @@ import Verification
             .init(
                 settings: { InstallSettings(try settings()) },
                 installedVersion: {
-                    do throws(ConfigurationError) {
+                    do throws(ConfigurationErrors) {
                         return try settings().device.version.read()
                     } catch {
                         return .unknown("\(error)")

@@ -83,8 +83,10 @@ public enum InstallerProgram {
     @MainActor private static var listener: RequestListener?
 
     private static func fail(_ error: any Error) -> Never {
-        Environment.printError("upgradelink-installer: \(error)")
-        exit(error is ConfigurationError ? 78 : 1)
+        let failure = error as? ConfigurationErrors
+        for problem in failure?.errors ?? [] { Environment.printError("upgradelink-installer: \(problem)") }
+        if failure == nil { Environment.printError("upgradelink-installer: \(error)") }
+        exit(failure != nil || error is ConfigurationError ? 78 : 1)
     }
 
     /// Handles the request of the process at the other end of the socket.

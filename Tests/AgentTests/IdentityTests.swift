@@ -81,6 +81,6 @@ import Testing
 
     @Test func aMissingSaltIsAConfigurationError() async throws {
         try addInterface("eth0", "00:11:22:aa:bb:cc")
-        await #expect(throws: ConfigurationError.self) { try await devKey("devKeyFormat = \"sha256\"") }
+        await #expect(throws: ConfigurationErrors.self) { try await devKey("devKeyFormat = \"sha256\"") }
     }
 }

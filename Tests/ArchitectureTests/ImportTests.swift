@@ -45,6 +45,7 @@ import Testing
             "DaemonProgram", "ControlProgram", "FetchProgram", "InstallerProgram", "Modules", "Host", "Glibc",
         ],
         "Fleet": ["UpdateCore"],
+        "Reference": ["Configuration"],
     ]
 
     private func imports(of target: String) throws -> [(file: String, module: String)] {

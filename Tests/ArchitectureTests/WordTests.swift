@@ -24,7 +24,7 @@ import Testing
         ("Tests/FormatTests/FormatTests.swift", ["trouble", "troubled"]),
         ("Sources/UpdateCore/AgentState.swift", ["trouble", "troubled"]),
         ("Sources/Configuration/Settings+InstallerDirectory.swift", ["folder"]),
-        ("Sources/Configuration/Fragment.swift", ["folder"]), ("Tests/SystemTests/SelfUpdateTests.swift", ["folder"]),
+        ("Sources/Configuration/UnknownKey.swift", ["folder"]), ("Tests/SystemTests/SelfUpdateTests.swift", ["folder"]),
         ("Tests/ConfigurationTests/ConfigurationTests.swift", ["folder", "folders"]),
         ("Tests/InstallationTests/LostRecordTests.swift", ["folder"]),
         ("Sources/Modules/DirectoryModule.swift", ["folder"]),

@@ -2,8 +2,6 @@ import Testing
 
 @testable import Configuration
 
-var allOptionKeys: [String] { Schema.options.map(\.key) }
-
 @Suite struct QuantityTests {
     @Test(
         arguments: [
@@ -33,8 +31,8 @@ var allOptionKeys: [String] { Schema.options.map(\.key) }
         #expect(Quantity.bytes(text) == nil)
     }
 
-    @Test func metaDataBecomesJSON() throws {
-        let fragment = try Fragment(
+    @Test func metaDataBecomesJSON() {
+        let fragment = Fragment(
             file: "x",
             bytes: Array("[install.metaData]\na = \"q\\\"\\n\"\nb = [1, 2.5, true]\nc = { d = \"e\" }".utf8))
         #expect(fragment.values["install.metaData"]?.json == #"{"a":"q\"\n","b":[1,2.5,true],"c":{"d":"e"}}"#)

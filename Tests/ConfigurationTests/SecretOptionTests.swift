@@ -26,11 +26,11 @@ import UpdateCore
         let credentials = keys ? "[credentials]\naccessKey = \"ak\"\nsecretKey = \"sk\"\n" : ""
         try root.write("etc/upgradelinkd/upgradelinkd.toml", device + credentials)
         try root.write("etc/upgradelinkd/upgradelinkd.toml.d/50-test.toml", text, mode: mode)
-        do throws(ConfigurationError) {
+        do throws(ConfigurationErrors) {
             let (settings, _) = try Settings.loadWithCredentials(root: root.path, environment: [:])
             return (["none"] + settings.warnings).joined(separator: "\n").replacing(root.path, with: "")
         } catch {
-            return "\(error)".replacing(root.path, with: "")
+            return error.errors.map { "\($0)".replacing(root.path, with: "") }.joined(separator: "\n")
         }
     }
 
@@ -97,7 +97,7 @@ import UpdateCore
     func whatIsNoProxyIsAnErrorWithoutItsText(proxy: String, problem: String) throws {
         let line = try complaint("[server]\nproxy = \(quoted(proxy))")
         #expect(
-            line.hasPrefix("\(Self.file): server.proxy: found a text that is not the URL of a proxy: \(problem)"),
+            line.hasPrefix("\(Self.file):2: server.proxy: found a text that is not the URL of a proxy: \(problem)"),
             "\(line)")
         #expect(line.contains("write it as \"http://proxy.example:3128\""), "\(line)")
         for part in [Self.password, "rd@h", "w0@"] { #expect(!line.contains(part), "\(line)") }
@@ -131,7 +131,7 @@ import UpdateCore
     func aKeyWithALineBreakIsAnError(key: String, value: String, found: String) throws {
         let parts = key.split(separator: ".")
         let line = try complaint("[\(parts[0])]\n\(parts[1]) = \(quoted(value))")
-        #expect(line.hasPrefix("\(Self.file): \(key): found \(found) in the text, allowed is one line"), "\(line)")
+        #expect(line.hasPrefix("\(Self.file):2: \(key): found \(found) in the text, allowed is one line"), "\(line)")
         #expect(!line.contains("w0") && !line.contains("Injected"), "\(line)")
     }
 
@@ -148,7 +148,7 @@ import UpdateCore
             let text = "[credentials]\n\(name)File = \"\(file)\"\n\(other) = \"x\""
             let line = try complaint(text, keys: false)
             #expect(
-                line.hasPrefix("\(Self.file): credentials.\(name)File: " + found.replacing("FILE", with: "/key")),
+                line.hasPrefix("\(Self.file):2: credentials.\(name)File: " + found.replacing("FILE", with: "/key")),
                 "\(line)")
             #expect(line.hasSuffix("; write the key alone on one line") && !line.contains("w0"), "\(line)")
         }
@@ -245,8 +245,9 @@ import UpdateCore
         "[credentials]\nsecretKey = \"w0rd\\q\"", "[credentials]\nsecretKey = \"a\"\nsecretKey = \"w0rd\"",
     ])
     func noErrorQuotesASecret(text: String) throws {
+        // The other key may be missing as well.
         let line = try complaint(text, keys: !text.contains("credentials"))
-        #expect(line.hasPrefix(Self.file), "\(line)")
+        #expect(line.split(separator: "\n").contains { $0.hasPrefix(Self.file) }, "\(line)")
         for part in ["w0rd", "w0 rd", "rd@h", "w0r", "true-", "1234", "99999"] {
             #expect(!line.contains(part), "\(line)")
         }

@@ -41,9 +41,19 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             if let seconds = Amount.seconds(text) { precondition(seconds >= 0) }
             if let bytes = Amount.bytes(text) { precondition(bytes >= 0) }
         case .configuration:
-            guard let fragment = try? Fragment(file: "/f", bytes: bytes) else { return }
+            let fragment = Fragment(file: "/f", bytes: bytes)
             let merged = MergedConfiguration([fragment], mainFile: "/f")
-            keep((try? Settings(merged, [:])) == nil ? 0 : 1)
+            do throws(ConfigurationErrors) {
+                keep(try Settings(merged, [:]).warnings.count)
+            } catch {
+                precondition("\(error)".hiddenCharacter == nil && !error.errors.isEmpty)
+            }
+            for (key, value) in fragment.values {
+                let name = key.split(separator: ".")
+                let again = Fragment(file: "/g", bytes: Array("[\(name[0])]\n\(name[1]) = \(value.toml)".utf8))
+                // Tables of dotted keys can be deeper than inline tables.
+                precondition(again.isIncomplete || again.values[key]?.toml == value.toml)
+            }
         case .state: state(bytes)
         case .installMessage: installMessage(bytes)
         case .fetchReport:

@@ -20,7 +20,7 @@ extension SystemTests {
             try await Container(.cleanDebian(suite), binds: [runtime]).run { container async throws in
                 try await Self.install(try PackageLayer.package, container)
                 let installed = container.read("etc/upgradelinkd/upgradelinkd.toml")
-                #expect(installed.contains("# urlKey = "), "the annotated configuration is there")
+                #expect(installed.contains("#device.urlKey = "), "the annotated configuration is there")
                 let fixture = try await DeviceFixture(container, versions: [(2, 2), (3, 2)])
                 try fixture.offer([(2, 2)])
                 try fixture.editOneFile()

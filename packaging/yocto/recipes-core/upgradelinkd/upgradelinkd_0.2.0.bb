@@ -70,7 +70,7 @@ do_install() {
     ln -s ../upgradelink-installer-resume.service ${D}${systemd_system_unitdir}/multi-user.target.wants/
 
     install -m 0644 ${S}/config/vendor.toml ${D}${nonarch_libdir}/upgradelinkd/upgradelinkd.toml
-    install -m 0644 ${S}/config/upgradelinkd.toml ${D}${datadir}/upgradelinkd/
+    install -m 0644 ${S}/config/upgradelinkd.toml ${S}/config/upgradelinkd.schema.json ${D}${datadir}/upgradelinkd/
     install -m 0640 ${S}/config/upgradelinkd.toml ${D}${sysconfdir}/upgradelinkd/
     chgrp upgradelinkd ${D}${sysconfdir}/upgradelinkd/upgradelinkd.toml
     install -m 0644 ${S}/packaging/tmpfiles/upgradelinkd.conf ${D}${nonarch_libdir}/tmpfiles.d/

@@ -1,0 +1,82 @@
+import UpdateCore
+
+/// A key that no option has, and what it probably means.
+struct UnknownKey {
+    let key: String
+    /// What the file has, and what to do.
+    let problem: String
+    /// The options that the key may stand for. They are not reported as missing.
+    let meant: [String]
+
+    private init(_ key: String, _ remedy: String, meant: [String] = []) {
+        self.key = key
+        self.problem = "found a key that is not known; \(remedy)"
+        self.meant = meant
+    }
+
+    /// A name that is no section.
+    static func section(_ name: String, _ value: Value) -> UnknownKey {
+        let similar = suggestion(for: name, among: Schema.sectionNames)
+        if case .table(let fields) = value, let similar {
+            return UnknownKey(name, "did you mean \(similar)?", meant: fields.keys.map { "\(similar).\($0)" })
+        }
+        if case .table = value { return UnknownKey(name, allowedSections) }
+        // Between quotation marks, a dot does not separate a section from its option.
+        if Schema.byKey[name] != nil {
+            return UnknownKey(name, "did you mean \(name)? Write it without quotation marks", meant: [name])
+        }
+        var options = named { isSpelledAlike($0, current(name)) }
+        if options.isEmpty, similar == nil, let near = suggestion(for: current(name), among: Schema.options.map(\.name))
+        {
+            options = named { $0 == near }
+        }
+        guard let first = options.first else {
+            return UnknownKey(name, similar.map { "did you mean \($0)?" } ?? allowedSections)
+        }
+        return UnknownKey(
+            name,
+            "did you mean \(list(options))? An option is written below its section, [\(first.section)], or as "
+                + "\(first.key) = … above all sections", meant: options.map(\.key))
+    }
+
+    /// A name that is no option of its section.
+    static func option(_ name: String, in section: String) -> UnknownKey {
+        let key = "\(section).\(name)"
+        let own = Schema.options.filter { $0.section == section }
+        let found =
+            own.filter { isSpelledAlike($0.name, current(name)) }.nonEmpty
+            ?? named { isSpelledAlike($0, current(name)) }.nonEmpty
+            ?? suggestion(for: current(name), among: own.map(\.name)).map { near in own.filter { $0.name == near } }
+            ?? suggestion(for: current(name), among: Schema.options.map(\.name)).map { near in named { $0 == near } }
+        guard let found else {
+            return UnknownKey(key, "allowed are \(own.map(\.key).joined(separator: ", "))")
+        }
+        return UnknownKey(key, "did you mean \(list(found))?", meant: found.map(\.key))
+    }
+
+    /// An option with its section, below the header of another section: `[poll]`, then `device.urlKey = …`.
+    static func option(_ name: String, of section: String, below header: String) -> UnknownKey {
+        let key = "\(section).\(name)"
+        let meant = Schema.byKey[key].map { [$0] } ?? named { isSpelledAlike($0, current(name)) }
+        return UnknownKey(
+            "\(header).\(key)",
+            "did you mean \(list(meant).nonEmpty ?? key)? It follows the section [\(header)], so it belongs to that: move it "
+                + "above all sections, or below [\(section)] as \(meant.first?.name ?? name) = …",
+            meant: meant.map(\.key) + [key])
+    }
+
+    private static let allowedSections = "allowed are \(Schema.sectionNames.joined(separator: ", "))"
+
+    private static func named(_ isWanted: (String) -> Bool) -> [Option] { Schema.options.filter { isWanted($0.name) } }
+
+    private static func list(_ options: [Option]) -> String { options.map(\.key).joined(separator: " or ") }
+
+    /// The new form of an option's name of 0.1.0.
+    private static func current(_ name: String) -> String {
+        name.lowercased().replacing("folder", with: "directory").replacing("directorys", with: "directories")
+    }
+}
+
+extension Collection {
+    fileprivate var nonEmpty: Self? { isEmpty ? nil : self }
+}
