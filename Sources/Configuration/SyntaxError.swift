@@ -9,7 +9,7 @@ extension ConfigurationError {
     ///   - before: the part of the file that precedes the error, if it can be parsed.
     init(_ error: TOMLError, file: String, bytes: [UInt8], before: TOMLTable?) {
         let lines = String(decoding: bytes, as: UTF8.self).split(
-            omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+            omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" })
         let line = error.position.line
         if let again = Self.repetition(error, lines, before) {
             self.init(file: file, line: line, key: again.key, problem: again.problem)
@@ -49,12 +49,15 @@ extension ConfigurationError {
                         + "\(key) in the form \(key).NAME = …, above all sections"
                 )
         }
-        if error.text.contains("as dotted"), let place = before?.place([path[0]]), place.isHeader(lines) {
-            return (
-                key,
-                "found an option of [\(path[0])], which is already in line \(place.line); move the option below that line as "
-                    + "\(parts.dropFirst().joined(separator: ".")) = …"
-            )
+        if error.text.contains("as dotted") {
+            for count in (1..<path.count).reversed() {
+                guard let place = before?.place(Array(path[..<count])), place.isHeader(lines) else { continue }
+                return (
+                    key,
+                    "found an option of [\(path[..<count].joined(separator: "."))], which is already in line \(place.line); move "
+                        + "the option below that line as \(path[count...].joined(separator: ".")) = …"
+                )
+            }
         }
         guard let place = before?.place(path) else { return nil }
         return (key, "found it again, it is already set in line \(place.line); remove one of the two lines")
