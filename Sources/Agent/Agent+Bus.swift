@@ -37,7 +37,7 @@ extension Agent {
             speedLimit = bytesPerSecond
             tellDownload(.limitSpeed(bytesPerSecond))
             logger.info(
-                "\(member) by \(caller): the speed limit is \(bytesPerSecond == 0 ? "lifted" : describe(bytes: bytesPerSecond) + "/s")"
+                "\(member) by \(caller): the speed limit is \(bytesPerSecond == 0 ? "lifted" : describe(configuredSize: bytesPerSecond) + "/s")"
             )
             call.reply()
             refresh()

@@ -26,7 +26,7 @@ struct DiskSpace {
             guard needed > free || keepFree > free - needed else { return nil }
             return .noSpace(
                 "\(describe(bytes: needed)) more are needed in \(directory), "
-                    + "\(describe(bytes: free)) are free and \(describe(bytes: keepFree)) must stay so (download.keepFree)"
+                    + "\(describe(bytes: free)) are free and \(describe(configuredSize: keepFree)) must stay so (download.keepFree)"
             )
         } catch {
             return DownloadFailure(error)
@@ -41,7 +41,7 @@ struct DiskSpace {
             guard count <= free, keepFree <= free - count else {
                 part.awaitSpace(keepFree + max(8 << 20, part.size / 10))
                 return .noSpace(
-                    "\(describe(bytes: free)) are free in \(directory), and \(describe(bytes: keepFree)) must stay so "
+                    "\(describe(bytes: free)) are free in \(directory), and \(describe(configuredSize: keepFree)) must stay so "
                         + "(download.keepFree)")
             }
             allowance = max(count, min(free - keepFree, Self.measureEvery))

@@ -228,7 +228,8 @@ final class Intake {
 
     private func tooLarge(_ size: Int) -> DownloadFailure {
         .refused(
-            "the file has \(describe(bytes: size)) or more, download.sizeLimit is \(describe(bytes: job.sizeLimit))")
+            "the file has \(describe(bytes: size)) or more, download.sizeLimit is \(describe(configuredSize: job.sizeLimit))"
+        )
     }
 
     // MARK: the end

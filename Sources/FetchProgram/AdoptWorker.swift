@@ -44,7 +44,7 @@ struct AdoptWorker {
         guard size <= free, size + job.keepFree <= free else {
             throw Refusal(
                 "\(describe(bytes: size)) are needed in \(job.directory), \(describe(bytes: free)) are free and "
-                    + "\(describe(bytes: job.keepFree)) must stay so (download.keepFree)")
+                    + "\(describe(configuredSize: job.keepFree)) must stay so (download.keepFree)")
         }
     }
 }

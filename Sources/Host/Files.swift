@@ -232,7 +232,7 @@ public enum Files {
         throw .wouldNotFit(
             path,
             detail: "it needs \(describe(bytes: count)), \(describe(bytes: free)) are free and "
-                + "\(describe(bytes: keepFree)) must stay so (download.keepFree)")
+                + "\(describe(configuredSize: keepFree)) must stay so (download.keepFree)")
     }
 
     /// The path without its last name; `.` if it has no slash.

@@ -281,7 +281,7 @@ import UpdateCore
                 Issue.record("\(String(describing: result))")
                 return
             }
-            #expect(text.contains("2.1 MB must stay so (download.keepFree)"), "\(text)")
+            #expect(text.contains("2 MiB must stay so (download.keepFree)"), "\(text)")
             #expect(try Files.freeSpace(at: directory) >= 2 << 20)
             #expect(first.received > 3_000_000)
             // The next tries do not download the same bytes to find the same end.
