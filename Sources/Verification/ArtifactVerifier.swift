@@ -121,6 +121,15 @@ public struct ArtifactVerifier {
         return code
     }
 
+    /// Who signed what, according to a signature whose trusted comment one of the keys signed. The content of the file is not
+    /// verified: ``Expectation`` does that.
+    public func statement(_ sidecar: [UInt8]) throws(VerificationFailure) -> SignatureStatement {
+        let (signature, key, claims) = try trusted(sidecar)
+        return SignatureStatement(
+            key: key, trustedComment: signature.trustedComment, versionCode: claims.versionCode, urlKey: claims.urlKey,
+            devModelKey: claims.devModelKey, minVersionCode: claims.minVersionCode)
+    }
+
     /// The signature, if one of the keys signed its trusted comment.
     private func trusted(
         _ sidecar: [UInt8]
@@ -139,7 +148,7 @@ public struct ArtifactVerifier {
             throw VerificationFailure(
                 known
                     ? "the signature of its trusted comment is wrong"
-                    : "it is signed by key \(keyName(signature.keyID)), which is not among the trusted keys")
+                    : "it is signed by key \(MinisignKey.name(signature.keyID)), which is not among the trusted keys")
         }
         guard let claims = Claims(signature.trustedComment) else {
             throw VerificationFailure("its trusted comment contradicts itself")
@@ -167,9 +176,6 @@ public struct ArtifactVerifier {
         }
     }
 
-    /// The key id as minisign prints it: its bytes in reverse order.
-    private func keyName(_ id: [UInt8]) -> String { hexadecimal(id.reversed()).uppercased() }
-
     /// Copies an open file to a path that no other user can write to, and verifies the copy: ``ArtifactCopy``.
     public func copy(
         _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: Int,
@@ -195,7 +201,7 @@ public struct ArtifactVerifier {
         let expectation = try expectation(sidecar: sidecar, offer: offer, devModelKey: devModelKey)
         guard source.isRegular else { throw VerificationFailure("it is not a regular file") }
         let announced = try source.size
-        let tooLong = "it is longer than download.sizeLimit, \(describe(bytes: sizeLimit))"
+        let tooLong = "it is longer than download.sizeLimit, \(describe(configuredSize: sizeLimit))"
         guard announced <= sizeLimit else { throw VerificationFailure(tooLong) }
         try Files.checkSpace(for: announced, at: destination, keepFree: keepFree)
         let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)

@@ -17,6 +17,8 @@ struct Claims: Equatable {
     }
 
     var versionCode: Int? { code("versionCode") }
+    var urlKey: String? { fields["urlKey"] }
+    var devModelKey: String? { fields["devModelKey"] }
 
     /// No version below this one may be installed after the signed file. It may be above the file's own versionCode: then
     /// versions in between, which were signed earlier, are revoked.

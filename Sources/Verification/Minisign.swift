@@ -18,6 +18,11 @@ public struct MinisignKey: Hashable, Sendable {
         bytes = Array(raw[10...])
     }
 
+    /// The key ID as minisign prints it: its bytes in reverse order, in upper-case hex.
+    public var name: String { Self.name(id) }
+
+    static func name(_ id: [UInt8]) -> String { hexadecimal(id.reversed()).uppercased() }
+
     /// Whether the key made the signature over the message (RFC 8032).
     func verifies(_ signature: [UInt8], of message: [UInt8]) -> Bool {
         guard signature.count == 64, let key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nil, bytes, bytes.count)
