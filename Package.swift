@@ -90,7 +90,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "ControlProgram",
-            dependencies: ["Configuration", "DeviceChecks", "Host", "Systemd", "UpdateCore", arguments],
+            dependencies: [
+                "Configuration", "DeviceChecks", "Host", "Systemd", "UpdateCore", "Verification", arguments,
+            ],
             swiftSettings: strict),
         .target(
             name: "FetchProgram", dependencies: ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore"],

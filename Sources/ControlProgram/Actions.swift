@@ -6,9 +6,23 @@ import Systemd
 import UpdateCore
 
 struct Check: AgentCommand {
-    static let configuration = CommandConfiguration(abstract: "Check for updates now.")
+    static let configuration = CommandConfiguration(
+        abstract: "Check for updates now.", discussion: WaitOptions.discussion)
 
-    func run(_ agent: AgentClient) throws { try agent.call("Check") }
+    @OptionGroup var options: WaitOptions
+
+    func run(_ agent: AgentClient) throws {
+        guard options.wait else { return _ = try agent.call("Check") }
+        let waiting = try Waiting(agent, options)
+        do throws(BusError) {
+            try agent.call("Check")
+        } catch {
+            guard AgentClient.isNotNow(error) else { throw error }
+            // It works on an offer, which is what the check would have found.
+            complain("\(error); waiting for that")
+        }
+        try waiting.wait(for: .check)
+    }
 }
 
 /// The option for the version that a command is for; the default is the offered version.
@@ -26,15 +40,20 @@ struct VersionOption: ParsableArguments {
 struct Accept: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Install the offered version.",
-        discussion: "If the device waits for consent to reboot, reboot.")
+        discussion: "If the device waits for consent to reboot, reboot.\n\n" + WaitOptions.discussion)
 
     @OptionGroup var version: VersionOption
+
+    @OptionGroup var options: WaitOptions
 
     @Flag(help: "In the next maintenance window instead of now.")
     var tonight = false
 
     func run(_ agent: AgentClient) throws {
-        try agent.call("Accept", try version.code(agent), .string(tonight ? "window" : "now"))
+        let code = try version.code(agent)
+        let waiting = options.wait ? try Waiting(agent, options) : nil
+        try agent.call("Accept", code, .string(tonight ? "window" : "now"))
+        try waiting?.wait(for: .version(code.number ?? 0))
     }
 }
 
@@ -80,6 +99,8 @@ struct Retry: AgentCommand {
         discussion: """
             The installer resets its count of failures and reboots for one version three times at the request of the agent. \
             Root can reset it without a limit; with a versionCode, even if the agent does not respond.
+
+            \(WaitOptions.discussion)
             """)
 
     @Option(help: .hidden) var root = "/"
@@ -91,6 +112,8 @@ struct Retry: AgentCommand {
     @Argument(help: "Its versionCode; the default is the latest version in the history that was not installed.")
     var versionCode: UInt64?
 
+    @OptionGroup var options: WaitOptions
+
     func run() throws {
         // Before anything that depends on the agent or the bus: the agent may have been taken over, and the bus overloaded.
         if geteuid() == 0, let versionCode { forgetAttempts(versionCode) }
@@ -99,14 +122,16 @@ struct Retry: AgentCommand {
 
     func run(_ agent: AgentClient) throws {
         func failedVersion() throws -> UInt64? {
-            try agent.history().last { !["installed", "replaced", "dropped"].contains($0.result) }?.versionCode
+            try agent.history().first { !["installed", "replaced", "dropped"].contains($0.result) }?.versionCode
         }
         guard let code = try versionCode ?? failedVersion() else {
             complain("no version has failed or been rejected")
             throw ExitCode(1)
         }
         if geteuid() == 0, versionCode == nil { forgetAttempts(code) }
+        let waiting = options.wait ? try Waiting(agent, options) : nil
         try agent.call("Retry", .uint64(code))
+        try waiting?.wait(for: .version(code))
     }
 
     /// Asks an installer of its own, which sees that root does. The agent can keep those busy that the service manager's socket
@@ -133,10 +158,17 @@ struct Install: AgentCommand {
 
     static let configuration = CommandConfiguration(
         abstract: "Install a local file, from a USB stick for example.",
-        discussion: "The agent verifies it like a download: the signature must be next to it, as FILE.minisig.")
+        discussion: """
+            The agent verifies it like a download: the signature must be next to it, as FILE.minisig. upgradelinkctl verify shows \
+            beforehand what is in it.
+
+            \(WaitOptions.discussion)
+            """)
 
     @Argument(help: "The artifact.", completion: .file())
     var file: String
+
+    @OptionGroup var options: WaitOptions
 
     func run(_ agent: AgentClient) throws {
         // The agent gets open files, because it may not have the permissions to open them.
@@ -150,10 +182,13 @@ struct Install: AgentCommand {
             throw ExitCode(EX_NOINPUT)
         }
         let descriptors = files.map { BusValue.descriptor($0.descriptor) }
+        let waiting = options.wait ? try Waiting(agent, options) : nil
         let reply = try agent.call("InstallDescriptor", descriptors[0], descriptors[1], timeout: 86_400)
         withExtendedLifetime(files) {}
         guard let code = reply.first?.number else { throw AgentClient.unexpected("the reply to InstallDescriptor") }
-        say("Version \(code) is verified and will be installed: upgradelinkctl status --watch")
+        let place: Shown = options.wait ? "" : ": upgradelinkctl status --watch"
+        say("Version \(code) is verified and will be installed\(place)")
+        try waiting?.wait(for: .version(code))
     }
 }
 

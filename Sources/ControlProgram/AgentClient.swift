@@ -14,6 +14,8 @@ final class AgentClient {
 
     private var bus: Bus
     private var changeHandler: (() -> Void)?
+    /// Repeated on each new connection.
+    private var subscriptions: [(Bus) -> Void] = []
 
     private let passesDescriptors: Bool
 
@@ -45,12 +47,20 @@ final class AgentClient {
         return try AgentStatus(first.fields)
     }
 
-    /// The latest entries, the oldest first.
+    /// The latest entries, the latest first.
     func history() throws(BusError) -> [HistoryEntry] {
         guard let items = try read(Self.name, "History").first?.items else { throw Self.unexpected("the history") }
         var entries: [HistoryEntry] = []
-        for item in items.suffix(HistoryEntry.limit) { entries.append(try HistoryEntry(item)) }
+        for item in items.suffix(HistoryEntry.limit).reversed() { entries.append(try HistoryEntry(item)) }
         return entries
+    }
+
+    /// The bus's name of the agent's connection: another one after a restart.
+    func owner() throws(BusError) -> String {
+        try Self.patiently { () throws(BusError) in
+            try self.bus.callAndWait(
+                Self.driver, "/org/freedesktop/DBus", Self.driver, "GetNameOwner", [.string(Self.name)])
+        }.first?.text ?? ""
     }
 
     /// The offered version, for commands without a versionCode.
@@ -65,7 +75,17 @@ final class AgentClient {
     /// Calls the body when the agent signals a change, while ``process()`` runs.
     func onChange(_ body: @escaping () -> Void) {
         changeHandler = body
-        bus.onSignal(Self.name, Self.properties, "PropertiesChanged") { _ in body() }
+        subscribe { $0.onSignal(Self.name, Self.properties, "PropertiesChanged") { _ in body() } }
+    }
+
+    /// Calls the body when the agent signals the end of an offer or of an attempt, while ``process()`` runs.
+    func onFinished(_ body: @escaping () -> Void) {
+        subscribe { $0.onSignal(Self.name, Self.name, "Finished") { _ in body() } }
+    }
+
+    private func subscribe(_ subscription: @escaping (Bus) -> Void) {
+        subscriptions.append(subscription)
+        subscription(bus)
     }
 
     /// Handles the received signals. If the connection is lost, or if more signals come than can be handled, it makes another
@@ -83,10 +103,8 @@ final class AgentClient {
 
     private func reconnect() throws(BusError) {
         bus = try Self.patiently { () throws(BusError) in try Self.connect(passesDescriptors) }
-        if let changeHandler {
-            onChange(changeHandler)
-            changeHandler()
-        }
+        subscriptions.forEach { $0(bus) }
+        changeHandler?()
     }
 
     // MARK: patience
@@ -107,7 +125,7 @@ final class AgentClient {
 
     private func renew() throws(BusError) {
         bus = try Self.connect(passesDescriptors)
-        if let changeHandler { onChange(changeHandler) }
+        subscriptions.forEach { $0(bus) }
     }
 
     private static func patiently<Value>(
@@ -142,6 +160,9 @@ final class AgentClient {
     }
 
     // MARK: errors
+
+    /// The agent refuses a call in its present state.
+    static func isNotNow(_ error: BusError) -> Bool { error.name == "\(name).Error.NotNow" }
 
     /// A reply that does not match the interface: from an agent of an unknown version, or one that has been taken over.
     static func unexpected(_ what: String) -> BusError {

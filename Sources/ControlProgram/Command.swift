@@ -8,12 +8,17 @@ import UpdateCore
 public enum ControlProgram {
     public static func main() -> Never {
         AgentRights.runIfRequested()
+        let arguments = Arguments(Array(CommandLine.arguments.dropFirst()))
+        if let problem = arguments.unknownCommand {
+            complain(problem)
+            exit(EX_USAGE)
+        }
         do {
-            var command = try Command.parseAsRoot()
+            var command = try Command.parseAsRoot(arguments.forParser)
             try command.run()
             exit(0)
         } catch {
-            let text = message(for: error)
+            let text = message(for: error, arguments)
             let status = Command.exitCode(for: error)
             // Help and completion scripts contain nothing but this program's own text. An error quotes the arguments.
             if status == .success { print(text) } else if !text.isEmpty { complain(Shown(lines: text)) }
@@ -22,11 +27,12 @@ public enum ControlProgram {
     }
 
     /// The message with the usage. It quotes the arguments, which must not begin lines of their own.
-    private static func message(for error: any Error) -> String {
-        let arguments = CommandLine.arguments.dropFirst()
-        guard arguments.contains(where: { $0.hiddenCharacter != nil }) else { return Command.fullMessage(for: error) }
+    private static func message(for error: any Error, _ arguments: Arguments) -> String {
+        guard arguments.words.contains(where: { $0.hiddenCharacter != nil }) else {
+            return Command.fullMessage(for: error)
+        }
         do {
-            _ = try Command.parseAsRoot(arguments.map { $0.sanitized(limit: Shown.valueLimit) })
+            _ = try Command.parseAsRoot(arguments.forParser.map { $0.sanitized(limit: Shown.valueLimit) })
             return Command.fullMessage(for: error).sanitized(limit: Shown.valueLimit)
         } catch let harmless {
             return Command.fullMessage(for: harmless)
@@ -48,7 +54,8 @@ struct Command: ParsableCommand {
         version: productVersion,
         subcommands: [
             StatusCommand.self, Check.self, Accept.self, Defer.self, Reject.self, Cancel.self, Retry.self, Install.self,
-            HistoryCommand.self, Inhibit.self, Limit.self, ConfigCommand.self, Doctor.self, BootWait.self,
+            HistoryCommand.self, Inhibit.self, Limit.self, ConfigCommand.self, Doctor.self, Verify.self,
+            ReportCommand.self, BootWait.self,
         ], defaultSubcommand: StatusCommand.self)
 }
 
@@ -56,11 +63,15 @@ struct Command: ParsableCommand {
 protocol AgentCommand: ParsableCommand, Sendable {
     /// Whether descriptors are passed. The bus delivers none otherwise: a taken-over agent could send them without end.
     static var passesDescriptors: Bool { get }
+    /// For an error of the bus, or one that the agent replied.
+    static func exitStatus(_ error: BusError) -> CInt
     @MainActor func run(_ agent: AgentClient) throws
 }
 
 extension AgentCommand {
     static var passesDescriptors: Bool { false }
+
+    static func exitStatus(_ error: BusError) -> CInt { AgentClient.exitStatus(error) }
 
     func run() throws { try runWithAgent() }
 
@@ -71,7 +82,7 @@ extension AgentCommand {
                 try run(try AgentClient(passesDescriptors: Self.passesDescriptors))
             } catch let error as BusError {
                 complain("\(AgentClient.line(error))")
-                throw ExitCode(AgentClient.exitStatus(error))
+                throw ExitCode(Self.exitStatus(error))
             }
         }
     }

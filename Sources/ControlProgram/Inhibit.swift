@@ -9,7 +9,12 @@ struct Inhibit: AgentCommand {
 
     static let configuration = CommandConfiguration(
         abstract: "Run a command, and delay updates while it runs.",
-        discussion: "The exit status is the command's. A forced version is delayed for at most install.inhibitLimit.")
+        discussion: """
+            A forced version is delayed for at most install.inhibitLimit. SIGTERM, SIGINT and SIGHUP are passed on to the command.
+
+            Exit status: the command's; 128+N if signal N ended it; 125 the agent cannot be reached or refuses, and the command \
+            was not run; 126 the command cannot be executed; 127 it was not found.
+            """)
 
     @ArgumentParser.Option(help: "A colon-separated list of download, install and reboot.")
     var what = "install:reboot"
@@ -23,25 +28,44 @@ struct Inhibit: AgentCommand {
     @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
     var command: [String] = []
 
+    /// As for env(1) and timeout(1): the command was not run. Its own statuses are usually lower.
+    static func exitStatus(_ error: BusError) -> CInt { 125 }
+
+    func validate() throws {
+        if command.isEmpty { throw ValidationError("A command is required after --.") }
+    }
+
     func run(_ agent: AgentClient) throws {
-        guard let program = command.first else { throw ValidationError("A command is required after --.") }
+        guard let program = command.first else { return }
         let name = program.split(separator: "/").last.map(String.init) ?? program
         // The bus and the descriptor stay open until this process ends.
         let held = try agent.call("Inhibit", .string(what), .string(who ?? name), .string(why))
         guard case .descriptor? = held.first else { throw AgentClient.unexpected("the reply to Inhibit") }
-        ChildProcess.start(
+        var child: ChildProcess?
+        MainQueue.onSignal([SIGTERM, SIGINT, SIGHUP]) { number in
+            // The terminal sends its own signals to the command, too: it is in the same process group.
+            if number == SIGTERM || !Terminal.isInForeground { child?.forward(number) }
+        }
+        child = ChildProcess.start(
             Program(program, Array(command.dropFirst()), streams: .inherited, timeLimit: nil)
         ) { end in
             withExtendedLifetime((agent, held)) {}
             switch end {
             case .exited(let status): Glibc.exit(status)
-            // The exit status that shells use.
             case .signalled(let signal): Glibc.exit(128 + signal)
             case .timedOut, .couldNotStart:
                 complain("\(end)")
-                Glibc.exit(127)
+                Glibc.exit(Self.isFound(program) ? 126 : 127)
             }
         }
         MainQueue.serve()
+    }
+
+    /// Whether there is a file of this name, which then cannot be executed.
+    private static func isFound(_ program: String) -> Bool {
+        guard !program.contains("/") else { return Files.exists(program) }
+        let path = Environment.current["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
+        return path.split(separator: ":", omittingEmptySubsequences: false)
+            .contains { Files.exists("\($0.isEmpty ? "." : $0)/\(program)") }
     }
 }

@@ -12,6 +12,9 @@ struct Shown: ExpressibleByStringInterpolation, Equatable {
 
     init(stringInterpolation: Interpolation) { text = stringInterpolation.text }
 
+    /// A part of a text that was made of these.
+    init(harmless text: String) { self.text = text }
+
     /// Several lines, each of them sanitised, with the spaces at their beginning.
     init(lines: String) { text = lines.sanitizedLines(limit: 20 * Self.valueLimit) }
 

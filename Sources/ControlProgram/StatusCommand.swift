@@ -8,20 +8,40 @@ struct StatusCommand: AgentCommand {
         commandName: "status", abstract: "Show what the agent does and what is offered.",
         discussion: "Exit status: 0 up to date, 1 something is pending or in progress, 2 something is wrong.")
 
-    @Flag(help: "As JSON; times in seconds since 1970.")
-    var json = false
+    @OptionGroup var json: JSONOption
 
     @Flag(help: "Show every change until interrupted; with a progress bar on a terminal.")
     var watch = false
 
-    func run(_ agent: AgentClient) throws {
-        if watch { return try follow(agent) }
-        let status = try agent.status()
-        if json { try printJSON(status) } else { lines(status).forEach { say($0) } }
-        if status.exitStatus != 0 { throw ExitCode(status.exitStatus) }
+    func validate() throws {
+        if watch { _ = try json.lines() }
     }
 
-    private func lines(_ status: AgentStatus) -> [Shown] {
+    func run(_ agent: AgentClient) throws {
+        if watch { throw ExitCode(128 + (try StatusWatch(agent, json: try json.lines()).follow())) }
+        let status = try agent.status()
+        if let form = json.form {
+            try printJSON(status, as: form)
+        } else {
+            StatusRows.lines(status).forEach { say($0.text) }
+        }
+        if status.exitStatus != 0 { throw ExitCode(status.exitStatus) }
+    }
+}
+
+/// The rows of the status.
+enum StatusRows {
+    private static let nameWidth = 13
+
+    static func lines(_ status: AgentStatus) -> [Line] {
+        rows(status).map { name, value in
+            Line(
+                text: (name.isEmpty ? "" : "\(name):" as Shown).padding(to: nameWidth) + value,
+                indentation: nameWidth)
+        }
+    }
+
+    private static func rows(_ status: AgentStatus) -> [(name: Shown, value: Shown)] {
         let colour: Terminal.Colour =
             switch status.exitStatus {
             case 0: .green
@@ -55,42 +75,12 @@ struct StatusCommand: AgentCommand {
         if status.lastCheck > 0 { rows.append(("Last check", Terminal.moment(status.lastCheck))) }
         if !status.lastError.isEmpty { rows.append(("Last error", "\(status.lastError)")) }
         if status.speedLimit > 0 {
-            rows.append(("Speed limit", "\(describe(bytes: Int(clamping: status.speedLimit)))/s"))
+            rows.append(("Speed limit", "\(describe(configuredSize: Int(clamping: status.speedLimit)))/s"))
         }
-        return rows.map { name, value in
-            (name.isEmpty ? "" : "\(name):" as Shown).padding(to: 13) + value
-        }
+        return rows
     }
 
-    private func title(_ code: UInt64, _ name: String) -> Shown {
+    private static func title(_ code: UInt64, _ name: String) -> Shown {
         code == 0 ? "unknown" : name.isEmpty ? "code \(code)" : "\(name, limit: 128) (code \(code))"
-    }
-
-    /// Shows the state now and after each change that the agent signals, at most ten times a second.
-    private func follow(_ agent: AgentClient) throws {
-        var shown: Shown = ""
-        var hasChanged = true
-        agent.onChange { hasChanged = true }
-        while true {
-            if hasChanged {
-                hasChanged = false
-                let status = try agent.status()
-                if json { try printJSON(status) } else { show(status, unless: &shown) }
-                usleep(100_000)
-            }
-            try agent.process()
-            if !hasChanged { agent.wait(seconds: 60) }
-        }
-    }
-
-    private func show(_ status: AgentStatus, unless shown: inout Shown) {
-        let progress = status.progress
-        let bar: Shown =
-            status.state == "downloading" && Terminal.isInteractive
-            ? "\(Terminal.bar(progress.received, of: progress.total)) " : ""
-        let line: Shown = "\(bar)\(status.statusText)"
-        guard line != shown else { return }
-        shown = line
-        if Terminal.isInteractive { Terminal.replaceLine(line) } else { say(line) }
     }
 }

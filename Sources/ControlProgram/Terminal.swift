@@ -1,9 +1,8 @@
-import FoundationEssentials
 import Glibc
 import Host
 import UpdateCore
 
-/// Colours, progress bars and local times for a terminal.
+/// Colours, progress bars, sizes and local times for a terminal.
 enum Terminal {
     static let isInteractive = isatty(STDOUT_FILENO) == 1
     /// Respects NO_COLOR (https://no-color.org) and terminals without colours.
@@ -21,14 +20,29 @@ enum Terminal {
         hasColours ? "\u{1B}[\(colour.rawValue)m\(text)\u{1B}[0m" : text
     }
 
-    static func bar(_ received: UInt64, of total: UInt64) -> Shown {
-        let filled = total > 0 ? Int(Double(min(received, total)) / Double(total) * 30) : 0
-        return "\(String(repeating: "█", count: filled))\(String(repeating: "░", count: 30 - filled))"
+    static func bar(_ received: UInt64, of total: UInt64, width: Int = 30) -> Shown {
+        let filled = total > 0 ? Int(Double(min(received, total)) / Double(total) * Double(width)) : 0
+        return "\(String(repeating: "█", count: filled))\(String(repeating: "░", count: width - filled))"
     }
 
-    /// Shows a line in place of the one before. The terminal cuts it at its right edge (DECAWM off): a part in the next row would
-    /// stay there.
-    static func replaceLine(_ line: Shown) { emit("\r\u{1B}[K\u{1B}[?7l\(line)\u{1B}[?7h", STDOUT_FILENO) }
+    /// The terminal's present size; else that of COLUMNS and LINES, else 80 columns and 24 rows.
+    static var size: (columns: Int, rows: Int) {
+        var size = winsize()
+        if ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 {
+            return (Int(size.ws_col), Int(size.ws_row))
+        }
+        func variable(_ name: String, or standard: Int) -> Int {
+            let number = getenv(name).flatMap { Int(String(cString: $0)) } ?? 0
+            return (1...10_000).contains(number) ? number : standard
+        }
+        return (variable("COLUMNS", or: 80), variable("LINES", or: 24))
+    }
+
+    /// Whether this process is in the group that gets the signals of its terminal.
+    static var isInForeground: Bool {
+        guard let terminal = try? OpenFile("/dev/tty", O_RDONLY | O_NOCTTY) else { return false }
+        return tcgetpgrp(terminal.descriptor) == getpgrp()
+    }
 
     /// A time such as `2026-11-24 03:10 (in 2 h)`, in local time.
     static func moment(_ unixSeconds: UInt64) -> Shown {
@@ -45,33 +59,20 @@ enum Terminal {
 func say(_ line: Shown) { emit("\(line)\n", STDOUT_FILENO) }
 func complain(_ line: Shown) { emit("\(line)\n", STDERR_FILENO) }
 
+/// Writes commands for the terminal, and text, to standard output.
+func draw(_ text: Shown) { emit(text, STDOUT_FILENO) }
+
+/// Writes text that contains nothing but this program's own characters to standard output.
+func printText(_ text: String) { write(text, STDOUT_FILENO) }
+
 private func emit(_ text: Shown, _ descriptor: CInt) { write(text.text, descriptor) }
 
 private func write(_ text: String, _ descriptor: CInt) {
-    _ = Array(text.utf8).withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-}
-
-func printJSON(_ value: some Encodable) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    write(String(decoding: try encoder.encode(value), as: UTF8.self).escapingHiddenCharacters + "\n", STDOUT_FILENO)
-}
-
-extension String {
-    /// JSON whose strings contain no character that a terminal acts on: each is written as `\u` and its UTF-16 code units
-    /// (RFC 8259, section 7). The line breaks of the layout stay; JSON has none within a string.
-    fileprivate var escapingHiddenCharacters: String {
-        var escaped = ""
-        for scalar in unicodeScalars {
-            guard scalar.isHidden, scalar != "\n" else {
-                escaped.unicodeScalars.append(scalar)
-                continue
-            }
-            for unit in UTF16.encode(scalar).map(Array.init) ?? [] {
-                let digits = String(unit, radix: 16)
-                escaped += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            }
-        }
-        return escaped
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+        let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return }
+        rest = rest.dropFirst(count)
     }
 }

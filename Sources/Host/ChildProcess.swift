@@ -70,7 +70,10 @@ import UpdateCore
     public func send(_ bytes: [UInt8]) { channels.first?.send(bytes) }
 
     /// Sends SIGTERM to the program itself, which decides when it ends.
-    public func requestEnd() { _ = kill(pid, SIGTERM) }
+    public func requestEnd() { forward(SIGTERM) }
+
+    /// Sends a signal to the program itself.
+    public func forward(_ number: CInt) { _ = kill(pid, number) }
 
     /// Sends SIGTERM, and SIGKILL two seconds later. `onEnd` is called as for any other end.
     public func terminate() { terminate(after: 0) {} }

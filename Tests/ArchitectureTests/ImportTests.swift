@@ -29,8 +29,8 @@ import Testing
             "ArgumentParser",
         ],
         "ControlProgram": [
-            "Configuration", "DeviceChecks", "Host", "Systemd", "UpdateCore", "Glibc", "FoundationEssentials",
-            "ArgumentParser",
+            "Configuration", "DeviceChecks", "Host", "Systemd", "UpdateCore", "Verification", "Glibc",
+            "FoundationEssentials", "ArgumentParser", "Synchronization",
         ],
         "FetchProgram": ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore", "Glibc"],
         "InstallerProgram": [

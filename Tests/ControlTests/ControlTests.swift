@@ -95,6 +95,7 @@ struct ControlTests {
             let history = try await ctl(bus, ["history"])
             #expect(history.output.contains("  rejected  v2 (code 2), prompt, 1"), "\(history.output)")
             #expect(try await ctl(bus, ["history", "--json"]).output.contains("\"result\" : \"rejected\""))
+            #expect(try await ctl(bus, ["history", "--json=short"]).output.contains("\"result\":\"rejected\""))
             let nothing = try await ctl(bus, ["accept"])
             #expect(nothing.status == .exited(1) && nothing.error == "no version is offered\n")
             #expect(try await ctl(bus, ["retry"]).status == .exited(0))
@@ -276,21 +277,6 @@ struct ControlTests {
             let wrong = try await ctl(bus, ["doctor", "--root", device.scratch.path])
             #expect(wrong.status == .exited(1) && wrong.output.contains(#/^BAD +configuration: /#), "\(wrong.output)")
             #expect(wrong.output.contains("keys: not checked, because the configuration is wrong"), "\(wrong.output)")
-        }
-    }
-
-    @Test func helpIsPrintedForEveryCommand() async throws {
-        let help = try await ctl("", ["--help"])
-        #expect(help.status == .exited(0))
-        for command in [
-            "status", "check", "accept", "defer", "reject", "cancel", "retry", "install", "history", "inhibit", "limit",
-            "config", "doctor",
-        ] {
-            #expect(help.output.contains("  \(command)"))
-            #expect(try await ctl("", [command, "--help"]).status == .exited(0))
-        }
-        for shell in ["bash", "zsh", "fish"] {
-            #expect(try await ctl("", ["--generate-completion-script", shell]).output.contains("upgradelinkctl"))
         }
     }
 }

@@ -63,7 +63,7 @@ struct HostileAgentTests {
         }
     }
 
-    /// On a terminal there are colours, and the line of `--watch` is replaced.
+    /// On a terminal there are colours, and `--watch` uses the whole screen.
     @Test func aTerminalGetsNoCommandsButOurs() async throws {
         try await withAttack("flood") { bus async throws in
             for (arguments, seconds) in [("status", 20), ("history", 20), ("status --watch", 6)] {
@@ -77,7 +77,8 @@ struct HostileAgentTests {
                 var output = result.standardOutput
                 #expect(output.contains("\u{1B}"), "\(arguments): \(output)")
                 let ours = [
-                    "\u{1B}[32m", "\u{1B}[33m", "\u{1B}[31m", "\u{1B}[0m", "\r\u{1B}[K\u{1B}[?7l", "\u{1B}[?7h", "\r\n",
+                    "\u{1B}[32m", "\u{1B}[33m", "\u{1B}[31m", "\u{1B}[0m", "\u{1B}[?1049h\u{1B}[?25l",
+                    "\u{1B}[H\u{1B}[?7l", "\u{1B}[K", "\u{1B}[?7h\u{1B}[J", "\u{1B}[?25h\u{1B}[?1049l", "\r\n",
                 ]
                 for command in ours { output.replace(command, with: "") }
                 #expect(isHarmless(output), "\(arguments): \(output.debugDescription)")
@@ -124,7 +125,7 @@ struct HostileAgentTests {
             try device.scratch.write("file.minisig", "x")
             let run = try await ControlRun.of(
                 arguments.map { $0 == "/etc/passwd" ? signature : $0 }, bus: bus.address)
-            #expect(run.status == .exited(2), "\(run)")
+            #expect(run.status == .exited(arguments[0] == "inhibit" ? 125 : 2), "\(run)")
             #expect(
                 run.error.hasPrefix("the agent sent a reply that upgradelinkctl does not understand (")
                     && run.error.split(separator: "\n").count == 1 && run.output.isEmpty, "\(run)")
