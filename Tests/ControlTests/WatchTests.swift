@@ -78,7 +78,7 @@ struct WatchTests {
             #expect(narrow.allSatisfy { $0.count <= 40 } && narrow.count > wide.count, "\(narrow) \(wide)")
             #expect(
                 narrow.contains { $0.hasPrefix("             ") }, "a long row continues below its value: \(narrow)")
-            #expect(wide.contains { $0.hasSuffix(version.promptUpgradeContent) }, "\(wide)")
+            #expect(wide.contains { $0.hasSuffix(text) }, "\(wide)")
             #expect(output.contains("\u{1B}[?25h\u{1B}[?1049l"), "the cursor and the screen are back")
             #expect(parts[3].contains("Status:      "), "what was seen last remains")
         }

@@ -27,7 +27,7 @@ extension SystemTests {
                     let report = container.readOutside("report.txt")
                     for words in [
                         "== /etc/os-release\n", "PRETTY_NAME=", "== package\nupgradelinkd\t", "systemd 2",
-                        "Status:      Up to date", "ok   version", "upgradelinkd.service", "Active: active (running)",
+                        "Status:      Up to date", "ok   ", "upgradelinkd.service", "Active: active (running)",
                         "*** in the journal", "== journal of the boot before",
                     ] {
                         #expect(report.contains(words), "\(words) in \(report)")
