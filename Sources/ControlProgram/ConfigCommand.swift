@@ -50,7 +50,9 @@ struct ConfigCommand: ParsableCommand {
             entries.forEach(explain)
         } else {
             // Its own text, and values that TOML escapes: a line has no other control characters.
-            for line in configuration.toml(changed: changed).split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+            for line in configuration.toml(changed: changed).split(separator: "\n", omittingEmptySubsequences: false)
+                .dropLast()
+            {
                 say("\(line, limit: 20_000)")
             }
         }
@@ -61,13 +63,20 @@ struct ConfigCommand: ParsableCommand {
         let place: Shown =
             entry.file.map { file in "\(file)\(entry.line.map { ":\($0)" as Shown } ?? "")" } ?? "the default"
         let standard: Shown =
-            option.standard.map { "\($0.toml, limit: 4000)" } ?? option.computedDefault.map { "\($0.replacing("`", with: ""))" }
+            option.standard.map { "\($0.toml, limit: 4000)" } ?? option.computedDefault.map {
+                "\($0.replacing("`", with: ""))"
+            }
             ?? "none"
-        let value: Shown = entry.toml.map { "\($0, limit: 4000)" } ?? entry.value.map { "\($0, limit: 4000)" } ?? "not set"
+        let value: Shown =
+            entry.toml.map { "\($0, limit: 4000)" } ?? entry.value.map { "\($0, limit: 4000)" } ?? "not set"
         let rows: [(name: Shown, value: Shown)] = [
             ("Option", Terminal.paint("\(entry.key)", .bold)), ("Meaning", "\(option.summary)"), ("Value", value),
             ("Set by", place), ("Default", standard), ("Allowed", "\(option.range)"),
-            ("Effective", option.change == .reload ? "after systemctl reload upgradelinkd" : "after systemctl restart upgradelinkd"),
+            (
+                "Effective",
+                option.change == .reload
+                    ? "after systemctl reload upgradelinkd" : "after systemctl restart upgradelinkd"
+            ),
         ]
         rows.forEach { name, value in say(("\(name):" as Shown).padding(to: 11) + value) }
         guard !option.description.isEmpty else { return }

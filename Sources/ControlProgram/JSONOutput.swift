@@ -58,3 +58,52 @@ extension String {
         return escaped
     }
 }
+
+/// A value that is known as a text in JSON. A text that is not JSON, such as *** for a secret, is a string.
+struct JSONText: Encodable {
+    private indirect enum Value: Codable {
+        case text(String)
+        case integer(Int)
+        case number(Double)
+        case flag(Bool)
+        case list([Value])
+        case table([String: Value])
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let flag = try? container.decode(Bool.self) {
+                self = .flag(flag)
+            } else if let number = try? container.decode(Int.self) {
+                self = .integer(number)
+            } else if let number = try? container.decode(Double.self) {
+                self = .number(number)
+            } else if let text = try? container.decode(String.self) {
+                self = .text(text)
+            } else if let items = try? container.decode([Value].self) {
+                self = .list(items)
+            } else {
+                self = .table(try container.decode([String: Value].self))
+            }
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.singleValueContainer()
+            switch self {
+            case .text(let text): try container.encode(text)
+            case .integer(let number): try container.encode(number)
+            case .number(let number): try container.encode(number)
+            case .flag(let flag): try container.encode(flag)
+            case .list(let items): try container.encode(items)
+            case .table(let fields): try container.encode(fields)
+            }
+        }
+    }
+
+    private let value: Value
+
+    init(_ json: String) {
+        value = (try? JSONDecoder().decode(Value.self, from: Data(json.utf8))) ?? .text(json)
+    }
+
+    func encode(to encoder: any Encoder) throws { try value.encode(to: encoder) }
+}

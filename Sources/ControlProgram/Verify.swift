@@ -116,7 +116,7 @@ struct VerifyingDevice {
     }
 
     private static func load(_ root: String) -> Result<Settings, Problem> {
-        do throws(ConfigurationError) {
+        do throws(ConfigurationErrors) {
             return .success(try Settings.load(root: root, environment: Environment.current))
         } catch {
             let denied = UnreadableFile.first(root: root)

@@ -231,22 +231,6 @@ struct ControlTests {
 
     // MARK: without the agent
 
-    @Test func configNamesTheSourceOfEachValue() async throws {
-        try device.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = \"5h\"")
-        let run = try await ctl("", ["config", "--root", device.scratch.path])
-        #expect(run.status == .exited(0))
-        #expect(run.output.contains("poll.interval = \"5h\""))
-        let line = run.output.split(separator: "\n").first { $0.hasPrefix("poll.interval") }
-        #expect(line?.hasSuffix("# \(device.scratch.path)/etc/upgradelinkd/upgradelinkd.toml.d/test.toml") == true)
-        #expect(run.output.contains("credentials.secretKey = ***") && !run.output.contains(AgentDevice.secret))
-        #expect(
-            run.output.split(separator: "\n").contains {
-                $0.hasPrefix("download.sizeLimit = \"8G\"") && $0.hasSuffix("# default")
-            })
-        try device.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = 5.5.5")
-        #expect(try await ctl("", ["config", "--root", device.scratch.path]).status == .exited(78))
-    }
-
     @Test func doctorReportsErrorsAndTheirRemedies() async throws {
         try await withAgent { bus, agent, server async throws in
             #expect(await agent.says("Up to date"))

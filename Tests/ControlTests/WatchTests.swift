@@ -60,8 +60,8 @@ struct WatchTests {
     @Test(arguments: [("SIGINT", 130), ("SIGTERM", 143)])
     func itFitsTheTerminalAndLeavesItAsItWas(signal: String, status: Int) async throws {
         var version = try await fixture.device.publish(2, type: 1)
-        version.promptUpgradeContent =
-            "A text of the publisher that is a good deal longer than one row of the terminal."
+        let text = "A text of the publisher that is a good deal longer than one row of the terminal."
+        version.promptUpgradeContent = text
         try await fixture.withAgent([version]) { bus, agent, _ async throws in
             #expect(await agent.says("Waiting for consent"))
             let result = try await Subprocess.run(
