@@ -1,4 +1,5 @@
 public import FoundationEssentials
+import Host
 
 /// A request of a device, and the status of the reply.
 public struct RequestRecord: Sendable {
@@ -22,10 +23,65 @@ actor Backend {
     private var nonces: Set<String> = []
     private(set) var records: [RequestRecord] = []
     private var etagCounter = 0
+    /// The registrations that were read, by file name.
+    private var registered: [String: (bytes: [UInt8], release: Release?)] = [:]
+    private let log: @Sendable (String) -> Void
 
-    init(_ configuration: SimulatorConfiguration) { self.configuration = configuration }
+    init(_ configuration: SimulatorConfiguration, log: @escaping @Sendable (String) -> Void) {
+        self.configuration = configuration
+        self.log = log
+    }
+
+    // MARK: releases
+
+    /// What the server offers now, in the order of applications and versions.
+    var releases: [Release] {
+        readReleases()
+        return configuration.applications.flatMap { application in
+            application.versions.sorted { $0.versionCode < $1.versionCode }.map {
+                Release(urlKey: application.urlKey, version: $0)
+            }
+        }
+    }
+
+    /// Reads new and changed registrations. An unchanged one keeps what remains of its quota.
+    private func readReleases() {
+        let files = Release.files(in: configuration.directory)
+        let names = Set(files.map(\.name))
+        for name in registered.keys where !names.contains(name) { withdraw(name) }
+        for (name, bytes) in files where registered[name]?.bytes != bytes {
+            withdraw(name)
+            do throws(SimulatorConfiguration.Problem) {
+                let release = try Release(toml: String(decoding: bytes, as: UTF8.self))
+                registered[name] = (bytes, release)
+                add(release)
+            } catch {
+                registered[name] = (bytes, nil)
+                log("\(configuration.directory)/\(name): \(error); this version is not offered")
+            }
+        }
+    }
+
+    private func add(_ release: Release) {
+        if let place = configuration.applications.firstIndex(where: { $0.urlKey == release.urlKey }) {
+            configuration.applications[place].versions.append(release.version)
+        } else {
+            configuration.applications.append(Application(urlKey: release.urlKey, versions: [release.version]))
+        }
+    }
+
+    private func withdraw(_ name: String) {
+        guard let release = registered.removeValue(forKey: name)?.release else { return }
+        for place in configuration.applications.indices
+        where configuration.applications[place].urlKey == release.urlKey {
+            configuration.applications[place].versions.removeAll {
+                $0.versionCode == release.version.versionCode && $0.file == release.version.file
+            }
+        }
+    }
 
     var directory: String { configuration.directory }
+    var publicURL: String? { configuration.publicURL }
     var clockOffset: Double { configuration.clockOffset }
 
     func change(_ body: @Sendable (inout SimulatorConfiguration) -> Void) { body(&configuration) }
@@ -101,6 +157,7 @@ actor Backend {
             return .error(400_002, "missing parameter")
         }
         guard installed != 0 else { return .error(400_003, "invalid parameter") }
+        readReleases()
         guard let place = configuration.applications.firstIndex(where: { $0.urlKey == urlKey }) else {
             return .error(404_002, "record not found")
         }
@@ -137,6 +194,7 @@ actor Backend {
         guard let report = try? JSONDecoder().decode(Body.self, from: body) else {
             return .error(400_005, "invalid body")
         }
+        readReleases()
         guard configuration.applications.contains(where: { $0.urlKey == report.appKey }) else {
             return .error(500_001, "internal error")
         }

@@ -3,24 +3,39 @@ import FlyingSocks
 import FoundationEssentials
 import Glibc
 
-/// A server that behaves like the real one. It listens on loopback only.
+/// A server that behaves like the real one.
 public final class SimulatedServer: Sendable {
     private let backend: Backend
     private let server: HTTPServer
     private let log: @Sendable (String) -> Void
 
-    public enum Failure: Error { case notListening }
+    /// The server cannot listen on its address, for the reason of this errno value (bind(2)).
+    public struct CannotListen: Error {
+        public var address: ListenAddress
+        public var code: CInt
+    }
+
+    private let listen: ListenAddress
 
     private init(_ configuration: SimulatorConfiguration, log: @escaping @Sendable (String) -> Void) async throws {
-        backend = Backend(configuration)
-        server = HTTPServer(
-            address: try .inet(ip4: "127.0.0.1", port: configuration.port), timeout: 3600, logger: .disabled)
+        backend = Backend(configuration, log: log)
+        listen = configuration.listen
+        server =
+            switch listen.family {
+            case .ip4:
+                HTTPServer(
+                    address: try .inet(ip4: listen.host, port: listen.port), timeout: 3600, logger: .disabled)
+            case .ip6:
+                HTTPServer(
+                    address: try .inet6(ip6: listen.host, port: listen.port), timeout: 3600, logger: .disabled)
+            }
         self.log = log
     }
 
     /// Starts a server, calls `body` with it, and stops the server.
     ///
     /// - Parameter log: called with a line for each request.
+    /// - Throws: ``CannotListen``, or what `body` throws.
     public static func run<Value: Sendable>(
         _ configuration: SimulatorConfiguration, log: @escaping @Sendable (String) -> Void = { _ in },
         body: @Sendable (RunningServer) async throws -> Value
@@ -28,11 +43,21 @@ public final class SimulatedServer: Sendable {
         let simulator = try await SimulatedServer(configuration, log: log)
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await simulator.serve() }
-            try await simulator.server.waitUntilListening(timeout: 10)
-            guard let port = await simulator.listeningPort else { throw Failure.notListening }
+            group.addTask { try await simulator.server.waitUntilListening(timeout: 10) }
+            var address = simulator.listen
+            do {
+                // Whichever comes first: it listens, or it cannot.
+                try await group.next()
+                guard let port = await simulator.listeningPort else { throw SocketError.disconnected }
+                address.port = port
+            } catch SocketError.failed(_, let code, _) {
+                throw CannotListen(address: address, code: code)
+            } catch is SocketError {
+                throw CannotListen(address: address, code: EIO)
+            }
             let value: Value
             do {
-                value = try await body(RunningServer(port: port, backend: simulator.backend))
+                value = try await body(RunningServer(address: address, backend: simulator.backend))
             } catch {
                 await simulator.server.stop()
                 group.cancelAll()
@@ -96,8 +121,9 @@ public final class SimulatedServer: Sendable {
             return Reply(refusal)
         }
         if request.path == "/v1/app/report" { return Reply(await backend.report(body)) }
-        let host = headers["host"] ?? "127.0.0.1"
-        return Reply(await backend.upgrade(body, baseURL: "http://\(host)"))
+        let baseURL =
+            if let url = await backend.publicURL { url } else { "http://\(headers["host"] ?? listen.description)" }
+        return Reply(await backend.upgrade(body, baseURL: baseURL))
     }
 
     private func file(_ request: HTTPRequest, _ headers: [String: String], _ faults: [Fault]) async -> Reply {
@@ -164,10 +190,17 @@ public final class SimulatedServer: Sendable {
 
 /// A running server.
 public struct RunningServer: Sendable {
-    public let port: UInt16
+    /// Where it listens, with the port that the system chose.
+    public let address: ListenAddress
     fileprivate let backend: Backend
 
-    public var url: String { "http://127.0.0.1:\(port)" }
+    public var port: UInt16 { address.port }
+    public var url: String { address.url }
+
+    /// What it offers now.
+    public var releases: [Release] {
+        get async { await backend.releases }
+    }
 
     /// Every request so far.
     public var records: [RequestRecord] {

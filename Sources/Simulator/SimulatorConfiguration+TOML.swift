@@ -12,21 +12,19 @@ extension SimulatorConfiguration {
 
     private enum Key: String, CaseIterable { case port, directory, clockOffset, keys, applications, faults }
 
-    /// Reads a configuration. The port is 8480 by default, the directory the current one.
+    /// The port of a server that no option and no configuration gives one.
+    public static let defaultPort: UInt16 = 8480
+
+    /// Reads a configuration. By default the directory is the current one, and the server listens on loopback.
     ///
     /// - Throws: if the text is not TOML, a key is unknown or missing, or a value has the wrong type.
     public init(toml: String) throws(Problem) {
-        let table: TOMLTable
-        do throws(TOMLError) {
-            table = try TOMLTable(parsing: Array(toml.utf8))
-        } catch {
-            throw Problem(error.position, "not TOML: \(error.text)")
-        }
-        let fields = try TOMLFields<Key>(table, at: "", position: TOMLPosition(line: 1, column: 1))
+        let fields = try TOMLFields<Key>(document: toml)
         self.init(
-            port: try fields.optional(.port) ?? 8480, directory: try fields.optional(.directory) ?? ".",
+            listen: .loopback(port: try fields.optional(.port) ?? Self.defaultPort),
+            directory: try fields.optional(.directory) ?? ".",
             clockOffset: try fields.optional(.clockOffset) ?? 0, keys: try fields.required(.keys),
-            applications: try fields.required(.applications), faults: try fields.optional(.faults) ?? [])
+            applications: try fields.optional(.applications) ?? [], faults: try fields.optional(.faults) ?? [])
     }
 }
 

@@ -1,8 +1,11 @@
 /// What the simulated server offers, and its faults. Each property is a key or a table of the same name in a TOML file.
 public struct SimulatorConfiguration: Sendable {
-    /// The TCP port on loopback; 0 lets the system choose one.
-    public var port: UInt16
-    /// The directory of the artifacts; each is served as `/files/NAME`.
+    /// By default a port of loopback.
+    public var listen: ListenAddress
+    /// The URL at which devices reach the server, without a slash at its end. Nil: each device gets URLs with the address that
+    /// it used itself.
+    public var publicURL: String?
+    /// The directory of the artifacts; each is served as `/files/NAME`. The server also offers each ``Release`` in it.
     public var directory: String
     /// Seconds that the server's clock is ahead of the system clock.
     public var clockOffset: Double
@@ -11,10 +14,12 @@ public struct SimulatorConfiguration: Sendable {
     public var faults: [Fault]
 
     public init(
-        port: UInt16 = 0, directory: String, clockOffset: Double = 0, keys: [KeyPair], applications: [Application],
+        listen: ListenAddress = .loopback(port: 0), publicURL: String? = nil, directory: String,
+        clockOffset: Double = 0, keys: [KeyPair], applications: [Application],
         faults: [Fault] = []
     ) {
-        self.port = port
+        self.listen = listen
+        self.publicURL = publicURL
         self.directory = directory
         self.clockOffset = clockOffset
         self.keys = keys

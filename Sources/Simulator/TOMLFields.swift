@@ -27,6 +27,17 @@ struct TOMLFields<Key: CaseIterable & RawRepresentable<String>> {
             first.value.position, "\(path.key(first.key)) is not a known key; allowed are \(known)")
     }
 
+    /// The fields of a whole document.
+    init(document: String) throws(SimulatorConfiguration.Problem) {
+        let table: TOMLTable
+        do throws(TOMLError) {
+            table = try TOMLTable(parsing: Array(document.utf8))
+        } catch {
+            throw SimulatorConfiguration.Problem(error.position, "not TOML: \(error.text)")
+        }
+        try self.init(table, at: "", position: TOMLPosition(line: 1, column: 1))
+    }
+
     /// The value of a key; nil if the key is absent.
     func optional<Value: TOMLReadable>(_ key: Key) throws(SimulatorConfiguration.Problem) -> Value? {
         guard let entry = table.entries[key.rawValue] else { return nil }

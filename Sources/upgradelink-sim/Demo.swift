@@ -10,7 +10,9 @@ struct Demo: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show a device being updated from v1 to v4 by the real agent, and clean up.",
         discussion:
-            "Exit status: 0 the device is up to date; 1 a step is missing, which is named.")
+            "Exit status: 0 the device is up to date; 1 a step is missing, which is named.",
+        // It needs the programs of a build directory: make demo.
+        shouldDisplay: false)
 
     @ArgumentParser.Option(help: "The directory of upgradelinkd and its helpers.")
     var programs: String

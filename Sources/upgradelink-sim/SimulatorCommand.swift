@@ -1,41 +1,42 @@
 import ArgumentParser
 import Glibc
 import Host
-import Simulator
+import UpdateCore
 
 @main
 struct SimulatorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "upgradelink-sim",
-        abstract: "A simulated UpgradeLink server, for demonstrations, tests and integrators.",
-        subcommands: [Serve.self, Demo.self, FleetCommand.self], defaultSubcommand: Serve.self)
+        abstract: "A simulated UpgradeLink server, and releases for it: for first steps, tests and integrators.",
+        discussion: """
+            release packs, signs and registers a version; serve offers it to devices. upgradelink-sim(1) has examples.
+            """,
+        version: productVersion,
+        subcommands: [Serve.self, ReleaseCommand.self, FleetCommand.self, Demo.self], defaultSubcommand: Serve.self)
 }
 
-struct Serve: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        abstract: "Run the server of a configuration file, on loopback, until a signal ends it.",
-        discussion: "Prints a line for each request. See config/upgradelink-sim.toml for every key.")
+/// An error that is printed as one line, and gives the exit status of sysexits.h.
+struct CommandFailure: Error {
+    var line: String
+    var status: CInt
 
-    @Argument(help: "The configuration, a TOML file.")
-    var configuration: String
-
-    func run() async throws {
-        let settings: SimulatorConfiguration
-        do {
-            settings = try SimulatorConfiguration(toml: try readFile(configuration))
-        } catch {
-            complain("\(configuration): \(error)")
-            throw ExitCode(EX_CONFIG)
-        }
-        try await SimulatedServer.run(settings, log: { say($0) }) { server in
-            say("Listening on \(server.url)")
-            // A signal ends the process.
-            while true { try await Task.sleep(for: .seconds(3600)) }
-        }
+    init(_ line: String, status: CInt) {
+        self.line = line
+        self.status = status
     }
 }
 
-func readFile(_ path: String) throws -> String {
+/// Runs the work of a command, and prints its failure.
+func reportingFailure<Value>(_ body: () throws -> Value) throws -> Value {
+    do {
+        return try body()
+    } catch let failure as CommandFailure {
+        complain(failure.line)
+        throw ExitCode(failure.status)
+    }
+}
+
+func readFile(_ path: String) throws(SystemError) -> String {
     String(decoding: try Files.read(path, limit: 1 << 20), as: UTF8.self)
 }
 

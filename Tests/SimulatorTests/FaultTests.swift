@@ -93,7 +93,8 @@ import Testing
             decoding: try Files.read("\(repositoryDirectory)/config/upgradelink-sim.toml", limit: 65_536), as: UTF8.self
         )
         let configuration = try SimulatorConfiguration(toml: text)
-        #expect(configuration.port == 8480 && configuration.applications[0].versions[0].staged == 100)
+        #expect(
+            configuration.listen == .loopback(port: 8480) && configuration.applications[0].versions[0].staged == 100)
         #expect(configuration.applications[0].groups == ["beta": ["001122aabbcc"]])
         #expect(configuration.faults[0].dropAfter == 1_000_000)
         // The lines that are commented out are valid too.
