@@ -23,14 +23,14 @@ RESUME_UNIT = upgradelink-installer-resume.service
 
 # All four programs and two update modules are one file with the required parts of the Swift runtime, so the device needs no
 # Swift. `make bench` measures the size.
-RELEASE = -c release -Xswiftc -Osize --static-swift-stdlib --scratch-path .build-release --product upgradelink
+RELEASE = -c release -Xswiftc -Osize --static-swift-stdlib --scratch-path .build-release
 STAGE = .build-release/stage
 
 # Swift's package manager leaves temporary directories behind; below .cache "make clean" removes them.
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
-.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint release bench fleet install uninstall deb clean
+.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint release bench fleet install install-sim uninstall uninstall-sim deb clean
 
 help:
 	@echo "make demo      build, and show the update of a device (installs nothing, leaves no files behind)"
@@ -43,7 +43,8 @@ help:
 	@echo "make install   build a release, and install it below DESTDIR with PREFIX ($(PREFIX)); then:"
 	@echo "               edit $(CONFDIR)/upgradelinkd.toml; systemctl enable --now upgradelinkd"
 	@echo "make picture   run the demonstration, and write its picture to docs/demo.svg"
-	@echo "make deb       build a Debian package below .cache/deb"
+	@echo "make install-sim   the same for the simulated server, upgradelink-sim"
+	@echo "make deb       build the Debian packages below .cache/deb"
 	@echo "make bench     compare with other update programs (as root)"
 	@echo "make fleet     simulate a million devices and their server"
 	@echo "make build     build for development"
@@ -145,8 +146,10 @@ fuzz: deps
 
 release:
 	@packaging/dependencies.sh release
-	@$(SWIFT) build $(RELEASE)
-	@mkdir -p $(STAGE); strip -o $(STAGE)/upgradelink .build-release/release/upgradelink
+	@$(SWIFT) build $(RELEASE) --product upgradelink
+	@$(SWIFT) build $(RELEASE) --product upgradelink-sim
+	@mkdir -p $(STAGE)
+	@for name in upgradelink upgradelink-sim; do strip -o $(STAGE)/$$name .build-release/release/$$name || exit 1; done
 	@for name in upgradelinkd upgradelinkctl upgradelink-fetch upgradelink-installer; do ln -sf upgradelink $(STAGE)/$$name; done
 
 # Compares with other update programs in one run; needs root. BENCH=--quick is shorter.
@@ -159,7 +162,9 @@ fleet: deps
 	@$(SWIFT) build --quiet -c release --scratch-path .build-fleet --product upgradelink-sim
 	@.build-fleet/release/upgradelink-sim fleet --chart docs/fleet.svg $(FLEET)
 
-# The packages contain what this target installs.
+# The package upgradelinkd contains what this target installs, and upgradelink-sim what the next one does.
+SIM_MANUAL = packaging/man/upgradelink-sim.1
+MANUALS = $(filter-out $(SIM_MANUAL),$(wildcard packaging/man/*))
 install: release
 	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(SBINDIR) $(BINDIR) $(LIBDIR) $(VENDORDIR)/modules \
 	    $(VENDORDIR)/upgradelinkd.toml.d $(UNITDIR) $(GENERATORDIR) $(SYSUSERSDIR) $(TMPFILESDIR) $(CATALOGDIR) $(DBUSDIR)/system.d \
@@ -191,13 +196,32 @@ install: release
 	install -m 644 packaging/dbus/org.upgradelink.Agent1.conf "$(DESTDIR)$(DBUSDIR)/system.d/"
 	install -m 644 packaging/dbus/org.upgradelink.Agent1.xml "$(DESTDIR)$(DBUSDIR)/interfaces/"
 	install -m 644 packaging/polkit/org.upgradelink.policy "$(DESTDIR)$(POLKITDIR)/"
-	for page in packaging/man/*; do install -m 644 $$page "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/" || exit 1; done
+	for page in $(MANUALS); do install -m 644 $$page "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/" || exit 1; done
 	packaging/install-docs.sh "$(DESTDIR)$(DOCDIR)" "$(SHAREDIR)"
 	ctl=$(STAGE)/upgradelinkctl; share="$(DESTDIR)$(SHAREDIR)"; \
 	$$ctl --generate-completion-script bash | sed '1{/^#!/d}' >"$$share/bash-completion/completions/upgradelinkctl" && \
 	$$ctl --generate-completion-script zsh >"$$share/zsh/vendor-completions/_upgradelinkctl" && \
 	$$ctl --generate-completion-script fish >"$$share/fish/vendor_completions.d/upgradelinkctl.fish"
 	@test -n "$(DESTDIR)" || packaging/activate.sh
+
+# The simulated server, for developers and integrators: a device does not need it.
+install-sim: release
+	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(BINDIR) $(SHAREDIR)/man/man1 $(SHAREDIR)/doc/upgradelink-sim/examples \
+	    $(SHAREDIR)/bash-completion/completions $(SHAREDIR)/zsh/vendor-completions $(SHAREDIR)/fish/vendor_completions.d))
+	install $(STAGE)/upgradelink-sim "$(DESTDIR)$(BINDIR)/"
+	install -m 644 $(SIM_MANUAL) "$(DESTDIR)$(SHAREDIR)/man/man1/"
+	install -m 644 config/upgradelink-sim.toml "$(DESTDIR)$(SHAREDIR)/doc/upgradelink-sim/examples/"
+	sim=$(STAGE)/upgradelink-sim; share="$(DESTDIR)$(SHAREDIR)"; \
+	$$sim --generate-completion-script bash | sed '1{/^#!/d}' >"$$share/bash-completion/completions/upgradelink-sim" && \
+	$$sim --generate-completion-script zsh >"$$share/zsh/vendor-completions/_upgradelink-sim" && \
+	$$sim --generate-completion-script fish >"$$share/fish/vendor_completions.d/upgradelink-sim.fish"
+
+uninstall-sim:
+	rm -f "$(DESTDIR)$(BINDIR)/upgradelink-sim" "$(DESTDIR)$(SHAREDIR)/man/man1/upgradelink-sim.1" \
+	    "$(DESTDIR)$(SHAREDIR)/bash-completion/completions/upgradelink-sim" \
+	    "$(DESTDIR)$(SHAREDIR)/zsh/vendor-completions/_upgradelink-sim" \
+	    "$(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/upgradelink-sim.fish"
+	rm -rf "$(DESTDIR)$(SHAREDIR)/doc/upgradelink-sim"
 
 uninstall:
 	rm -f "$(DESTDIR)$(SBINDIR)/upgradelinkd" "$(DESTDIR)$(BINDIR)/upgradelinkctl" \
@@ -211,10 +235,10 @@ uninstall:
 	    "$(DESTDIR)$(SHAREDIR)/bash-completion/completions/upgradelinkctl" \
 	    "$(DESTDIR)$(SHAREDIR)/zsh/vendor-completions/_upgradelinkctl" \
 	    "$(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/upgradelinkctl.fish"
-	for page in packaging/man/*; do rm -f "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/$${page##*/}"; done
+	for page in $(MANUALS); do rm -f "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/$${page##*/}"; done
 	rm -rf "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(VENDORDIR)" "$(DESTDIR)$(SHAREDIR)/upgradelinkd"
 
-# Builds a package for the running Debian release, below .cache/deb.
+# Builds the packages for the running Debian release, below .cache/deb.
 deb: release
 	@packaging/dependencies.sh deb
 	@packaging/deb.sh "$(CURDIR)/.cache/deb"

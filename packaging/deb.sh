@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the Debian package from what "make release" built.  Usage: deb.sh DIRECTORY
+# Builds the Debian packages from what "make release" built.  Usage: deb.sh DIRECTORY
 set -eu
 
 directory=$1
@@ -16,4 +16,4 @@ TOP=$top DEB_BUILD_OPTIONS=noautodbgsym dpkg-buildpackage -b -us -uc --no-check-
 cd "$directory"
 rm -rf source ./*.buildinfo ./*.changes
 lintian --fail-on warning,error --info ./*.deb
-echo "$directory/$(echo upgradelinkd_*.deb)"
+for package in *.deb; do echo "$directory/$package"; done

@@ -100,6 +100,13 @@ if [ "${1:-build}" = test ]; then
         mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus "$suite" "$debian/new.tar"
         mv "$debian/new.tar" "$debian/$suite.tar"
     done
+    # What apt installs in a clean Debian that has no network, for the test of docs/quickstart.md.
+    for suite in bookworm trixie; do
+        [ -e "$debian/$suite.tar" ] && [ "$(id -u)" = 0 ] || continue
+        [ ! -e "$debian/$suite-apt.tar" ] || [ "$(dirname "$0")/apt-archive.sh" -nt "$debian/$suite-apt.tar" ] || continue
+        say "Fetching what the packages depend on in Debian ($suite) (100 MB, below .cache)"
+        "$(dirname "$0")/apt-archive.sh" "$debian/$suite.tar" "$debian/$suite-apt.tar"
+    done
     # The previous release, for the test that updates from it and rolls back to it.
     "$(dirname "$0")/earlier-release.sh" 0.1.0 "$(cd "$(dirname "$0")/.." && pwd)/.cache/releases/0.1.0" ||
         say "There is no package of 0.1.0: the test of the update from it is skipped"

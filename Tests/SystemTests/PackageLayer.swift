@@ -9,14 +9,16 @@ enum PackageLayer {
     private static let directory = Mutex<String?>(nil)
     private static let shared = Task { try await make() }
 
-    static var package: String {
-        get throws {
-            let directory = "\(repositoryDirectory)/.cache/deb"
-            guard let name = try? Files.list(directory).last(where: { $0.hasSuffix(".deb") }) else {
-                throw Machine.Failure(description: "there is no package in \(directory): make deb builds it")
-            }
-            return "\(directory)/\(name)"
+    static var package: String { get throws { try package("upgradelinkd") } }
+
+    /// The package of this name that `make deb` built.
+    static func package(_ name: String) throws -> String {
+        let directory = "\(repositoryDirectory)/.cache/deb"
+        let isMeant = { (file: String) in file.hasPrefix("\(name)_") && file.hasSuffix(".deb") }
+        guard let file = try? Files.list(directory).last(where: isMeant) else {
+            throw Machine.Failure(description: "there is no package \(name) in \(directory): make deb builds it")
         }
+        return "\(directory)/\(file)"
     }
 
     /// The directory with the files of the package.
