@@ -6,7 +6,7 @@ extension Schema {
             """,
         options: [
             Option(
-                "device.urlKey", .line, computed: "none: it is required", example: "…",
+                "device.urlKey", .line, computed: "none; it is required", example: "…",
                 summary: "The application's key on the server"),
             Option(
                 "device.devModelKey", .line, example: "…",

@@ -32,6 +32,6 @@ extension Schema {
                     """),
             Option(
                 "verification.requireVersionCode", .flag, true,
-                summary: "Refuse a signature whose trusted comment does not contain versionCode=…"),
+                summary: "Refuse a signature whose trusted comment does not contain `versionCode=`"),
         ])
 }

@@ -110,13 +110,32 @@ import UpdateCore
         #expect(run.log.count == 1)
         #expect(
             run.log[0].hasSuffix(
-                "test.toml: poll.interval: found false, allowed is a length of time from 1 s to 90 d, such as \"90s\", \"15min\" or \"6h\""
+                "test.toml:2: poll.interval: found false, allowed is a length of time from 1 s to 90 d, such as \"90s\", \"15min\" or \"6h\""
             ))
         let check = try await command(["--check-config", "--root", device.scratch.path])
         #expect(check.status == .exited(78))
         #expect(check.errors.split(separator: "\n").count == 1 && check.errors.contains("poll.interval: found false"))
         try device.configure(server: "http://127.0.0.1:1")
         #expect(try await command(["--check-config", "--root", device.scratch.path]).status == .exited(0))
+    }
+
+    @Test func everyConfigurationErrorIsALineAndTheStatusIsOne() async throws {
+        try device.configure(
+            server: "http://127.0.0.1:1", changes: "[poll]\ninterval = false\nsplayy = 5\n[install]\nattempts = 0")
+        let run = try await AgentProcess.run(device) { agent async throws in
+            #expect(
+                await agent.says("3 errors in the configuration; the first: "), "\(agent.messages)")
+            #expect(await eventually { agent.hasEnded })
+        }
+        #expect(run.end == .exited(78))
+        let places = ["test.toml:2: poll.interval: ", "test.toml:3: poll.splayy: ", "test.toml:5: install.attempts: "]
+        let check = try await command(["--check-config", "--root", device.scratch.path])
+        #expect(check.status == .exited(78))
+        for lines in [run.log, check.errors.split(separator: "\n").map(String.init)] {
+            #expect(lines.count == 3)
+            for (line, place) in zip(lines, places) { #expect(line.contains(place), "\(line)") }
+        }
+        #expect(run.log.allSatisfy { $0.hasPrefix("error: ") }, "\(run.log)")
     }
 
     @Test(arguments: [

@@ -73,8 +73,10 @@ import Testing
     @Test func theManualPageIsRight() async throws {
         let page = "\(repositoryDirectory)/packaging/man/upgradelinkd.toml.5"
         guard Files.exists("/usr/bin/groff") else { return }
-        let run = await Program("/usr/bin/groff", ["-man", "-Tutf8", "-ww", page], streams: .captured, timeLimit: 20)
-            .run()
+        let run = await Program(
+            "/usr/bin/groff", ["-man", "-Tutf8", "-ww", "-Wbreak", page], streams: .captured, timeLimit: 20
+        )
+        .run()
         #expect(run.end == .exited(0) && run.errors.isEmpty, "\(run.errors)")
     }
 }

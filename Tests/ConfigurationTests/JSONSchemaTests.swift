@@ -47,6 +47,10 @@ import Testing
             texts += Self.examples(try read(name))
         }
         #expect(texts.count > 3)
+        let page = try read("packaging/man/upgradelinkd.toml.5")
+        let example = try #require(page.split(separator: ".SH EXAMPLE\n.nf\n").last?.split(separator: ".fi").first)
+        #expect(example.hasPrefix("verification.keys = "))
+        texts.append(String(example))
         for (text, line) in zip(texts, try await validate(texts)) { #expect(line == "valid", "\(text)") }
     }
 
