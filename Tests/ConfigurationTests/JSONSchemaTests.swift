@@ -48,7 +48,7 @@ import Testing
         }
         #expect(texts.count > 3)
         let page = try read("packaging/man/upgradelinkd.toml.5")
-        let example = try #require(page.split(separator: ".SH EXAMPLE\n.nf\n").last?.split(separator: ".fi").first)
+        let example = try #require(page.split(separator: ".SH EXAMPLE\n.nf\n").last?.split(separator: "\n.fi\n").first)
         #expect(example.hasPrefix("verification.keys = "))
         texts.append(String(example))
         for (text, line) in zip(texts, try await validate(texts)) { #expect(line == "valid", "\(text)") }
