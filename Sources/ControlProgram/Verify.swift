@@ -164,6 +164,7 @@ struct VerifyingDevice {
             VerificationPolicy(
                 mode: .minisign, keys: keys, sidecarURL: "{url}.minisig", requireVersionCode: requiresVersionCode))
         let statement = try verifier.statement(sidecar)
+        if requiresVersionCode { _ = try verifier.claimedVersion(sidecar) }
         // Without a configuration, nothing is known with which the comment could be compared.
         let offer = Offer(
             file: artifact.path, urlKey: settings?.device.urlKey ?? statement.urlKey ?? "",

@@ -170,7 +170,7 @@ import Testing
         let none = try await ControlRun.of(
             ["verify", "--root", empty.path, "--public-key", key, file], bus: "")
         #expect(none.status == .exited(0), "\(none)")
-        let wrong = try await verify("--public-key", file, file)
+        let wrong = try await verify("--public-key", "\(file).minisig", file)
         #expect(wrong.status == .exited(66) && wrong.error.contains("is not a minisign public key"), "\(wrong)")
         try device.configure(server: "http://127.0.0.1:1", changes: "x = 1")
         #expect(try await verify(file).status == .exited(78))

@@ -21,16 +21,20 @@ struct WatchTests {
         if pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
             os.execvp(sys.argv[2], sys.argv[2:])
+        buffer = b""
         def until(words):
-            text = b""
-            while words not in text:
-                text += os.read(terminal, 4096)
+            global buffer
+            while words not in buffer:
+                buffer += os.read(terminal, 4096)
+            end = buffer.index(words) + len(words)
+            text, buffer = buffer[:end], buffer[end:]
             return text
         before = until(b"Ctrl-C ends")
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
-        after = until(b"Ctrl-C ends")
+        # Only a wide terminal has this in one row.
+        after = until(b"longer than one row of the terminal.") + until(b"Ctrl-C ends")
         os.kill(pid, getattr(signal, sys.argv[1]))
-        rest = until(b"\\x1b[?1049l")
+        rest = until(b"\\x1b[?1049l") + buffer
         try:
             while True:
                 part = os.read(terminal, 4096)
