@@ -15,10 +15,12 @@ import Testing
 
     /// Starts the server, calls `body` with the lines up to the one that says where it listens, and ends it with SIGTERM.
     private func serve(
-        _ arguments: [String], _ body: @Sendable ([String], Client) async throws -> Void
+        _ arguments: [String], as executable: Executable? = nil, before: [String] = [],
+        _ body: @Sendable ([String], Client) async throws -> Void
     ) async throws {
         let result = try await Subprocess.run(
-            program, arguments: .init(["serve"] + arguments), input: .none, output: .sequence, error: .discarded
+            executable ?? program, arguments: .init(before + ["serve"] + arguments), input: .none, output: .sequence,
+            error: .discarded
         ) { execution in
             var lines: [String] = []
             for try await line in execution.standardOutput.strings() {
@@ -81,6 +83,21 @@ import Testing
             // The address that the device used itself.
             let file = "\(client.url)/files/player-2.tar".replacing("/", with: "\\/")
             #expect(response.field("urlPath") == file, "\(response.body)")
+        }
+    }
+
+    /// In a network of its own, because it listens on all addresses.
+    @Test(.enabled(if: getuid() == 0, "it takes root"))
+    func theAddressesForDevicesAreNamed() async throws {
+        let network = """
+            ip link set lo up && ip link add v0 type veth peer name v1 && ip address add 192.0.2.7/24 dev v0 && ip link set v0 up && exec "$0" "$@"
+            """
+        try await serve(
+            [scratch.path, "--listen", "0.0.0.0:8080"], as: .name("unshare"),
+            before: ["--net", "sh", "-c", network, "\(programsDirectory)/upgradelink-sim"]
+        ) { lines, _ async throws in
+            #expect(
+                lines.last == "Listening on http://0.0.0.0:8080; devices reach it at http://192.0.2.7:8080", "\(lines)")
         }
     }
 

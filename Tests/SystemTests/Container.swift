@@ -15,6 +15,8 @@ struct Container: Sendable {
         case ext4
         /// Memory that holds a clean Debian, without the package.
         case cleanDebian(Suite)
+        /// An ext4 file system that holds a clean Debian, without the package.
+        case cleanDebianOnDisk(Suite)
     }
 
     private let scratch: Scratch
@@ -44,9 +46,10 @@ struct Container: Sendable {
 
     /// Prepares the root, and removes it afterwards.
     func run<Value: Sendable>(_ body: @Sendable (Container) async throws -> Value) async throws -> Value {
-        if disk == .ext4 {
-            try await execute("truncate", ["-s", "1g", "\(scratch.path)/disk"])
-            try await execute("mkfs.ext4", ["-q", "-F", "\(scratch.path)/disk"])
+        switch disk {
+        case .memory, .cleanDebian: break
+        case .ext4: try await makeDisk("1g")
+        case .cleanDebianOnDisk: try await makeDisk("2g")
         }
         try await mount()
         defer { unmount(CInt(MNT_DETACH)) }
@@ -60,6 +63,11 @@ struct Container: Sendable {
         return try await body(self)
     }
 
+    private func makeDisk(_ size: String) async throws {
+        try await execute("truncate", ["-s", size, "\(scratch.path)/disk"])
+        try await execute("mkfs.ext4", ["-q", "-F", "\(scratch.path)/disk"])
+    }
+
     private func mount() async throws {
         switch disk {
         case .memory: try await execute("mount", ["-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", directory])
@@ -68,6 +76,10 @@ struct Container: Sendable {
             try await execute("mount", ["--make-private", directory])
         case .cleanDebian(let suite):
             try await execute("mount", ["-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", root])
+            try await execute("tar", ["-xf", suite.archive, "-C", root])
+            return
+        case .cleanDebianOnDisk(let suite):
+            try await execute("mount", ["-o", "loop", "\(scratch.path)/disk", root])
             try await execute("tar", ["-xf", suite.archive, "-C", root])
             return
         }
