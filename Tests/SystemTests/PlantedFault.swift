@@ -188,6 +188,7 @@ extension PlantedFault {
             undo: """
                 rm /etc/systemd/system/multi-user.target.wants/upgradelink-installer-resume.service
                 systemctl daemon-reload
+                systemctl start upgradelink-installer-resume
                 """),
         .init(
             "installer", "upgradelink-installer.socket is inactive", "systemctl start",
