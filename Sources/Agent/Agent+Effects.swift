@@ -138,7 +138,7 @@ extension Agent {
         let client = InstallerClient(installation.installer, timeLimit: settings.requestTimeLimit)
         client.send(.forgetAttempts(versionCode: versionCode), onReport: { _ in }) { [logger] result in
             switch result {
-            case .lost(let reason), .refused(let reason):
+            case .lost(let reason), .refused(let reason, _):
                 logger.warning("The attempts of versionCode \(versionCode) were not reset: \(reason)")
             default: break
             }
@@ -164,6 +164,7 @@ extension Agent {
     private func log(_ notice: Notice) {
         var metadata: Logger.Metadata = [:]
         if let id = notice.messageID { metadata["MESSAGE_ID"] = "\(id)" }
+        if let code = notice.reasonCode { metadata["UPGRADELINK_REASON"] = "\(code.rawValue)" }
         if let offer = notice.offer {
             metadata["UPGRADELINK_VERSION_CODE"] = "\(offer.versionCode)"
             metadata["UPGRADELINK_VERSION_NAME"] = "\(offer.versionName)"

@@ -144,7 +144,7 @@ struct Retry: AgentCommand {
                 arguments: ["--root", root], within: Self.installerTimeLimit)
             switch result {
             case .unknown: say("The installer's count of version \(code) is reset")
-            case .lost(let reason), .refused(let reason): complain("the installer's count was not reset: \(reason)")
+            case .lost(let reason), .refused(let reason, _): complain("the installer's count was not reset: \(reason)")
             default: complain("the installer's count was not reset: it answered \(result)")
             }
         } catch {

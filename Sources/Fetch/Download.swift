@@ -7,7 +7,7 @@ public enum DownloadFailure: Error, Hashable, Sendable {
     case transientError(TransientError)
     /// A status that is neither success nor a redirect, with the start of the body; the caller decides what it means.
     case status(HTTPReply)
-    /// A rule of the configuration forbids the file.
+    /// The file is longer than the configuration permits.
     case refused(String)
     case noSpace(String)
     case cancelled

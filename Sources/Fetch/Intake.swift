@@ -186,7 +186,8 @@ final class Intake {
     /// The response is not the file that the partial file is from.
     private func differ() throws(SystemError) -> DownloadFailure? {
         if isWebPage(start, reply.headers) {
-            return .file(describeContent(start, reply.headers, of: "file") ?? "got a web page instead of the file")
+            let line = describeContent(start, reply.headers, of: "file") ?? "got a web page instead of the file"
+            return .transientError(.file(line, code: .contentUnexpected))
         }
         if !isReplacement(total) { return .file(another()) }
         bound = total ?? Int.max

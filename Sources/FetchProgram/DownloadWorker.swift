@@ -32,7 +32,9 @@ struct DownloadWorker {
 
     private func download() -> DownloadResult {
         do {
-            guard let url = WebURL(offer.urlPath) else { return .refused("its address is not a URL") }
+            guard let url = WebURL(offer.urlPath) else {
+                return .refused("its address is not a URL", code: .offerInvalid)
+            }
             try Files.createDirectory(job.directory)
             try Files.removeUnlessRegular(sidecarPath)
             let verifier = try ArtifactVerifier(job.verification)
@@ -43,7 +45,7 @@ struct DownloadWorker {
             if let artifact = try finishedBefore(try expectation()) { return .verified(artifact) }
             return try fetchArtifact(url, sidecar, expectation)
         } catch let failure as VerificationFailure {
-            return .refused("\(failure)")
+            return .refused("\(failure)", code: failure.code)
         } catch let failure as DownloadFailure {
             return DownloadResult(failure, of: "file")
         } catch let failure as SidecarFailure {
@@ -68,7 +70,7 @@ struct DownloadWorker {
                 throw .status(reply)
             }
             if let line = describeContent(reply.body, reply.headers, of: "signature"), !reply.isMinisign {
-                throw .transientError(.file(line))
+                throw .transientError(.file(line, code: .contentUnexpected))
             }
             return reply.body
         } catch {
@@ -128,8 +130,8 @@ struct DownloadWorker {
                     reporter.send(.note("A resumed download is not what was signed; it starts over: \(error)"))
                     continue
                 }
-                if let content { return .transientError(.file(content)) }
-                return .refused("\(error)\(beginning(received.start))")
+                if let content { return .transientError(.file(content, code: .contentUnexpected)) }
+                return .refused("\(error)\(beginning(received.start))", code: error.code)
             }
             if let sidecar { try Files.replace(sidecarPath, with: sidecar) }
             try download.finish(as: artifactPath)
@@ -152,7 +154,7 @@ extension DownloadResult {
         self =
             switch failure {
             case .transientError(let transientError): .transientError(transientError)
-            case .refused(let reason): .refused(reason)
+            case .refused(let reason): .refused(reason, code: .fileTooLarge)
             case .noSpace(let reason): .noSpace(reason)
             case .cancelled: .transientError(.network("cancelled"))
             case .status(let reply): Self(status: reply, of: name)

@@ -48,14 +48,16 @@ extension InstallRecord {
     /// Goes to the step that follows the current one after this outcome.
     mutating func advance(_ outcome: StepOutcome) {
         // A rollback is not postponed: it has failed, or continues.
-        if case .postponed(let reason) = outcome, failure != nil { return advance(.failed(reason)) }
+        if case .postponed(let reason) = outcome, failure != nil {
+            return advance(.failed(reason, code: .moduleBusy))
+        }
         switch (step, outcome) {
         case (.prepare, .succeeded): go(to: .module(.download))
         case (.prepare, .verified(let minimum)):
             minVersionCode = minimum
             go(to: .module(.download))
-        case (.prepare, .failed(let reason)):
-            result = .refused(reason.sanitized(limit: Self.reasonLimit))
+        case (.prepare, .failed(let reason, let code)):
+            result = .refused(reason.sanitized(limit: Self.reasonLimit), code: code ?? step.failureCode)
             go(to: .done)
         case (.prepare, .noSpace(let reason)):
             result = .noSpace(reason.sanitized(limit: Self.reasonLimit))
@@ -64,10 +66,10 @@ extension InstallRecord {
         case (.module(.download), .succeeded): go(to: .module(.install))
         case (.module(.download), .postponed(let reason)):
             isExcused = true
-            failure = reason.sanitized(limit: Self.reasonLimit)
+            note(reason, .moduleBusy)
             go(to: .module(.cleanup))
-        case (.module(.download), .failed(let reason)):
-            failure = reason.sanitized(limit: Self.reasonLimit)
+        case (.module(.download), .failed(let reason, let code)):
+            note(reason, code)
             go(to: .module(.cleanup))
 
         case (.module(.install), .succeeded): go(to: .askNeedsReboot)
@@ -93,7 +95,7 @@ extension InstallRecord {
             go(to: .module(.rollback))
         case (.askSupportsRollback, _) where returnsTo != nil:
             let next = returnsTo ?? .module(.failure)
-            if next != .module(.failure) { (failure, isExcused) = (nil, nil) }
+            if next != .module(.failure) { (failure, failureCode, isExcused) = (nil, nil, nil) }
             returnsTo = nil
             go(to: next)
         case (.askSupportsRollback, _):
@@ -112,7 +114,7 @@ extension InstallRecord {
             go(to: .module(.failure))
         case (.module(.rollbackReboot), _):
             go(to: .module(.verifyRollbackReboot))
-        case (.restartUnitsForRollback, .failed(let reason)):
+        case (.restartUnitsForRollback, .failed(let reason, _)):
             // The previous version is installed; the reason names what does not run.
             failure = "\(failure ?? ""); after the rollback: \(reason)".sanitized(limit: Self.reasonLimit)
             go(to: .module(.failure))
@@ -133,9 +135,9 @@ extension InstallRecord {
             isExcused = true
             // A module that could not begin has changed nothing.
             if step == .module(.install) { returnsTo = .module(.failure) }
-            fail(reason)
-        case (_, .failed(let reason)), (_, .noSpace(let reason)):
-            fail(reason)
+            fail(reason, .moduleBusy)
+        case (_, .failed(let reason, let code)): fail(reason, code)
+        case (_, .noSpace(let reason)): fail(reason, .diskFull)
         // These end the request, not the step.
         case (_, .awaitsReboot), (_, .rebooting), (_, .rebootRefused), (_, .stopped), (_, .agentStopped): break
 
@@ -145,9 +147,16 @@ extension InstallRecord {
     }
 
     /// Starts the rollback, because a step failed after the module had begun to change the device.
-    private mutating func fail(_ reason: String) {
-        failure = failure ?? reason.sanitized(limit: Self.reasonLimit)
+    ///
+    /// - Parameter code: nil for that of the step.
+    private mutating func fail(_ reason: String, _ code: ReasonCode? = nil) {
+        if failure == nil { note(reason, code) }
         go(to: .askSupportsRollback)
+    }
+
+    private mutating func note(_ reason: String, _ code: ReasonCode?) {
+        failure = reason.sanitized(limit: Self.reasonLimit)
+        failureCode = code ?? step.failureCode
     }
 
     /// Starts the rollback of an installation that waits for its reboot, because the user cancelled it.
@@ -157,7 +166,7 @@ extension InstallRecord {
         guard step == .reboot || step == .module(.reboot), failure == nil, result == nil else { return false }
         isExcused = true
         returnsTo = step
-        fail("it was cancelled")
+        fail("it was cancelled", .cancelled)
         return true
     }
 
@@ -178,7 +187,14 @@ extension InstallRecord {
 
     private mutating func finish() {
         if let failure {
-            result = isBroken ? .failed(failure) : isExcused == true ? .interrupted(failure) : .rolledBack(failure)
+            result =
+                if isBroken {
+                    .failed(failure, code: failureCode)
+                } else if isExcused == true {
+                    .interrupted(failure, code: failureCode)
+                } else {
+                    .rolledBack(failure, code: failureCode)
+                }
             if isExcused == true, !isBroken {
                 attempts.uncountAttempt(at: job.offer.versionCode, reboots: countedReboots ?? 0)
             }
@@ -203,12 +219,12 @@ extension InstallRecord {
         switch step {
         case .module(.download):
             isExcused = true
-            failure = reason
+            note(reason, .stopped)
             go(to: .module(.cleanup))
         case .module(.install):
             isExcused = true
             returnsTo = step
-            fail(reason)
+            fail(reason, .stopped)
         default: break
         }
     }
@@ -242,11 +258,11 @@ extension InstallRecord {
         // Repeating these steps does no harm.
         case .prepare, .askNeedsReboot, .askSupportsRollback, .askNeedsRebootForRollback, .checkVersion: break
         case .restartUnits:
-            if interruptions > Self.maximumHealthInterruptions { advance(.failed(unfinished)) }
+            if interruptions > Self.maximumHealthInterruptions { advance(.failed(unfinished, code: .interrupted)) }
         case .checkHealth:
-            if interruptions > Self.maximumHealthInterruptions { advance(.failed(unfinished)) }
+            if interruptions > Self.maximumHealthInterruptions { advance(.failed(unfinished, code: .interrupted)) }
         case .module(.download), .module(.install), .module(.verifyReboot), .module(.commit):
-            advance(.failed(unfinished))
+            advance(.failed(unfinished, code: .interrupted))
         // In the boot in which the step began, the module has not rebooted the device yet: it is called again.
         case .module(.reboot):
             if isNewBoot { go(to: .module(.verifyReboot)) }
@@ -262,12 +278,30 @@ extension InstallRecord {
         case .module(.rollback), .module(.verifyRollbackReboot), .module(.failure), .module(.cleanup),
             .restartUnitsForRollback:
             // The step starts again, but only a limited number of times.
-            if isHopeless { advance(.failed(unfinished)) }
+            if isHopeless { advance(.failed(unfinished, code: .interrupted)) }
         }
     }
 }
 
 extension InstallStep {
+    /// The reason of a failure in this step, if nothing more is known about it.
+    var failureCode: ReasonCode {
+        switch self {
+        case .prepare: .preparationFailed
+        case .module(.download), .module(.install), .module(.commit), .module(.cleanup), .module(.rollback),
+            .module(.failure), .askNeedsReboot, .askNeedsRebootForRollback, .askSupportsRollback:
+            .moduleFailed
+        case .module(.reboot), .module(.verifyReboot), .module(.rollbackReboot), .module(.verifyRollbackReboot),
+            .reboot,
+            .rebootIntoRollback:
+            .rebootFailed
+        case .restartUnits, .restartUnitsForRollback: .unitsFailed
+        case .checkVersion: .versionMismatch
+        case .checkHealth: .healthCheckFailed
+        case .done: .unknown
+        }
+    }
+
     /// The step's name in messages.
     public var name: String {
         switch self {

@@ -34,7 +34,9 @@ public enum InstallStep: Codable, Hashable, Sendable {
 /// The outcome of a step.
 public enum StepOutcome: Hashable, Sendable {
     case succeeded
-    case failed(String)
+    ///
+    /// - Parameter code: nil for that of the step.
+    case failed(String, code: ReasonCode? = nil)
     /// The disk has not enough space for the artifact, or writing failed.
     case noSpace(String)
     /// The artifact was verified, and its signature requires this minimum of every later version; nil: none.
@@ -66,6 +68,8 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     public var hasRebooted = false
     /// Why the installation failed; a later reason does not replace it.
     public var failure: String?
+    /// The same for programs. Nil in a record of 0.2.0.
+    public var failureCode: ReasonCode?
     /// The rollback failed, or the module does not support one.
     public var isBroken = false
     public var rollbackReboots = 0
@@ -115,7 +119,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case job, step, bootID, needsReboot, failure, isBroken, rollbackReboots, interruptions, result
         case module, attempts, floor, isAboveFloor, minVersionCode, rebootRequestedSince, wasStopped
-        case rebootWasTried, countedReboots, wasEnded, stops, isExcused, returnsTo, began, agentWasEnabled
+        case rebootWasTried, countedReboots, wasEnded, stops, isExcused, returnsTo, began, agentWasEnabled, failureCode
         // The name of 0.1.0.
         case hasRebooted = "hasRestarted"
     }
@@ -131,6 +135,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         needsReboot = fields.optional(.needsReboot)
         hasRebooted = fields.value(.hasRebooted, or: false)
         failure = fields.optional(.failure, String.self)?.sanitized(limit: Self.reasonLimit)
+        failureCode = fields.optional(.failureCode)
         isBroken = fields.value(.isBroken, or: false)
         rollbackReboots = min(max(fields.value(.rollbackReboots, or: 0), 0), Self.maximumRollbackReboots)
         interruptions = min(max(fields.value(.interruptions, or: 0), 0), Self.maximumInterruptions + 1)
@@ -151,7 +156,8 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         agentWasEnabled = fields.optional(.agentWasEnabled)
         result = fields.optional(.result)
         if result == nil, fields.contains(.result) {
-            result = .failed("another version of upgradelinkd stored a result that this one does not know")
+            result = .failed(
+                "another version of upgradelinkd stored a result that this one does not know", code: .unknown)
         }
         if let known: InstallStep = fields.optional(.step) {
             step = known
@@ -159,6 +165,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
             step = .done
         } else {
             step = .askSupportsRollback
+            failureCode = failure == nil ? .unknown : failureCode
             failure = failure ?? "another version of upgradelinkd stored a step that this one does not know"
         }
     }
@@ -170,5 +177,6 @@ public struct InstallRecord: Codable, Hashable, Sendable {
         step = .askSupportsRollback
         hasRebooted = true
         failure = "the record of its installation could not be read"
+        failureCode = .recordLost
     }
 }

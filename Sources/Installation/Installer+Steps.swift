@@ -12,7 +12,7 @@ extension Installer {
             switch record.step {
             case .prepare:
                 _ = try module(settings, record)
-                guard let artifact else { return done(.failed("no file came with the request")) }
+                guard let artifact else { return done(.failed("no file came with the request", code: .jobInvalid)) }
                 prepare(record.job, artifact, settings, then: done)
             case .module(.cleanup):
                 cleanUp(settings, record, done)
@@ -124,6 +124,7 @@ extension Installer {
     /// Nothing began that could be rolled back.
     private func prepareFailed(_ error: any Error) -> StepOutcome {
         try? tree.remove()
+        if let failure = error as? VerificationFailure { return .failed("\(failure)", code: failure.code) }
         guard let error = error as? SystemError else { return .failed("\(error)") }
         if error.isBusy { return .failed("\(error): something is mounted there; unmount it") }
         // A full or failing disk does not count as a failure of the version.
@@ -149,7 +150,7 @@ extension Installer {
             switch outcome {
             case .succeeded: done(.rebooting)
             // There is nothing else to do than to try again: the version that runs is not to stay.
-            case .failed(let reason) where state == .rollbackReboot: done(.rebootRefused(reason))
+            case .failed(let reason, _) where state == .rollbackReboot: done(.rebootRefused(reason))
             case .postponed(let reason): done(.rebootRefused(reason))
             default: done(outcome)
             }

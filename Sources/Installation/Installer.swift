@@ -67,7 +67,7 @@ public import Verification
                 resume(found, nil, done)
             case .forgetAttempts(let versionCode):
                 let refusal = try forgetAttempts(at: versionCode, isRoot: isRoot, found)
-                done(.success(refusal.map { .refused($0) } ?? .unknown))
+                done(.success(refusal.map { .refused($0, code: .blocked) } ?? .unknown))
             case .reboot(let id):
                 // An agent that has lost its state requests the reboot with another id.
                 let awaitsReboot = found.map { $0.awaitsReboot && $0.bootID == bootID } ?? false
@@ -126,7 +126,7 @@ public import Verification
         // A copy that was lost is replaced, even if the request is refused.
         try? storeCounts(attempts, floor)
         if let refusal = job.refusal(settings, installed: surroundings.installedVersion(), floor) {
-            return done(.success(.refused(refusal)))
+            return done(.success(.refused(refusal.text, code: refusal.code)))
         }
         var record = InstallRecord(job: job, bootID: bootID, module: settings.module)
         record.began = Clock.wallTime
@@ -136,10 +136,10 @@ public import Verification
         record.isAboveFloor = job.offer.versionCode > floor.versionCode(of: job.offer.urlKey)
         // The rest of the limit is for the reasons and results that the installation adds.
         guard try StoredFile.encode(record).count <= maximumMessageBytes / 2 else {
-            return done(.success(.refused("its texts are too long to be stored")))
+            return done(.success(.refused("its texts are too long to be stored", code: .jobInvalid)))
         }
         if let refusal = record.attempts.refusal(of: job.offer.versionCode, limit: settings.attempts) {
-            return done(.success(.failed(refusal)))
+            return done(.success(.failed(refusal, code: .blocked)))
         }
         run(record, artifact, done)
     }
@@ -167,7 +167,7 @@ public import Verification
             record.floor = try floor(found)
             if tree.isCommitted {
                 // The power failed before the record said so.
-                record.failure = nil
+                (record.failure, record.failureCode) = (nil, nil)
                 record.go(to: .module(.cleanup))
             } else {
                 let installed = surroundings.installedVersion().versionCode
@@ -277,15 +277,22 @@ extension InstallJob {
     func hasID(_ id: InstallID) -> Bool { self.id == id || self.id == Self.unknownID }
 
     /// Why the installer refuses the request, or nil. These checks do not rely on the agent; the signature is verified later.
-    func refusal(_ settings: InstallSettings, installed: InstalledVersion, _ floor: VersionFloor) -> String? {
-        guard offer.urlKey == settings.urlKey else { return "it is for another application than device.urlKey" }
-        guard id != Self.unknownID else { return "its id is \(id)" }
-        guard (sidecar?.utf8.count ?? 0) <= maximumSidecarBytes else { return "its signature file is too long" }
-        if let refusal = floor.refusal(of: offer, pinned: settings.appointVersionCode) { return refusal }
+    func refusal(_ settings: InstallSettings, installed: InstalledVersion, _ floor: VersionFloor) -> Reason? {
+        guard offer.urlKey == settings.urlKey else {
+            return Reason("it is for another application than device.urlKey", .offerForeign)
+        }
+        guard id != Self.unknownID else { return Reason("its id is \(id)", .jobInvalid) }
+        guard (sidecar?.utf8.count ?? 0) <= maximumSidecarBytes else {
+            return Reason("its signature file is too long", .jobInvalid)
+        }
+        if let refusal = floor.refusal(of: offer, pinned: settings.appointVersionCode) {
+            return Reason(refusal, .belowFloor)
+        }
         // Otherwise the device could alternate between the pinned version and this one.
         if let pinned = settings.appointVersionCode, offer.versionCode > pinned {
-            return
-                "versionCode \(offer.versionCode) is above \(pinned), to which device.appointVersionCode pins this device"
+            return Reason(
+                "versionCode \(offer.versionCode) is above \(pinned), to which device.appointVersionCode pins this device",
+                .abovePin)
         }
         // If the installed version is unknown, only the floor can be compared with. The agent cannot influence either.
         guard case .known(let running, _) = installed else { return nil }
@@ -293,8 +300,9 @@ extension InstallJob {
             offer.versionCode > running
                 || offer.versionCode < running && offer.versionCode == settings.appointVersionCode
         else {
-            return "versionCode \(offer.versionCode) is not above the installed \(running); "
-                + "a downgrade needs device.appointVersionCode"
+            return Reason(
+                "versionCode \(offer.versionCode) is not above the installed \(running); "
+                    + "a downgrade needs device.appointVersionCode", .notNewer)
         }
         return nil
     }

@@ -109,7 +109,7 @@ public enum InstallerProgram {
         } catch {
             let reason = "no request that makes sense came through the socket: \(error)"
             if !isListenersChild { Environment.printError("upgradelink-installer: \(reason)") }
-            if let bytes = try? JSONLine.encode(InstallReport.finished(.refused(reason))) {
+            if let bytes = try? JSONLine.encode(InstallReport.finished(.refused(reason, code: .jobInvalid))) {
                 _ = try? socket.sendNow(bytes[...])
             }
             exit(64)

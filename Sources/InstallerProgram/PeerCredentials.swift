@@ -16,10 +16,10 @@ extension InstallResult {
     var line: String {
         switch self {
         case .committed: "The installation is committed"
-        case .rolledBack(let reason): "The installation was rolled back: \(reason)"
-        case .failed(let reason): "The installation failed: \(reason)"
-        case .refused(let reason): "The installation was refused: \(reason)"
-        case .interrupted(let reason): "The installation was interrupted, and nothing is counted: \(reason)"
+        case .rolledBack(let reason, _): "The installation was rolled back: \(reason)"
+        case .failed(let reason, _): "The installation failed: \(reason)"
+        case .refused(let reason, _): "The installation was refused: \(reason)"
+        case .interrupted(let reason, _): "The installation was interrupted, and nothing is counted: \(reason)"
         case .artifactLost(let reason): "The artifact is lost: \(reason)"
         case .noSpace(let reason): "Not enough disk space for the installation: \(reason)"
         case .needsReboot: "The device must reboot to continue; the agent decides when"

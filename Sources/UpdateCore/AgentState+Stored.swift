@@ -4,6 +4,7 @@
 extension AgentState {
     private enum CodingKeys: String, CodingKey {
         case format, bootID, poll, work, trials, rejected, reports, history, serverClock, lastCommitted, lastError
+        case lastErrorCode
     }
 
     public init(from decoder: any Decoder) throws {
@@ -18,7 +19,9 @@ extension AgentState {
         serverClock = fields.optional(.serverClock)
         lastCommitted = fields.optional(.lastCommitted)
         // An earlier version may have stored the address of a proxy with its password.
-        lastError = fields.optional(.lastError, String.self)?.withoutUserInfo.sanitized(limit: Self.errorLimit)
+        if let error = fields.optional(.lastError, String.self) {
+            note(Reason(error.withoutUserInfo, fields.value(.lastErrorCode, or: .unknown)))
+        }
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -34,6 +37,7 @@ extension AgentState {
         try fields.encodeIfPresent(serverClock, forKey: .serverClock)
         try fields.encodeIfPresent(lastCommitted, forKey: .lastCommitted)
         try fields.encodeIfPresent(lastError, forKey: .lastError)
+        try fields.encodeIfPresent(lastErrorCode, forKey: .lastErrorCode)
     }
 }
 
@@ -121,6 +125,7 @@ extension Trial {
         versionCode = try fields.required(.versionCode)
         failures = fields.value(.failures, or: 1).boundedCount
         reason = fields.value(.reason, or: "").withoutUserInfo.sanitized(limit: AgentState.errorLimit)
+        reasonCode = fields.optional(.reasonCode)
     }
 }
 
@@ -138,6 +143,8 @@ extension Attempt {
         result = known ?? .dropped
         let other = known == nil ? fields.value(.result, or: "unknown") : ""
         reason = [other, text].filter { !$0.isEmpty }.joined(separator: ": ").withoutUserInfo.sanitized(limit: 300)
+        reasonCode = fields.optional(.reasonCode)
+        source = fields.optional(.source)
     }
 }
 
@@ -182,7 +189,7 @@ extension TransientError {
         case .tls(let text): .tls(text.bounded)
         case .unreadable(let text): .unreadable(text.bounded)
         case .worker(let text): .worker(text.bounded)
-        case .file(let text, let retryAfter): .file(text.bounded, retryAfter: retryAfter)
+        case .file(let text, let retryAfter, let code): .file(text.bounded, retryAfter: retryAfter, code: code)
         }
     }
 }
@@ -198,7 +205,7 @@ extension DownloadResult {
         switch self {
         case .verified: self
         case .gone(let text): .gone(text.bounded)
-        case .refused(let text): .refused(text.bounded)
+        case .refused(let text, let code): .refused(text.bounded, code: code)
         case .noSpace(let text): .noSpace(text.bounded)
         case .transientError(let transientError): .transientError(transientError.bounded)
         }
@@ -209,11 +216,11 @@ extension InstallResult {
     var bounded: InstallResult {
         switch self {
         case .committed, .needsReboot, .rebooting, .unknown: self
-        case .rolledBack(let text): .rolledBack(text.bounded)
-        case .failed(let text): .failed(text.bounded)
-        case .refused(let text): .refused(text.bounded)
+        case .rolledBack(let text, let code): .rolledBack(text.bounded, code: code)
+        case .failed(let text, let code): .failed(text.bounded, code: code)
+        case .refused(let text, let code): .refused(text.bounded, code: code)
         case .noSpace(let text): .noSpace(text.bounded)
-        case .interrupted(let text): .interrupted(text.bounded)
+        case .interrupted(let text, let code): .interrupted(text.bounded, code: code)
         case .artifactLost(let text): .artifactLost(text.bounded)
         case .rebootRefused(let text): .rebootRefused(text.bounded)
         case .lost(let text): .lost(text.bounded)

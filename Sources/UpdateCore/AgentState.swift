@@ -18,14 +18,21 @@ public struct AgentState: Codable, Hashable, Sendable {
     /// A version that had missed its maintenance windows is installed right after this boot. Not stored.
     public var installsAtBoot = false
     /// One line about the last error; nil after a success.
-    public var lastError: String? {
-        didSet { lastError = lastError?.sanitized(limit: Self.errorLimit) }
-    }
+    public private(set) var lastError: String?
+    /// The same for programs. Nil if ``lastError`` is.
+    public private(set) var lastErrorCode: ReasonCode?
 
     /// The greatest length of ``lastError``, in characters.
     static let errorLimit = 1000
 
     public init() {}
+
+    mutating func note(_ error: Reason) {
+        lastError = error.text.sanitized(limit: Self.errorLimit)
+        lastErrorCode = error.code
+    }
+
+    mutating func forgetError() { (lastError, lastErrorCode) = (nil, nil) }
 }
 
 /// The state of the update checks.
@@ -237,17 +244,20 @@ public struct Trial: Codable, Hashable, Sendable {
     public var failures: Int
     /// The last failure, in one line.
     public var reason: String
+    /// Nil if an older agent counted it.
+    public var reasonCode: ReasonCode?
 
     /// The number of versions that are remembered.
     public static let remembered = 8
 
-    init(versionCode: Int, failures: Int, reason: String) {
+    init(versionCode: Int, failures: Int, reason: Reason) {
         self.versionCode = versionCode
         self.failures = failures
-        self.reason = reason.sanitized(limit: AgentState.errorLimit)
+        self.reason = reason.text.sanitized(limit: AgentState.errorLimit)
+        reasonCode = reason.code
     }
 
-    enum CodingKeys: String, CodingKey { case versionCode, failures, reason }
+    enum CodingKeys: String, CodingKey { case versionCode, failures, reason, reasonCode }
 }
 
 extension AgentState {
@@ -255,7 +265,7 @@ extension AgentState {
         trials.first { $0.versionCode == versionCode }?.failures ?? 0
     }
 
-    mutating func countFailure(of versionCode: Int, _ reason: String) {
+    mutating func countFailure(of versionCode: Int, _ reason: Reason) {
         let failures = failures(of: versionCode) + 1
         trials.removeAll { $0.versionCode == versionCode }
         trials.append(Trial(versionCode: versionCode, failures: failures, reason: reason))

@@ -27,22 +27,29 @@ public struct Attempt: Codable, Hashable, Sendable {
     public var bytes: Int
     public var result: Result
     public var reason: String
+    /// The same for programs. Nil if the version was installed, or if an older agent recorded the attempt.
+    public var reasonCode: ReasonCode?
+    /// Where the offer came from. Nil if an older agent recorded the attempt.
+    public var source: Offer.Source?
 
     /// The number of entries in the history.
     public static let remembered = 50
 
     enum CodingKeys: String, CodingKey {
-        case versionCode, versionName, upgradeType, started, ended, bytes, result, reason
+        case versionCode, versionName, upgradeType, started, ended, bytes, result, reason, reasonCode, source
     }
 }
 
 extension Machine {
     /// Adds an attempt to the history and announces it.
-    mutating func record(_ work: Work, _ result: Attempt.Result, _ reason: String) {
+    ///
+    /// - Parameter reason: nil for a success.
+    mutating func record(_ work: Work, _ result: Attempt.Result, _ reason: Reason?) {
         let attempt = Attempt(
             versionCode: work.offer.versionCode, versionName: work.offer.versionName,
             upgradeType: work.offer.upgradeType.name, started: work.started, ended: reportTime,
-            bytes: work.artifact?.size ?? 0, result: result, reason: reason.sanitized(limit: 300))
+            bytes: work.artifact?.size ?? 0, result: result, reason: reason?.text.sanitized(limit: 300) ?? "",
+            reasonCode: reason?.code, source: work.offer.source)
         state.history.append(attempt)
         if state.history.count > Attempt.remembered { state.history.removeFirst() }
         effects.append(.announce(.finished(attempt)))

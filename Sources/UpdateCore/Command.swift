@@ -160,7 +160,7 @@ extension Machine {
         if state.rejected.count > Trial.remembered { state.rejected.removeFirst() }
         log(.rejected(work.offer))
         if work.step == .downloading { effects.append(.stopDownload) }
-        end(work, .rejected, "")
+        end(work, .rejected, Reason("", .rejected))
     }
 
     mutating func cancel() {

@@ -76,7 +76,7 @@ public enum DownloadResult: Codable, Hashable, Sendable {
     /// HTTP 404 or 410 for the file or its signature.
     case gone(String)
     /// What was received is not what was signed, or breaks a rule of the configuration.
-    case refused(String)
+    case refused(String, code: ReasonCode? = nil)
     case noSpace(String)
     case transientError(TransientError)
 }

@@ -64,19 +64,20 @@ public enum InstallMessage: Codable, Hashable, Sendable {
     }
 }
 
+/// The codes are those of the reasons; nil from an installer of 0.2.0 or earlier, which sent none.
 public enum InstallResult: Codable, Hashable, Sendable {
     case committed
     /// The device runs the previous version again.
-    case rolledBack(String)
+    case rolledBack(String, code: ReasonCode? = nil)
     /// The module failed and has no rollback, or its rollback failed too.
-    case failed(String)
+    case failed(String, code: ReasonCode? = nil)
     /// The installation did not begin: the artifact or the configuration does not allow it.
-    case refused(String)
+    case refused(String, code: ReasonCode? = nil)
     /// The installation did not begin: the disk is full, or the artifact cannot be written to it.
     case noSpace(String)
     /// The installation ended for a reason that is not the version's fault: the user cancelled it, the device was shut down, or
     /// another program held a lock. The device runs the previous version, and nothing is counted.
-    case interrupted(String)
+    case interrupted(String, code: ReasonCode? = nil)
     /// The staged artifact is no longer there, so the installation did not begin.
     case artifactLost(String)
     /// The device must reboot to continue the installation or the rollback; the agent decides when.

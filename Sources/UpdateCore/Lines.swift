@@ -10,7 +10,7 @@ extension TransientError {
         case .tls(let text): "no trusted connection to the server: \(text)"
         case .unreadable(let text): "the server's reply makes no sense: \(text)"
         case .worker(let text): "the fetch worker failed: \(text)"
-        case .file(let text, _): text
+        case .file(let text, _, _): text
         }
     }
 }

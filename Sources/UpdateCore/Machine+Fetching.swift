@@ -20,8 +20,8 @@ extension Machine {
             log(.consentWanted(work.offer))
             announceConsent(work)
         } else if work.offer.isLocalFile, work.artifact == nil {
-            state.lastError = "the file of \(work.offer.title) is no longer there; give it again"
-            end(work, .gone, "the file is no longer there")
+            state.note(Reason("the file of \(work.offer.title) is no longer there; give it again", .fileLost))
+            end(work, .gone, Reason("the file is no longer there", .fileLost))
         } else if delay(work) != nil {
             delay(work, as: .ready)
         } else if let artifact = work.artifact {
@@ -43,7 +43,7 @@ extension Machine {
         } else {
             work.step = .later(at: now + 3600, why: .noKeys)
             state.work = work
-            state.lastError = Work.RetryReason.noKeys.line
+            state.note(Reason(Work.RetryReason.noKeys.line, .noKeys))
             log(.noKeys(work.offer))
         }
     }
@@ -73,13 +73,13 @@ extension Machine {
     }
 
     /// Counts a failure against the version, which is then tried again later or blocked.
-    mutating func failed(_ work: Work, _ result: Attempt.Result, _ reason: String) {
+    mutating func failed(_ work: Work, _ result: Attempt.Result, _ reason: Reason) {
         record(work, result, reason)
         state.countFailure(of: work.offer.versionCode, reason)
-        state.lastError = "the update to \(work.offer.title) failed: \(reason)"
+        state.note(Reason("the update to \(work.offer.title) failed: \(reason.text)", reason.code))
         let failures = state.failures(of: work.offer.versionCode)
         guard failures < policy.maximumAttempts else {
-            end(work, nil, "")
+            end(work, nil, nil)
             log(.blocked(work.offer, reason, attempts: failures))
             return
         }
@@ -88,15 +88,17 @@ extension Machine {
         var work = work
         work.started = reportTime
         work.deadline = nil
-        work.step = .later(at: now + delay, why: .failed(reason))
+        work.step = .later(at: now + delay, why: .failed(reason.text))
         state.work = work
         log(.attemptFailed(work.offer, reason, attempt: failures, of: policy.maximumAttempts, retryIn: delay))
     }
 
     /// Ends the work on an offer.
     ///
-    /// - Parameter result: for the history; nil if the history has it already.
-    mutating func end(_ work: Work, _ result: Attempt.Result?, _ reason: String) {
+    /// - Parameters:
+    ///   - result: for the history; nil if the history has it already.
+    ///   - reason: nil for a success.
+    mutating func end(_ work: Work, _ result: Attempt.Result?, _ reason: Reason?) {
         if let result { record(work, result, reason) }
         state.work = nil
         effects.append(.cleanStaging(keep: nil))
@@ -115,7 +117,7 @@ extension Machine {
                 log(.ignored("the file of \(offer.title): \(work.offer.title) is being worked on"))
                 return
             }
-            record(work, .replaced, "\(offer.title) took its place")
+            record(work, .replaced, Reason("\(offer.title) took its place", .replaced))
         }
         log(.offered(offer))
         effects.append(.cleanStaging(keep: offer.versionCode))

@@ -15,32 +15,34 @@ extension Machine {
     }
 
     private mutating func take(_ result: InstallResult, of id: InstallID, _ work: Work) {
-        let code = work.offer.versionCode
+        let version = work.offer.versionCode
         switch result {
         case .committed:
             committed(work)
         case .needsReboot(let isRollback): rebootNeeded(work, id, isRollback: isRollback)
         case .rebooting: rebootRequested(work, id)
-        case .rolledBack(let reason):
-            log(.rolledBack(work.offer, reason))
-            report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.rolledBack))
-            failed(work, .rolledBack, "rolled back: \(reason)")
-        case .failed(let reason):
-            report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.failed))
-            failed(work, .failed, reason)
-        case .refused(let reason):
+        case .rolledBack(let text, let code):
+            let code = code ?? .installationFailed
+            log(.rolledBack(work.offer, Reason(text, code)))
+            report(
+                .upgrade(running: work.installedBefore ?? runningCode, version: version, code: Report.Code.rolledBack))
+            failed(work, .rolledBack, Reason("rolled back: \(text)", code))
+        case .failed(let text, let code):
+            report(.upgrade(running: work.installedBefore ?? runningCode, version: version, code: Report.Code.failed))
+            failed(work, .failed, Reason(text, code ?? .installationFailed))
+        case .refused(let text, let code):
             // The staged file may be damaged, so it is downloaded again.
             var work = work
             work.artifact = nil
-            report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.refused))
-            failed(work, .refused, "the installer refused it: \(reason)")
+            report(.upgrade(running: work.installedBefore ?? runningCode, version: version, code: Report.Code.refused))
+            failed(work, .refused, Reason("the installer refused it: \(text)", code ?? .installerRefused))
         case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
-        case .interrupted(let reason): interrupted(work, reason)
+        case .interrupted(let text, let code): interrupted(work, Reason(text, code ?? .interrupted))
         case .artifactLost(let reason): artifactLost(work, reason)
         case .unknown where work.hasBecomeInstalled(context.installed):
             // The installer lost its record in the wait for a reboot.
             committed(work)
-        case .unknown where work.isCancelled == true: interrupted(work, "it was cancelled")
+        case .unknown where work.isCancelled == true: interrupted(work, Reason("it was cancelled", .cancelled))
         case .unknown:
             // The agent stored the job, but stopped before the installer had stored its record.
             guard let artifact = work.artifact else { return artifactLost(work, "its place is not known") }
@@ -59,16 +61,16 @@ extension Machine {
     mutating func committed(_ work: Work) {
         let code = work.offer.versionCode
         guard context.installed.versionCode == code else {
-            let reason = "installed, but the device reports \(context.installed.title)"
+            let reason = Reason("installed, but the device reports \(context.installed.title)", .versionMismatch)
             report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.failed))
             return failed(work, .failed, reason)
         }
         state.lastCommitted = code
         state.trials.removeAll { $0.versionCode <= code }
-        state.lastError = nil
+        state.forgetError()
         log(.committed(work.offer))
         report(.upgrade(running: work.installedBefore ?? runningCode, version: code, code: Report.Code.success))
-        end(work, .installed, "")
+        end(work, .installed, nil)
         // A device that is several versions behind finds the next version at once. Devices that are updated together spread this
         // check over the splay.
         state.poll.next = now + chance.uniform(0, min(policy.schedule.splay, policy.schedule.interval))

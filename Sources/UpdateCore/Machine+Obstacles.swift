@@ -14,21 +14,21 @@ extension Machine {
             work.artifact = artifact
             work.forgetObstacles()
             work.received = 0
-            state.lastError = nil
+            state.forgetError()
             log(.verified(work.offer, bytes: artifact.size))
             report(.download(running: runningCode, version: versionCode, code: Report.Code.success))
             begin(work)
         case .gone(let reason):
             work.goneSince = work.goneSince ?? context.knownTime(state)
-            tryDownloadLater(work, .file(reason))
-        case .refused(let reason):
+            tryDownloadLater(work, .file(reason, code: .fileMissing))
+        case .refused(let reason, let code):
             work.artifact = nil
             work.goneSince = nil
             if !work.hasReportedRefusal {
                 work.hasReportedRefusal = true
                 report(.download(running: runningCode, version: versionCode, code: Report.Code.refused))
             }
-            tryDownloadLater(work, .file(reason))
+            tryDownloadLater(work, .file(reason, code: code ?? .unknown))
         case .noSpace(let reason): postponeUntilThereIsSpace(work, reason)
         case .transientError(let error):
             if error.isResponse { work.goneSince = nil }
@@ -59,14 +59,17 @@ extension Machine {
     }
 
     /// Counts an obstacle, and waits.
-    mutating func postpone(_ work: Work, by delay: Seconds, _ why: Work.RetryReason) {
+    ///
+    /// - Parameter code: nil for that of the reason.
+    mutating func postpone(_ work: Work, by delay: Seconds, _ why: Work.RetryReason, _ code: ReasonCode? = nil) {
+        let code = code ?? why.code
         var work = work
         work.obstacles += 1
         if work.obstaclesSince == nil { work.obstaclesSince = context.knownTime(state) }
         work.step = .later(at: now + delay, why: why)
         state.work = work
-        state.lastError = why.line
-        log(.postponed(work.offer, why, retryIn: delay))
+        state.note(Reason(why.line, code))
+        log(.postponed(work.offer, why, code, retryIn: delay))
     }
 
     /// Ends an offer whose file has been missing for days, as soon as the server no longer offers that version either.
@@ -75,10 +78,10 @@ extension Machine {
             time - since >= Work.goneLimit, work.obstacles >= Work.goneTries
         else { return }
         let reason = "its file was missing for \(describe(time - since)), and the server no longer offers it"
-        state.lastError = "\(work.offer.title) is not available: \(reason)"
+        state.note(Reason("\(work.offer.title) is not available: \(reason)", .fileMissing))
         log(.gone(work.offer, reason))
         report(.download(running: runningCode, version: work.offer.versionCode, code: Report.Code.gone))
-        end(work, .gone, reason)
+        end(work, .gone, Reason(reason, .fileMissing))
     }
 }
 
@@ -118,7 +121,8 @@ extension TransientError {
         case .tls(let before): .tls("\(before); \(text)")
         case .unreadable(let before): .unreadable("\(before); \(text)")
         case .worker(let before): .worker("\(before); \(text)")
-        case .file(let before, let retryAfter): .file("\(before); \(text)", retryAfter: retryAfter)
+        case .file(let before, let retryAfter, let code):
+            .file("\(before); \(text)", retryAfter: retryAfter, code: code)
         }
     }
 }

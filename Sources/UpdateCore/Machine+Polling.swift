@@ -17,7 +17,7 @@ extension Machine {
         guard !state.poll.isRunning, state.poll.next <= now, state.work?.mayCheck ?? true else { return }
         guard case .known(let versionCode, _) = context.installed else {
             if case .unknown(let reason) = context.installed {
-                noteMisconfiguration("the installed version is unknown: \(reason)")
+                noteMisconfiguration(Reason("the installed version is unknown: \(reason)", .versionUnknown))
             }
             return
         }
@@ -53,11 +53,12 @@ extension Machine {
             if state.work != nil {
                 endIfGone()
             } else {
-                state.lastError = nil
+                state.forgetError()
                 log(.upToDate(context.installed))
             }
         case .misconfigured(let misconfiguration):
-            noteMisconfiguration(misconfiguration.line, isFromAPI: misconfiguration.isFromAPI)
+            noteMisconfiguration(
+                Reason(misconfiguration.line, misconfiguration.reasonCode), isFromAPI: misconfiguration.isFromAPI)
         case .transientError(let transientError):
             noteTransientError(transientError, report)
         }
@@ -69,7 +70,7 @@ extension Machine {
         log(.offerRefused(refusal))
         guard refusal.isPublishersFault else { return }
         state.poll.next = now + policy.schedule.regularDelay(&chance, every: waitingInterval)
-        state.lastError = "\(refusal)"
+        state.note(refusal.reason)
     }
 
     private mutating func pollSucceeded() {
@@ -115,7 +116,7 @@ extension Machine {
 
     /// - Parameter isFromAPI: false if a gateway, a filter or a captive portal may have responded: then the first checks follow
     ///   the back-off, as long as that is shorter.
-    private mutating func noteMisconfiguration(_ line: String, isFromAPI: Bool = true) {
+    private mutating func noteMisconfiguration(_ reason: Reason, isFromAPI: Bool = true) {
         var failures = 1
         if case .misconfigured(let before) = state.poll.outcome { failures = before + 1 }
         state.poll.outcome = .misconfigured(failures: failures)
@@ -125,8 +126,8 @@ extension Machine {
         }
         delay = atLeastWaiting(delay)
         state.poll.next = now + delay
-        state.lastError = line
-        log(.misconfigured(line, retryIn: delay))
+        state.note(reason)
+        log(.misconfigured(reason, retryIn: delay))
     }
 
     private mutating func noteTransientError(_ transientError: TransientError, _ report: CheckReport) {
@@ -138,12 +139,12 @@ extension Machine {
         // A server that cannot serve a check cannot serve reports either.
         state.reports.notBefore = max(state.reports.notBefore, state.poll.next)
         guard case .tls = transientError, let explanation = clockExplanation(report) else {
-            state.lastError = transientError.line
+            state.note(transientError.reason)
             log(.failing(transientError, retryIn: delay))
             return
         }
         awaitClock()
-        state.lastError = "\(explanation) (\(transientError.line))"
+        state.note(Reason("\(explanation) (\(transientError.line))", .clockWrong))
         log(.clockExplainsTLS("\(explanation): \(transientError.line)"))
     }
 
@@ -188,7 +189,7 @@ extension Machine {
                 return
             }
             log(.offerReplaced(work.offer, by: offer))
-            record(work, .replaced, "\(offer.title) took its place")
+            record(work, .replaced, Reason("\(offer.title) took its place", .replaced))
         }
         log(.offered(offer))
         if case .unknown = offer.upgradeType { log(.unknownUpgradeType(offer)) }

@@ -99,9 +99,9 @@ extension Machine {
         state.work = work
     }
 
-    mutating func rebootRefused(_ work: Work, _ id: InstallID, _ reason: String) {
+    mutating func rebootRefused(_ work: Work, _ id: InstallID, _ reason: String, _ code: ReasonCode = .rebootRefused) {
         let delay = policy.schedule.otherDelay(failures: work.obstacles + 1, &chance)
-        postpone(work, by: delay, .rebootRefused(id, reason))
+        postpone(work, by: delay, .rebootRefused(id, reason), code)
     }
 
     /// A command that returns without an error does not mean that a reboot follows.
@@ -112,7 +112,7 @@ extension Machine {
         rebootRefused(
             work, id,
             "no reboot came within \(describe(policy.rebootTimeout)) (install.rebootTimeout) after it was requested: "
-                + "check install.rebootCommand, or reboot the device")
+                + "check install.rebootCommand, or reboot the device", .rebootMissing)
     }
 
     /// The operator hastens a reboot that does not come: the installer is asked again what it waits for.
@@ -136,7 +136,7 @@ extension Machine {
         work.isCancelSent = true
         work.step = .installing(id)
         state.work = work
-        state.lastError = nil
+        state.forgetError()
         log(.cancelling(work.offer))
         effects.append(.cancelInstall(id))
     }
@@ -151,16 +151,16 @@ extension Machine {
     }
 
     /// The installation ended for a reason that is not the version's fault. Nothing is counted and nothing is reported.
-    mutating func interrupted(_ work: Work, _ reason: String) {
+    mutating func interrupted(_ work: Work, _ reason: Reason) {
         // An entry for each try would displace the others.
         if let last = state.history.last, last.versionCode == work.offer.versionCode, last.result == .interrupted {
             state.history.removeLast()
         }
         record(work, .interrupted, reason)
         let delay = policy.schedule.otherDelay(failures: work.obstacles + 1, &chance)
-        guard work.isCancelled == true else { return postpone(work, by: delay, .interrupted(reason)) }
+        guard work.isCancelled == true else { return postpone(work, by: delay, .interrupted(reason.text), reason.code) }
         var work = work
-        work.step = .later(at: now + delay, why: .interrupted(reason))
+        work.step = .later(at: now + delay, why: .interrupted(reason.text))
         state.work = work
     }
 
@@ -176,7 +176,7 @@ extension Machine {
         }
         postpone(
             work, by: policy.schedule.otherDelay(failures: losses, &chance),
-            .transientError(.file("the downloaded file is lost: \(reason)")))
+            .transientError(.file("the downloaded file is lost: \(reason)", code: .fileLost)))
     }
 
     /// A newer offer waited in the inbox for the end of an installation: the next check takes it from there.

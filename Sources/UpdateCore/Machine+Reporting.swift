@@ -17,7 +17,7 @@ extension Machine {
     }
 
     mutating func reported(_ id: Int, _ delivery: Delivery) {
-        let reason: String
+        let reason: Reason
         let delay: Seconds
         let tries = (state.reports.entries.first { $0.id == id }?.tries ?? 0) + 1
         switch delivery {
@@ -25,10 +25,10 @@ extension Machine {
             state.reports.delivered(id)
             return
         case .refused(let misconfiguration):
-            reason = misconfiguration.line
+            reason = Reason(misconfiguration.line, misconfiguration.reasonCode)
             delay = policy.schedule.backOffDelay(failures: tries, retryAfter: nil, &chance)
         case .transientError(let transientError):
-            reason = transientError.line
+            reason = transientError.reason
             delay = policy.schedule.delay(after: transientError, failures: tries, &chance)
         }
         state.reports.notBefore = now + delay

@@ -185,8 +185,8 @@ struct Machine {
         } else if let work = state.work, work.isWaiting, let refusal = offerRefusal(of: work.offer) {
             // The installed version or the configuration changed while the offer waited.
             log(.offerDropped(work.offer, refusal))
-            state.lastError = nil
-            end(work, .dropped, "\(refusal)")
+            state.forgetError()
+            end(work, .dropped, refusal.reason)
         }
         takeUpWhatIsDelayed()
         endRebootWait()

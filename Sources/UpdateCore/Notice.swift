@@ -7,12 +7,12 @@ public enum Notice: Codable, Hashable, Sendable {
     case offerDropped(Offer, OfferRefusal)
     case offerRefreshed(Offer)
     case unknownUpgradeType(Offer)
-    case misconfigured(String, retryIn: Seconds)
+    case misconfigured(Reason, retryIn: Seconds)
     case failing(TransientError, retryIn: Seconds)
     case clockWrong(server: WallTime?)
     case clockExplainsTLS(String)
     case clockSet
-    case postponed(Offer, Work.RetryReason, retryIn: Seconds)
+    case postponed(Offer, Work.RetryReason, ReasonCode, retryIn: Seconds)
     case verified(Offer, bytes: Int)
     case gone(Offer, String)
     case noKeys(Offer)
@@ -28,10 +28,10 @@ public enum Notice: Codable, Hashable, Sendable {
     case installing(Offer)
     case rebooting(Offer)
     case committed(Offer)
-    case rolledBack(Offer, String)
-    case attemptFailed(Offer, String, attempt: Int, of: Int, retryIn: Seconds)
-    case blocked(Offer, String, attempts: Int)
-    case reportDropped(Report, String, tries: Int)
+    case rolledBack(Offer, Reason)
+    case attemptFailed(Offer, Reason, attempt: Int, of: Int, retryIn: Seconds)
+    case blocked(Offer, Reason, attempts: Int)
+    case reportDropped(Report, Reason, tries: Int)
     case resumed(Offer, String)
     case ignored(String)
 }
@@ -65,7 +65,7 @@ extension Notice {
         case .offerRefreshed(let offer): "The offer of \(offer.title) was refreshed"
         case .unknownUpgradeType(let offer):
             "The upgradeType of \(offer.title) is \(offer.upgradeType.name): treated as prompt"
-        case .misconfigured(let line, let delay): "\(line.capitalizedFirst); next try in \(describe(delay))"
+        case .misconfigured(let reason, let delay): "\(reason.text.capitalizedFirst); next try in \(describe(delay))"
         case .failing(let error, let delay): "\(error.line.capitalizedFirst); next try in \(describe(delay))"
         case .clockWrong(let server):
             "This device's clock is wrong; requests are signed with the server's time"
@@ -73,7 +73,7 @@ extension Notice {
         case .clockExplainsTLS(let line):
             "\(line.capitalizedFirst); checking again as soon as the clock is set"
         case .clockSet: "The clock has been set"
-        case .postponed(let offer, let why, let delay):
+        case .postponed(let offer, let why, _, let delay):
             "\(offer.title) has to wait: \(why.line); next try in \(describe(delay))"
         case .verified(let offer, let bytes): "\(offer.title) is downloaded and verified (\(describe(bytes: bytes)))"
         case .gone(let offer, let reason): "\(offer.title) is not available: \(reason)"
@@ -93,13 +93,13 @@ extension Notice {
         case .installing(let offer): "Installing \(offer.title)" + (offer.upgradeType == .forced ? ", forced" : "")
         case .rebooting(let offer): "Rebooting to finish \(offer.title)"
         case .committed(let offer): "Installed \(offer.title)"
-        case .rolledBack(let offer, let reason): "\(offer.title) was rolled back: \(reason)"
+        case .rolledBack(let offer, let reason): "\(offer.title) was rolled back: \(reason.text)"
         case .attemptFailed(let offer, let reason, let attempt, let maximum, let delay):
-            "Attempt \(attempt) of \(maximum) at \(offer.title) failed: \(reason); next try in \(describe(delay))"
+            "Attempt \(attempt) of \(maximum) at \(offer.title) failed: \(reason.text); next try in \(describe(delay))"
         case .blocked(let offer, let reason, let attempts):
-            "\(offer.title) is blocked after \(attempts) failures: \(reason)"
+            "\(offer.title) is blocked after \(attempts) failures: \(reason.text)"
         case .reportDropped(let report, let reason, let tries):
-            "A report (\(report.eventType)) is dropped after \(tries) tries: \(reason)"
+            "A report (\(report.eventType)) is dropped after \(tries) tries: \(reason.text)"
         case .resumed(let offer, let what): "Resuming \(offer.title): \(what)"
         case .ignored(let what): "Ignored \(what)"
         }
@@ -135,7 +135,7 @@ extension Notice {
     public var offer: Offer? {
         switch self {
         case .offered(let offer), .offerRefreshed(let offer), .unknownUpgradeType(let offer),
-            .postponed(let offer, _, _), .verified(let offer, _), .gone(let offer, _), .noKeys(let offer),
+            .postponed(let offer, _, _, _), .verified(let offer, _), .gone(let offer, _), .noKeys(let offer),
             .consentWanted(let offer), .consentGiven(let offer), .rejected(let offer), .installing(let offer),
             .rebooting(let offer), .committed(let offer), .rolledBack(let offer, _),
             .attemptFailed(let offer, _, _, _, _), .blocked(let offer, _, _), .resumed(let offer, _),

@@ -163,6 +163,10 @@ public struct Offer: Codable, Hashable, Sendable {
     /// A longer urlKey belongs to no application: no configuration has one.
     private static let maximumKeyBytes = 4096
 
+    public enum Source: String, Codable, Sendable { case server, file }
+
+    public var source: Source { isLocalFile ? .file : .server }
+
     public var isLocalFile: Bool { urlPath.hasPrefix("file://") }
 
     /// The name of the version in logs and status lines: `v4 (code 4)`.

@@ -111,7 +111,7 @@ extension TransientError {
         case .tls(let text): .tls(redaction(text))
         case .unreadable(let text): .unreadable(redaction(text))
         case .worker(let text): .worker(redaction(text))
-        case .file(let text, let retryAfter): .file(redaction(text), retryAfter: retryAfter)
+        case .file(let text, let retryAfter, let code): .file(redaction(text), retryAfter: retryAfter, code: code)
         }
     }
 }
@@ -121,7 +121,7 @@ extension DownloadResult {
         switch self {
         case .verified: self
         case .gone(let text): .gone(redaction(text))
-        case .refused(let text): .refused(redaction(text))
+        case .refused(let text, let code): .refused(redaction(text), code: code)
         case .noSpace(let text): .noSpace(redaction(text))
         case .transientError(let error): .transientError(error.redacted(redaction))
         }

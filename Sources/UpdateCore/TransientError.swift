@@ -10,12 +10,12 @@ public enum TransientError: Error, Codable, Hashable, Sendable {
     /// The worker itself failed.
     case worker(String)
     /// The artifact or its signature cannot be downloaded, or is not what was signed.
-    case file(String, retryAfter: Seconds? = nil)
+    case file(String, retryAfter: Seconds? = nil, code: ReasonCode? = nil)
 
     /// The server's `Retry-After`, in seconds from the response.
     public var retryAfter: Seconds? {
         switch self {
-        case .rateLimited(let seconds), .server(_, _, let seconds), .file(_, let seconds): seconds
+        case .rateLimited(let seconds), .server(_, _, let seconds), .file(_, let seconds, _): seconds
         case .network, .tls, .unreadable, .worker: nil
         }
     }

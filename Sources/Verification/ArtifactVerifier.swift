@@ -5,8 +5,9 @@ public import UpdateCore
 /// Why a file could not be verified, as one line.
 public struct VerificationFailure: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
+    public let code: ReasonCode
 
-    init(_ description: String) { self.description = description }
+    init(_ description: String, _ code: ReasonCode) { (self.description, self.code) = (description, code) }
 }
 
 /// A file that this process has verified completely. Only ``ArtifactVerifier`` can create one.
@@ -38,11 +39,12 @@ public struct ArtifactVerifier {
         if policy.mode == .minisign {
             for text in policy.keys {
                 guard let key = MinisignKey(text) else {
-                    throw VerificationFailure("\"\(text.sanitized(limit: 80))\" is not a minisign public key")
+                    throw VerificationFailure(
+                        "\"\(text.sanitized(limit: 80))\" is not a minisign public key", .verificationMisconfigured)
                 }
                 keys.append(key)
             }
-            if keys.isEmpty { throw VerificationFailure(Work.RetryReason.noKeys.line) }
+            if keys.isEmpty { throw VerificationFailure(Work.RetryReason.noKeys.line, .noKeys) }
         }
         self.keys = keys
     }
@@ -54,7 +56,8 @@ public struct ArtifactVerifier {
         guard policy.mode != .none else { return nil }
         guard let url = (try? SidecarTemplate(policy.sidecarURL))?.address(for: offer) else {
             throw VerificationFailure(
-                "verification.signatureUrl, \"\(policy.sidecarURL.sanitized(limit: 200))\", gives no http or https URL")
+                "verification.signatureUrl, \"\(policy.sidecarURL.sanitized(limit: 200))\", gives no http or https URL",
+                .verificationMisconfigured)
         }
         return url
     }
@@ -94,7 +97,8 @@ public struct ArtifactVerifier {
         guard WebURL(url)?.isSecure == true else {
             throw VerificationFailure(
                 "verification.mode = \"\(mode)\" requires https, and "
-                    + "\(WebURL(url)?.shown ?? url.withoutUserInfo.sanitized(limit: 200)) is not https")
+                    + "\(WebURL(url)?.shown ?? url.withoutUserInfo.sanitized(limit: 200)) is not https",
+                .verificationMisconfigured)
         }
     }
 
@@ -102,11 +106,12 @@ public struct ArtifactVerifier {
         let wanted = String(decoding: sidecar.prefix(64), as: UTF8.self).lowercased()
         let isWhole = sidecar.count == 64 || sidecar.dropFirst(64).first.map { $0 <= 0x20 } == true
         guard wanted.count == 64, wanted.allSatisfy(\.isHexDigit), isWhole else {
-            throw VerificationFailure("the digest file does not begin with a SHA-256 digest in hex")
+            throw VerificationFailure("the digest file does not begin with a SHA-256 digest in hex", .digestMismatch)
         }
         return Expectation(digest: Digest(.sha256), minVersionCode: nil) { digest throws(VerificationFailure) in
             guard hexadecimal(digest) == wanted else {
-                throw VerificationFailure("its SHA-256 is \(hexadecimal(digest)), and \(wanted) was published")
+                throw VerificationFailure(
+                    "its SHA-256 is \(hexadecimal(digest)), and \(wanted) was published", .digestMismatch)
             }
         }
     }
@@ -116,7 +121,7 @@ public struct ArtifactVerifier {
     /// - Throws: if none of the keys signed the comment, or the comment names no version.
     public func claimedVersion(_ sidecar: [UInt8]) throws(VerificationFailure) -> Int {
         guard let code = try trusted(sidecar).claims.versionCode else {
-            throw VerificationFailure("its trusted comment does not say which version it signs")
+            throw VerificationFailure("its trusted comment does not say which version it signs", .signatureMismatch)
         }
         return code
     }
@@ -138,23 +143,27 @@ public struct ArtifactVerifier {
         do throws(MinisignSignature.Failure) {
             signature = try MinisignSignature(sidecar)
         } catch {
-            throw switch error {
-            case .legacy: VerificationFailure("its signature is of minisign's legacy form: sign it with minisign -S -H")
-            case .malformed(let why): VerificationFailure("its signature file makes no sense: \(why)")
-            }
+            let line =
+                switch error {
+                case .legacy: "its signature is of minisign's legacy form: sign it with minisign -S -H"
+                case .malformed(let why): "its signature file makes no sense: \(why)"
+                }
+            throw VerificationFailure(line, .signatureInvalid)
         }
         guard let key = signature.signer(among: keys) else {
             let known = keys.contains { $0.id == signature.keyID }
             throw VerificationFailure(
                 known
                     ? "the signature of its trusted comment is wrong"
-                    : "it is signed by key \(MinisignKey.name(signature.keyID)), which is not among the trusted keys")
+                    : "it is signed by key \(MinisignKey.name(signature.keyID)), which is not among the trusted keys",
+                known ? .signatureInvalid : .keyUntrusted)
         }
         guard let claims = Claims(signature.trustedComment) else {
-            throw VerificationFailure("its trusted comment contradicts itself")
+            throw VerificationFailure("its trusted comment contradicts itself", .signatureInvalid)
         }
         guard !claims.hasInvalidMinimum else {
-            throw VerificationFailure("the minVersionCode in its trusted comment is not a positive number")
+            throw VerificationFailure(
+                "the minVersionCode in its trusted comment is not a positive number", .signatureInvalid)
         }
         return (signature, key, claims)
     }
@@ -166,12 +175,12 @@ public struct ArtifactVerifier {
         if let mismatch = claims.mismatch(
             offer, devModelKey: devModelKey, requireVersionCode: policy.requireVersionCode)
         {
-            throw VerificationFailure(mismatch)
+            throw VerificationFailure(mismatch, .signatureMismatch)
         }
         return Expectation(digest: Digest(.blake2b512), minVersionCode: claims.minVersionCode) {
             digest throws(VerificationFailure) in
             guard digest.count == 64, key.verifies(signature.signature, of: digest) else {
-                throw VerificationFailure("its content is not what was signed")
+                throw VerificationFailure("its content is not what was signed", .signatureInvalid)
             }
         }
     }
@@ -199,10 +208,10 @@ public struct ArtifactVerifier {
     ) throws -> ArtifactCopy {
         unlink(destination)
         let expectation = try expectation(sidecar: sidecar, offer: offer, devModelKey: devModelKey)
-        guard source.isRegular else { throw VerificationFailure("it is not a regular file") }
+        guard source.isRegular else { throw VerificationFailure("it is not a regular file", .jobInvalid) }
         let announced = try source.size
         let tooLong = "it is longer than download.sizeLimit, \(describe(configuredSize: sizeLimit))"
-        guard announced <= sizeLimit else { throw VerificationFailure(tooLong) }
+        guard announced <= sizeLimit else { throw VerificationFailure(tooLong, .fileTooLarge) }
         try Files.checkSpace(for: announced, at: destination, keepFree: keepFree)
         let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
         let copy = ArtifactCopy(source, target, destination, offer, expectation, announced: announced)
@@ -259,7 +268,7 @@ public final class ArtifactCopy {
                 size += count
                 rest -= count
                 // Its owner may append to it: the space for more was not checked.
-                guard size <= announced else { throw VerificationFailure("it grew while it was copied") }
+                guard size <= announced else { throw VerificationFailure("it grew while it was copied", .jobInvalid) }
             }
             try target.synchronize()
             return nil

@@ -213,7 +213,9 @@ import UpdateCore
         bytes[7] ^= 1
         try Files.replace(path, with: bytes)
         try await with { server async throws in
-            #expect(try await fetch.download(rig.job(server.url)) == .refused("its content is not what was signed"))
+            #expect(
+                try await fetch.download(rig.job(server.url))
+                    == .refused("its content is not what was signed", code: .signatureInvalid))
             #expect(try Files.list(rig.staging) == [])
         }
     }
@@ -221,7 +223,7 @@ import UpdateCore
     @Test func theSignatureOfAnOldVersionIsRefusedBeforeTheDownload() async throws {
         try await rig.sign("urlKey=device versionCode=1")
         try await with { server async throws in
-            guard case .refused(let line)? = try await fetch.download(rig.job(server.url)) else {
+            guard case .refused(let line, _)? = try await fetch.download(rig.job(server.url)) else {
                 Issue.record("not refused")
                 return
             }
@@ -248,7 +250,8 @@ import UpdateCore
     @Test func aFileAboveTheSizeLimitIsRefusedBeforeItsFirstByte() async throws {
         try await with { server async throws in
             guard
-                case .refused(let line)? = try await fetch.download(rig.job(server.url) { $0.sizeLimit = Rig.size - 1 })
+                case .refused(let line, _)? = try await fetch.download(
+                    rig.job(server.url) { $0.sizeLimit = Rig.size - 1 })
             else {
                 Issue.record("not refused")
                 return
@@ -331,7 +334,8 @@ import UpdateCore
                 : [(Array("HTTP/1.1 200 OK\r\n\r\n".utf8), 0)]
                     + (0..<64).map { _ in ([UInt8](repeating: 7, count: 100_000), 0) }
         }
-        guard case .refused(let line)? = try await fetch.download(rig.job(raw.url) { $0.sizeLimit = 2_000_000 }) else {
+        guard case .refused(let line, _)? = try await fetch.download(rig.job(raw.url) { $0.sizeLimit = 2_000_000 })
+        else {
             Issue.record("not refused")
             return
         }

@@ -26,7 +26,7 @@ import UpdateCore
     private func line(_ result: DownloadResult?) -> String {
         switch result {
         case .transientError(let error)?: error.line
-        case .noSpace(let text)?, .refused(let text)?, .gone(let text)?: text
+        case .noSpace(let text)?, .refused(let text, _)?, .gone(let text)?: text
         default: "\(String(describing: result))"
         }
     }

@@ -45,7 +45,7 @@ import UpdateCore
                 }
             }
             #expect(try reboots(boots) == 3)
-            guard case .failed(let reason)? = last else {
+            guard case .failed(let reason, _)? = last else {
                 Issue.record("\(String(describing: last))")
                 return
             }
@@ -76,7 +76,7 @@ import UpdateCore
         func blocked() async throws -> String {
             while true {
                 id += 1
-                if case .failed(let reason)? = try await failingInstallation(boots, id) { return reason }
+                if case .failed(let reason, _)? = try await failingInstallation(boots, id) { return reason }
                 #expect(id < 40)
             }
         }
@@ -91,7 +91,7 @@ import UpdateCore
         // Losing one of the two copies does not help.
         for name in ["attempts.json", "installation.json"] {
             try Files.remove("\(boots.scratch.path)/state/installer/\(name)")
-            guard case .refused(let reason) = try await boots.boot("x", .forgetAttempts(versionCode: 2)) else {
+            guard case .refused(let reason, _) = try await boots.boot("x", .forgetAttempts(versionCode: 2)) else {
                 Issue.record("a fourth reset")
                 return
             }
@@ -133,14 +133,14 @@ import UpdateCore
         }
         try boots.scratch.write(
             "state/installer/attempts.json", #"{"format":2,"versions":[{"attempts":3,"reboots":0,"versionCode":2}]}"#)
-        guard case .failed(let blocked) = try await repeated() else {
+        guard case .failed(let blocked, _) = try await repeated() else {
             Issue.record("the count is not checked")
             return
         }
         #expect(blocked.hasPrefix("versionCode 2 is blocked after 3 "), "\(blocked)")
         #expect(try await boots.boot("b", .forgetAttempts(versionCode: 2), isRoot: true) == .unknown)
         try boots.scratch.write("version", "VERSION_CODE=2\n")
-        guard case .refused(let refused) = try await repeated() else {
+        guard case .refused(let refused, _) = try await repeated() else {
             Issue.record("the installed version is not checked")
             return
         }

@@ -65,7 +65,7 @@ import UpdateCore
         #expect(try await install(2, package(2)) == .committed)
         #expect(try await install(3, package(3)) == .committed)
         #expect(try Files.list("\(scratch.path)/store") == ["player_2.0.deb", "player_3.0.deb"])
-        guard case .rolledBack(let reason) = try await install(4, package(4, says: 9)) else {
+        guard case .rolledBack(let reason, _) = try await install(4, package(4, says: 9)) else {
             Issue.record("not rolled back")
             return
         }
@@ -74,12 +74,12 @@ import UpdateCore
         #expect(try await installedVersion() == "install ok installed 3.0")
         // A file that is not a package changes nothing.
         let nonsense = try scratch.write("nonsense", "this is no package\n")
-        guard case .rolledBack(let refusal) = try await install(5, nonsense) else {
+        guard case .rolledBack(let refusal, _) = try await install(5, nonsense) else {
             Issue.record("not rolled back")
             return
         }
         #expect(refusal.contains("is not a Debian format archive"), "\(refusal)")
-        guard case .rolledBack(let missing) = try await install(5, package(5, fields: "Depends: absent\n")) else {
+        guard case .rolledBack(let missing, _) = try await install(5, package(5, fields: "Depends: absent\n")) else {
             Issue.record("not rolled back")
             return
         }
@@ -165,7 +165,7 @@ import UpdateCore
         let lock = try DpkgLock(name, scratch)
         for id in 2...3 {
             let job = try await boots.job(InstallID(id), version: 2, file: package(2))
-            guard case .interrupted(let reason) = try await boots.boot("a", .install(job)) else {
+            guard case .interrupted(let reason, _) = try await boots.boot("a", .install(job)) else {
                 Issue.record("not interrupted")
                 return
             }
@@ -230,7 +230,7 @@ import UpdateCore
             "#!/bin/sh\nunset DPKG_FRONTEND_LOCKED DPKG_ROOT\nexec dpkg --admindir=\(scratch.path)/root/var/lib/dpkg --configure --pending\n",
             mode: 0o755)
         let result = try await boots.boot("a", .install(try await boots.job(2, version: 2, file: package(2))))
-        guard case .rolledBack(let reason) = result else {
+        guard case .rolledBack(let reason, _) = result else {
             Issue.record("\(result)")
             return
         }
@@ -247,7 +247,7 @@ import UpdateCore
             try await boots.boot("a", .install(try await boots.job(2, version: 2, file: package(2)))) == .committed)
         chown("\(scratch.path)/store", 65_534, 65_534)
         let next = try await boots.boot("a", .install(try await boots.job(3, version: 3, file: package(3))))
-        guard case .rolledBack(let reason) = next else {
+        guard case .rolledBack(let reason, _) = next else {
             Issue.record("\(next)")
             return
         }

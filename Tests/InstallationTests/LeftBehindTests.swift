@@ -50,7 +50,7 @@ import UpdateCore
             exit 1
             """)
         let run = await device.run(.install(try await device.job(1, version: 2, artifact: "artifact-file")))
-        #expect(run.result == .rolledBack("leaving failed in ArtifactInstall: it does not work"))
+        #expect(run.result == .rolledBack("leaving failed in ArtifactInstall: it does not work", code: .moduleFailed))
         let (before, after) = (try device.scratch.read("before"), try device.scratch.read("after"))
         #expect(before != "0\n" && before == after, "\(run.output)")
         #expect(
@@ -67,7 +67,10 @@ import UpdateCore
             sleep 1000
             """, install: "timeouts = { ArtifactInstall = 1 }")
         let run = await device.run(.install(try await device.job(1, version: 2, artifact: "artifact-file")))
-        #expect(run.result == .rolledBack("leaving failed in ArtifactInstall: it took too long and was stopped"))
+        #expect(
+            run.result
+                == .rolledBack(
+                    "leaving failed in ArtifactInstall: it took too long and was stopped", code: .moduleFailed))
         let (before, after) = (try device.scratch.read("before"), try device.scratch.read("after"))
         #expect(before != "0\n" && before == after, "\(run.output)")
     }
@@ -101,7 +104,7 @@ import UpdateCore
         try device.scratch.write("modules/leaving.peripheral", "")
         for id in 1...3 {
             let run = await device.run(.install(try await device.job(id, version: 2, artifact: "artifact-file")))
-            #expect(run.result == .interrupted("leaving failed in \(state): the lock is held"))
+            #expect(run.result == .interrupted("leaving failed in \(state): the lock is held", code: .moduleBusy))
             #expect(run.states.contains("ArtifactRollback") == (state != "Download"))
         }
     }
@@ -120,7 +123,7 @@ import UpdateCore
             run.result == .lost("the rollback is tried again: leaving failed in ArtifactRollback: the lock is held"))
         try device.scratch.write("free", "")
         let again = await device.run(.resume(1))
-        #expect(again.result == .rolledBack("leaving failed in ArtifactInstall: exit status 1"))
+        #expect(again.result == .rolledBack("leaving failed in ArtifactInstall: exit status 1", code: .moduleFailed))
     }
 
     // MARK: stopping

@@ -29,7 +29,7 @@ import UpdateCore
         try Files.replace(record(boots), with: Array(content.utf8))
         #expect(try await boots.start("b") == .rebooting)
         #expect(Files.exists(record(boots) + ".damaged"))
-        let reason = InstallResult.rolledBack("the record of its installation could not be read")
+        let reason = InstallResult.rolledBack("the record of its installation could not be read", code: .recordLost)
         #expect(try await boots.start("c") == reason)
         #expect(try boots.chain == "Download Install Rollback SystemReboot VerifyRollbackReboot Failure Cleanup")
         #expect(try boots.scratch.read("version") == "VERSION_CODE=1\n")
@@ -51,7 +51,9 @@ import UpdateCore
         try planted?.plant(at: record(boots))
         try boots.scratch.write("state/installer/installation.json.new/old", "")
         #expect(try await boots.start("b") == .rebooting)
-        #expect(try await boots.start("c") == .rolledBack("the record of its installation could not be read"))
+        #expect(
+            try await boots.start("c")
+                == .rolledBack("the record of its installation could not be read", code: .recordLost))
         #expect(try boots.scratch.read("version") == "VERSION_CODE=1\n")
         let next = try await boots.recorder.device.job(2, version: 3, artifact: "artifact-file")
         try boots.scratch.write("control/new-version", "VERSION_CODE=3\n")
@@ -201,7 +203,7 @@ import UpdateCore
         var renamed = boots
         renamed.boots.settings.module = "other"
         try Files.remove("\(boots.scratch.path)/modules/recorder")
-        guard case .failed(let reason)? = try await renamed.start("b") else {
+        guard case .failed(let reason, _)? = try await renamed.start("b") else {
             Issue.record("not a failure")
             return
         }
@@ -279,7 +281,7 @@ import UpdateCore
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
         boots.boots.hasConfiguration = false
         #expect(try await boots.start("b") == .rebooting)
-        guard case .rolledBack(let reason)? = try await boots.start("c") else {
+        guard case .rolledBack(let reason, _)? = try await boots.start("c") else {
             Issue.record("not rolled back")
             return
         }

@@ -12,7 +12,7 @@ import UpdateCore
         try device.scratch.write("modules/talking", "#!/bin/sh\n\(script)\n", mode: 0o755)
         let job = try await device.job(1, version: 2, artifact: "artifact-file")
         switch await device.run(.install(job)).result {
-        case .rolledBack(let reason), .failed(let reason): return reason
+        case .rolledBack(let reason, _), .failed(let reason, _): return reason
         case let other: return "\(other)"
         }
     }

@@ -86,7 +86,7 @@ import UpdateCore
         _ = await device.run(.install(try await job(device, module, 2, version: 2)))
         // The device does not report the next version.
         let bad = try await job(device, module, 3, version: 3, says: 7)
-        guard case .rolledBack(let reason) = await device.run(.install(bad)).result else {
+        guard case .rolledBack(let reason, _) = await device.run(.install(bad)).result else {
             Issue.record("not rolled back")
             return
         }
@@ -156,7 +156,7 @@ import UpdateCore
             versionFile: module.versionFile)
         let run = await device.run(.install(try await job(device, module, 2, version: 2)))
         #expect(run.output.contains { $0.contains(remedy) }, "\(run.output)")
-        guard case .rolledBack(let reason) = run.result else {
+        guard case .rolledBack(let reason, _) = run.result else {
             Issue.record("\(run.result)")
             return
         }

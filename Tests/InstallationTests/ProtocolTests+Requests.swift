@@ -13,7 +13,9 @@ extension ProtocolTests {
         let device = try await RecorderDevice(Row(name: "", reboot: "No", chain: "", result: .committed))
         let job = try await device.device.job(1, version: 2, artifact: "artifact-file")
         try device.device.scratch.write("artifact-file", "forged content\n")
-        #expect(await device.device.run(.install(job)).result == .refused("its content is not what was signed"))
+        #expect(
+            await device.device.run(.install(job)).result
+                == .refused("its content is not what was signed", code: .signatureInvalid))
         #expect(!device.device.scratch.exists("control/log"), "no module ran")
         var other = job
         other.id = 2
@@ -41,7 +43,7 @@ extension ProtocolTests {
                     result = value
                 }
             }
-            guard case .refused(let reason)? = result else { return nil }
+            guard case .refused(let reason, _)? = result else { return nil }
             return reason
         }
         func job(_ version: Int, urlKey: String = InstallerDevice.urlKey, sidecar: String) throws -> InstallJob {
@@ -135,7 +137,7 @@ extension ProtocolTests {
         let device = try await InstallerDevice(install: "module = \"absent\"\nmoduleDirectories = [\"@ROOT@/modules\"]")
         try device.scratch.write("artifact-file", "x")
         let result = await device.run(.install(try await device.job(1, version: 2, artifact: "artifact-file"))).result
-        guard case .refused(let line) = result else {
+        guard case .refused(let line, _) = result else {
             Issue.record("\(String(describing: result))")
             return
         }

@@ -193,7 +193,7 @@ import UpdateCore
         let job = try await device.job(1, version: 2, artifact: "artifact-file")
         #expect(await device.run(.install(job)).result == .needsReboot(isRollback: false))
         #expect(await device.run(.cancel(7)).result == .unknown)
-        #expect(await device.run(.cancel(1)).result == .interrupted("it was cancelled"))
+        #expect(await device.run(.cancel(1)).result == .interrupted("it was cancelled", code: .cancelled))
         #expect(try device.scratch.read("control/log").hasSuffix("ArtifactRollback\nArtifactFailure\nCleanup\n"))
         #expect(try !device.scratch.read("state/installer/attempts.json").contains("\"attempts\":1"))
     }
@@ -203,7 +203,7 @@ import UpdateCore
             Row(name: "", reboot: "No", chain: "", result: .rolledBack), timeouts: "{ ArtifactCommit = 1 }")
         try device.device.scratch.write("control/hang-ArtifactCommit", "")
         let job = try await device.device.job(1, version: 2, artifact: "artifact-file")
-        guard case .rolledBack(let reason)? = try await device.device.runToTheEnd(job) else {
+        guard case .rolledBack(let reason, _)? = try await device.device.runToTheEnd(job) else {
             Issue.record("not rolled back")
             return
         }

@@ -171,7 +171,7 @@ import UpdateCore
         let result = try await boot(from: "A") { boots in
             try await boots.boot("a", .install(try await boots.job(1, version: 2, file: file)))
         }
-        guard case .rolledBack(let reason) = result else {
+        guard case .rolledBack(let reason, _) = result else {
             Issue.record("\(result)")
             return
         }

@@ -155,7 +155,7 @@ import Verification
             try await boots.start("b", reboot: "echo 'inhibited by TV' >&2; exit 1", health: unhealthy)
                 == .rebootRefused("inhibited by TV"))
         #expect(try await boots.start("b", health: unhealthy) == .rebooting)
-        guard case .rolledBack(let reason)? = try await boots.start("c") else {
+        guard case .rolledBack(let reason, _)? = try await boots.start("c") else {
             Issue.record("not rolled back")
             return
         }

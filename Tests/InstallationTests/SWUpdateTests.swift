@@ -73,7 +73,7 @@ import UpdateCore
             "sh", ["-c", "cp v3.swu v4.swu; printf x | dd of=v4.swu bs=1 seek=200 conv=notrunc"], in: scratch.path)
         let forged = try await boots.job(3, version: 4, file: "\(scratch.path)/v4.swu")
         let end = try await boots.boot("d", .install(forged)) { output.add($0) }
-        guard case .rolledBack(let reason) = end else {
+        guard case .rolledBack(let reason, _) = end else {
             Issue.record("\(end)")
             return
         }

@@ -79,7 +79,9 @@ import UpdateCore
             urlPath: "http://h/" + String(repeating: "/", count: 16_000), upgradeType: 1, promptUpgradeContent: long)
         var job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         job.offer = try Offer(fields, respondingTo: CheckRequest(urlKey: InstallerDevice.urlKey, versionCode: 1))
-        #expect(try await boots.boot("a", .install(job)) == .refused("its texts are too long to be stored"))
+        #expect(
+            try await boots.boot("a", .install(job))
+                == .refused("its texts are too long to be stored", code: .jobInvalid))
         #expect(try Files.list("\(boots.scratch.path)/state/installer").isEmpty)
         let next = try await boots.recorder.device.job(2, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(next)) == .needsReboot(isRollback: false))
@@ -89,7 +91,7 @@ import UpdateCore
     @Test func theIDOfALostRecordIsRefused() async throws {
         let boots = try await RebootTests.Recorded()
         let job = try await boots.recorder.device.job(0, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(job)) == .refused("its id is 0"))
+        #expect(try await boots.boot("a", .install(job)) == .refused("its id is 0", code: .jobInvalid))
     }
 
     /// Neither can the agent fill the disk of the installer.
@@ -284,7 +286,7 @@ import UpdateCore
         try await withListener(device) { listener in
             let path = await listener.path
             let job = try await device.job(2, version: 2, artifact: "artifact-file")
-            guard case .failed(let reason) = await listener.send(.install(job)) else {
+            guard case .failed(let reason, _) = await listener.send(.install(job)) else {
                 Issue.record("it is not blocked")
                 return
             }

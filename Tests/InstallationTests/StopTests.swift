@@ -57,7 +57,7 @@ struct StopTests {
         }
         record.advance(.succeeded)
         record.advance(.succeeded)
-        #expect(record.result == .interrupted("the installer was told to stop during ArtifactInstall"))
+        #expect(record.result == .interrupted("the installer was told to stop during ArtifactInstall", code: .stopped))
         #expect(record.attempts.refusal(of: 2, limit: 1) == nil)
 
         // Without a rollback, the module can only do it again.
@@ -73,7 +73,7 @@ struct StopTests {
         record.stop(inTheMiddle: true)
         record.resume(bootID: "old")
         record.advance(.succeeded)
-        #expect(record.result == .interrupted("the installer was told to stop during Download"))
+        #expect(record.result == .interrupted("the installer was told to stop during Download", code: .stopped))
     }
 
     /// A version that shuts the device down looks like a user who switches it off, but not without an end.
@@ -134,7 +134,7 @@ struct StopTests {
         record.advance(.supportsRollback(false))
         record.advance(.succeeded)
         record.advance(.succeeded)
-        #expect(record.result == .interrupted("locked"))
+        #expect(record.result == .interrupted("locked", code: .moduleBusy))
         #expect(record.attempts.refusal(of: 2, limit: 1) == nil)
 
         var late = self.record(.module(.commit))
@@ -178,7 +178,9 @@ struct StopTests {
             record.resume(bootID: "\(boot)")
             record.advance(.succeeded)
         }
-        #expect(record.result == .interrupted("locked") && record.attempts == InstallAttempts().excused(2))
+        #expect(
+            record.result == .interrupted("locked", code: .moduleBusy)
+                && record.attempts == InstallAttempts().excused(2))
     }
 }
 

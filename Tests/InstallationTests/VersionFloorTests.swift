@@ -46,7 +46,7 @@ import UpdateCore
     }
 
     private func isRefused(_ result: InstallResult, below floor: Int) -> Bool {
-        guard case .refused(let reason) = result else { return false }
+        guard case .refused(let reason, _) = result else { return false }
         return reason.contains("is below \(floor),") && reason.contains("device.appointVersionCode")
     }
 
@@ -108,7 +108,7 @@ import UpdateCore
     @Test(arguments: ["0", "-1", "x", "", "9 minVersionCode=10", "99999999999999999999"])
     func aSenselessMinimumIsRefused(text: String) async throws {
         let device = try await Device()
-        guard case .refused(let reason) = try await device.install(5, comment: "minVersionCode=\(text)") else {
+        guard case .refused(let reason, _) = try await device.install(5, comment: "minVersionCode=\(text)") else {
             Issue.record("installed")
             return
         }
@@ -189,7 +189,7 @@ import UpdateCore
             #expect(try await device.install(5) == .committed)
         }
         try device.scratch.write("version", "VERSION_CODE=1\n")
-        guard case .failed(let reason) = try await device.install(5) else {
+        guard case .failed(let reason, _) = try await device.install(5) else {
             Issue.record("installed again")
             return
         }
@@ -207,7 +207,7 @@ import UpdateCore
         device.boots.settings.appointVersionCode = 4
         #expect(try await device.install(4) == .committed)
         func expectRefusal(of version: Int, _ words: String) async throws {
-            guard case .refused(let reason) = try await device.install(version) else {
+            guard case .refused(let reason, _) = try await device.install(version) else {
                 Issue.record("version \(version) is installed")
                 return
             }

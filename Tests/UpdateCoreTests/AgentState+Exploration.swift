@@ -52,7 +52,7 @@ extension AgentState {
             moment = BootInstant(now.seconds + Double(rank) * 10_000)
         }
         history = []
-        lastError = nil
+        forgetError()
         poll.lastResponse = nil
         poll.bootsWithoutResponse = nil
         reports = ReportQueue()

@@ -8,13 +8,14 @@ import Testing
 @Suite struct CatalogTests {
     private var notices: [Notice] {
         let offer = World.offer(2)
+        let reason = Reason("", .unknown)
         let installed = InstalledVersion.known(versionCode: 1, versionName: nil)
         return [
             .upToDate(installed), .offered(offer), .offerRefused(.rejected(versionCode: 2)),
-            .misconfigured("", retryIn: 1), .failing(.network(""), retryIn: 1), .clockWrong(server: nil),
+            .misconfigured(reason, retryIn: 1), .failing(.network(""), retryIn: 1), .clockWrong(server: nil),
             .verified(offer, bytes: 1), .gone(offer, ""), .noKeys(offer), .consentWanted(offer), .installing(offer),
-            .rebooting(offer), .committed(offer), .rolledBack(offer, ""),
-            .attemptFailed(offer, "", attempt: 1, of: 3, retryIn: 1), .blocked(offer, "", attempts: 3),
+            .rebooting(offer), .committed(offer), .rolledBack(offer, reason),
+            .attemptFailed(offer, reason, attempt: 1, of: 3, retryIn: 1), .blocked(offer, reason, attempts: 3),
         ]
     }
 
