@@ -50,7 +50,7 @@ extension Agent {
         // A worker may wait for a file for long, and writes to the directory of downloads.
         guard !isAdopting else { return call.fail(.limitsExceeded("another file is being verified; try again later")) }
         if let reason = lostDownloadDirectory() {
-            return call.fail(BusError("\(BusInterface.name).Error.NotNow", "\(reason); try again"))
+            return call.fail(BusError(.notNow, "\(reason); try again"))
         }
         isAdopting = true
         logger.notice("Asked to install \(file.name)")
@@ -64,14 +64,14 @@ extension Agent {
             switch result ?? .refused("the worker failed: \(end)") {
             case .verified(let offer, let artifact):
                 if let refusal = refusal(of: offer, state, context()) {
-                    call.fail(BusError("\(BusInterface.name).Error.Refused", "\(refusal)"))
+                    call.fail(BusError(.refused, "\(refusal)"))
                 } else {
                     call.reply([.number(offer.versionCode)])
                 }
                 handle(.fileOffered(offer, artifact))
             case .refused(let reason):
                 logger.warning("\(file.name) is not installed: \(reason)")
-                call.fail(BusError("\(BusInterface.name).Error.Refused", reason))
+                call.fail(BusError(.refused, reason))
             }
         }
     }

@@ -3,8 +3,7 @@ import Host
 import Systemd
 import UpdateCore
 
-/// The agent's D-Bus interface: its names, and the core's values as D-Bus values. The interface is described in
-/// packaging/dbus/org.upgradelink.Agent1.xml.
+/// The names of the agent on D-Bus. BusMethod, BusProperty and BusSignal describe its interface.
 public enum BusInterface {
     public static let name = "org.upgradelink.Agent1"
     public static let path = "/org/upgradelink/Agent1"
@@ -16,95 +15,77 @@ public enum BusInterface {
     /// The D-Bus error for a command that the core refuses.
     static func error(_ refusal: CommandRefusal) -> BusError {
         refusal.isInvalidArgument
-            ? .invalidArguments(refusal.description) : BusError("\(name).Error.NotNow", refusal.description)
+            ? .invalidArguments(refusal.description) : BusError(.notNow, refusal.description)
     }
 }
 
 /// The values of all properties at one moment.
 struct BusProperties {
-    let values: [(name: String, value: BusValue)]
+    let values: [(property: BusProperty, value: BusValue)]
 
     init(
         _ state: AgentState, _ context: Context, status: String, hasError: Bool, progress: DownloadProgress?,
         speedLimit: Int, installsAtBoot: Bool = false
     ) {
-        let work = state.work
-        let installed = context.installed
-        let offer = work?.offer
-        let deadline = work?.deadline.map { context.unixTime($0) } ?? 0
-        var left = 0
-        if let work, work.isUpToUser {
-            left = max(0, context.policy.maximumDeferrals - work.deferrals)
+        values = BusProperty.allCases.map { property in
+            let value: BusValue =
+                switch property {
+                case .state: .string(hasError || state.isStuck(context) ? "error" : state.name)
+                case .statusText: .string(status)
+                case .installedVersion: Self.installed(context.installed)
+                case .offer: Self.offer(state.work, progress)
+                case .progress:
+                    .structure([
+                        .number(progress?.received ?? 0), .number(progress?.total ?? 0), .number(progress?.rate ?? 0),
+                    ])
+                case .nextCheck: .uint64(state.poll.isRunning ? 0 : context.unixTime(state.poll.next))
+                case .lastCheck: .number(state.poll.lastResponse.map { Int($0.unixSeconds) } ?? 0)
+                case .lastError: .string(state.lastError ?? "")
+                case .lastErrorCode: .string(state.lastErrorCode?.rawValue ?? "")
+                case .deadline: .uint64(state.work?.deadline.map { context.unixTime($0) } ?? 0)
+                case .deferralsLeft: .uint32(UInt32(clamping: Self.deferralsLeft(state.work, context.policy)))
+                case .speedLimit: .number(speedLimit)
+                case .inhibitors: .array(of: "a{sv}", context.inhibitors.map(\.busValue))
+                case .warnings: .array(of: "s", warnings(state, context).map { .string($0) })
+                case .installsAtBoot: .boolean(installsAtBoot)
+                case .refusedVersions: .array(of: "a{sv}", state.refusedVersions(context).map(\.busValue))
+                }
+            return (property, value)
         }
-        var name = ""
-        if case .known(_, let known?) = installed { name = known }
-        values = [
-            ("State", .string(hasError || state.isStuck(context) ? "error" : state.name)),
-            ("StatusText", .string(status)),
-            ("InstalledVersion", .structure([.number(installed.versionCode ?? 0), .string(name)])),
-            (
-                "Offer",
-                .structure([
-                    .number(offer?.versionCode ?? 0), .string(offer?.versionName ?? ""),
-                    .string(offer?.upgradeType.word ?? ""), .string(offer?.promptUpgradeContent ?? ""),
-                    .number(work?.artifact?.size ?? progress?.total ?? 0),
-                ])
-            ),
-            (
-                "Progress",
-                .structure([
-                    .number(progress?.received ?? 0), .number(progress?.total ?? 0), .number(progress?.rate ?? 0),
-                ])
-            ),
-            ("NextCheck", .uint64(state.poll.isRunning ? 0 : context.unixTime(state.poll.next))),
-            ("LastCheck", .number(state.poll.lastResponse.map { Int($0.unixSeconds) } ?? 0)),
-            ("LastError", .string(state.lastError ?? "")),
-            ("Deadline", .uint64(deadline)),
-            ("DeferralsLeft", .uint32(UInt32(clamping: left))),
-            ("SpeedLimit", .number(speedLimit)),
-            (
-                "Inhibitors",
-                .array(
-                    of: "(sss)",
-                    context.inhibitors.map {
-                        .structure([
-                            .string($0.what.map(\.rawValue).sorted().joined(separator: ":")), .string($0.who),
-                            .string($0.why),
-                        ])
-                    })
-            ),
-            ("Warnings", .array(of: "s", warnings(state, context).map { .string($0) })),
-            ("InstallsAtBoot", .boolean(installsAtBoot)),
-        ]
     }
+
+    private static func installed(_ version: InstalledVersion) -> BusValue {
+        var name = ""
+        if case .known(_, let known?) = version { name = known }
+        return .structure([.number(version.versionCode ?? 0), .string(name)])
+    }
+
+    private static func offer(_ work: Work?, _ progress: DownloadProgress?) -> BusValue {
+        guard let work else { return .dictionary([]) }
+        return work.offer.busValue(size: work.artifact?.size ?? progress?.total ?? 0)
+    }
+
+    private static func deferralsLeft(_ work: Work?, _ policy: Policy) -> Int {
+        guard let work, work.isUpToUser else { return 0 }
+        return max(0, policy.maximumDeferrals - work.deferrals)
+    }
+
+    /// All values by the names of the properties.
+    var fields: [(String, BusValue)] { values.map { ($0.property.rawValue, $0.value) } }
 
     /// The properties that have changed; all if there are no earlier ones. Times that differ by less than 3 seconds count as
     /// equal, because they are computed from another clock.
     func changes(since before: BusProperties?) -> [(String, BusValue)] {
-        guard let before else { return values.map { ($0.name, $0.value) } }
+        guard let before else { return fields }
         return zip(values, before.values).compactMap { new, old in
-            if ["NextCheck", "Deadline"].contains(new.name), let one = new.value.number, let other = old.value.number,
+            if new.property.isComputedTime, let one = new.value.number, let other = old.value.number,
                 one.distance(to: other).magnitude < 3
             {
                 return nil
             }
-            return new.value == old.value ? nil : (new.name, new.value)
+            return new.value == old.value ? nil : (new.property.rawValue, new.value)
         }
     }
-}
-
-extension Attempt {
-    /// `(tsstttss)`, as `History` returns it: versionCode, name, type, start and end in Unix seconds, bytes, result, reason.
-    var busValue: BusValue {
-        .structure([
-            .number(versionCode), .string(versionName), .string(upgradeType), .number(Int(started.unixSeconds)),
-            .number(Int(ended.unixSeconds)), .number(bytes), .string(result.rawValue), .string(reason),
-        ])
-    }
-}
-
-extension BusValue {
-    static func number(_ value: Int) -> BusValue { .uint64(UInt64(max(0, value))) }
 }
 
 extension Context {
@@ -112,4 +93,8 @@ extension Context {
     func unixTime(_ moment: BootInstant) -> UInt64 {
         UInt64(max(0, min((wallClock + (moment - now)).unixSeconds.rounded(), 1e15)))
     }
+}
+
+extension BusError {
+    init(_ name: BusErrorName, _ line: String) { self.init(name.rawValue, line) }
 }

@@ -1,103 +1,83 @@
-/// The reply to `Introspect`. A test compares it to packaging/dbus/org.upgradelink.Agent1.xml.
-let busIntrospection = """
-    <!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"
-     "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">
-    <node name="/org/upgradelink/Agent1">
-      <interface name="org.upgradelink.Agent1">
-        <method name="Check"/>
-        <method name="Accept">
-          <arg name="versionCode" type="t" direction="in"/>
-          <arg name="when" type="s" direction="in"/>
-        </method>
-        <method name="Defer">
-          <arg name="versionCode" type="t" direction="in"/>
-          <arg name="seconds" type="t" direction="in"/>
-        </method>
-        <method name="Reject">
-          <arg name="versionCode" type="t" direction="in"/>
-        </method>
-        <method name="Cancel"/>
-        <method name="Retry">
-          <arg name="versionCode" type="t" direction="in"/>
-        </method>
-        <method name="InstallFile">
-          <arg name="path" type="s" direction="in"/>
-          <arg name="versionCode" type="t" direction="out"/>
-        </method>
-        <method name="InstallDescriptor">
-          <arg name="artifact" type="h" direction="in"/>
-          <arg name="signature" type="h" direction="in"/>
-          <arg name="versionCode" type="t" direction="out"/>
-        </method>
-        <method name="Inhibit">
-          <arg name="what" type="s" direction="in"/>
-          <arg name="who" type="s" direction="in"/>
-          <arg name="why" type="s" direction="in"/>
-          <arg name="inhibitor" type="h" direction="out"/>
-        </method>
-        <method name="SetSpeedLimit">
-          <arg name="bytesPerSecond" type="t" direction="in"/>
-        </method>
-        <method name="History">
-          <arg name="attempts" type="a(tsstttss)" direction="out"/>
-        </method>
-        <property name="State" type="s" access="read"/>
-        <property name="StatusText" type="s" access="read"/>
-        <property name="InstalledVersion" type="(ts)" access="read"/>
-        <property name="Offer" type="(tssst)" access="read"/>
-        <property name="Progress" type="(ttt)" access="read"/>
-        <property name="NextCheck" type="t" access="read"/>
-        <property name="LastCheck" type="t" access="read"/>
-        <property name="LastError" type="s" access="read"/>
-        <property name="Deadline" type="t" access="read"/>
-        <property name="DeferralsLeft" type="u" access="read"/>
-        <property name="SpeedLimit" type="t" access="read"/>
-        <property name="Inhibitors" type="a(sss)" access="read"/>
-        <property name="Warnings" type="as" access="read"/>
-        <property name="InstallsAtBoot" type="b" access="read"/>
-        <signal name="ConsentRequested">
-          <arg name="versionCode" type="t"/>
-          <arg name="versionName" type="s"/>
-          <arg name="text" type="s"/>
-        </signal>
-        <signal name="InstallPending">
-          <arg name="versionCode" type="t"/>
-          <arg name="versionName" type="s"/>
-          <arg name="deadline" type="t"/>
-        </signal>
-        <signal name="Finished">
-          <arg name="versionCode" type="t"/>
-          <arg name="versionName" type="s"/>
-          <arg name="result" type="s"/>
-          <arg name="reason" type="s"/>
-        </signal>
-      </interface>
-      <interface name="org.freedesktop.DBus.Properties">
-        <method name="Get">
-          <arg name="interface" type="s" direction="in"/>
-          <arg name="property" type="s" direction="in"/>
-          <arg name="value" type="v" direction="out"/>
-        </method>
-        <method name="GetAll">
-          <arg name="interface" type="s" direction="in"/>
-          <arg name="properties" type="a{sv}" direction="out"/>
-        </method>
-        <method name="Set">
-          <arg name="interface" type="s" direction="in"/>
-          <arg name="property" type="s" direction="in"/>
-          <arg name="value" type="v" direction="in"/>
-        </method>
-        <signal name="PropertiesChanged">
-          <arg name="interface" type="s"/>
-          <arg name="changed" type="a{sv}"/>
-          <arg name="invalidated" type="as"/>
-        </signal>
-      </interface>
-      <interface name="org.freedesktop.DBus.Introspectable">
-        <method name="Introspect">
-          <arg name="xml" type="s" direction="out"/>
-        </method>
-      </interface>
-    </node>
+/// Writes the description of the object in the introspection format of the D-Bus specification.
+struct BusIntrospection {
+    /// Whether comments describe each member, in the form that gdbus-codegen(1) reads.
+    let isDocumented: Bool
 
-    """
+    private static let introspectionDTD = """
+        <!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"
+         "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">
+        """
+
+    /// The reply to `Introspect`.
+    static var reply: String { BusIntrospection(isDocumented: false).text }
+
+    /// Ends without a line break.
+    var text: String {
+        var lines = [Self.introspectionDTD]
+        if isDocumented {
+            lines.append("<!-- Generated from Sources/Agent by make generate. See org.upgradelink.Agent1(5). -->")
+        }
+        lines.append("<node name=\"\(BusInterface.path)\">")
+        for interface in [BusInterface.name, BusMethod.get.interface, BusMethod.introspect.interface] {
+            lines.append("  <interface name=\"\(interface)\">")
+            for method in BusMethod.allCases where method.interface == interface { lines += self.method(method) }
+            if interface == BusInterface.name {
+                for property in BusProperty.allCases { lines += self.property(property) }
+                for signal in BusSignal.allCases {
+                    lines += self.signal(signal.rawValue, signal.description)
+                }
+            }
+            if interface == BusMethod.get.interface { lines += signal("PropertiesChanged", Self.propertiesChanged) }
+            lines.append("  </interface>")
+        }
+        return (lines + ["</node>"]).joined(separator: "\n")
+    }
+
+    private static let propertiesChanged = BusSignalDescription(
+        summary: "Properties have new values.",
+        arguments: [
+            BusArgument("interface", "s", "Their interface."),
+            BusArgument("changed", "a{sv}", "The new values by the names of the properties."),
+            BusArgument("invalidated", "as", "Empty."),
+        ])
+
+    private func method(_ method: BusMethod) -> [String] {
+        let described = method.description
+        let arguments =
+            described.inputs.map { argument($0, " direction=\"in\"") }
+            + described.outputs.map { argument($0, " direction=\"out\"") }
+        let comment = comment(method.member, described.inputs + described.outputs, described.summary, described.fields)
+        guard !arguments.isEmpty else { return comment + ["    <method name=\"\(method.member)\"/>"] }
+        return comment + ["    <method name=\"\(method.member)\">"] + arguments + ["    </method>"]
+    }
+
+    private func property(_ property: BusProperty) -> [String] {
+        let described = property.description
+        let text = described.summary + (described.none.isEmpty ? "" : " \(described.none)")
+        return comment(property.rawValue, [], text, described.fields) + [
+            "    <property name=\"\(property.rawValue)\" type=\"\(described.type)\" access=\"read\">",
+            "      <annotation name=\"org.freedesktop.DBus.Property.EmitsChangedSignal\" value=\"true\"/>",
+            "    </property>",
+        ]
+    }
+
+    private func signal(_ name: String, _ described: BusSignalDescription) -> [String] {
+        comment(name, described.arguments, described.summary, []) + ["    <signal name=\"\(name)\">"]
+            + described.arguments.map { argument($0, "") } + ["    </signal>"]
+    }
+
+    private func argument(_ argument: BusArgument, _ direction: String) -> String {
+        "      <arg name=\"\(argument.name)\" type=\"\(argument.type)\"\(direction)/>"
+    }
+
+    private func comment(
+        _ name: String, _ arguments: [BusArgument], _ summary: String, _ fields: [BusField]
+    ) -> [String] {
+        guard isDocumented else { return [] }
+        var lines = ["    <!--", "      \(name):"]
+        lines += arguments.map { "      @\($0.name): \($0.summary)" }
+        lines += ["", "      \(summary)"]
+        lines += fields.map { "      \($0.name) (\($0.type)): \($0.summary)" }
+        return lines + ["    -->"]
+    }
+}

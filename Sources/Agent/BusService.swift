@@ -101,25 +101,25 @@ final class BusService {
             unsent.removeAll { $0.isOfTheKind(of: announcement) }
             return unsent.append(announcement)
         }
-        let member: String
+        let signal: BusSignal
         let values: [BusValue]
         switch announcement {
         case .consentWanted(let offer):
-            member = "ConsentRequested"
+            signal = .consentRequested
             values = [.number(offer.versionCode), .string(offer.versionName), .string(offer.promptUpgradeContent)]
         case .installPending(let offer, let deadline):
-            member = "InstallPending"
+            signal = .installPending
             values = [.number(offer.versionCode), .string(offer.versionName), .uint64(context.unixTime(deadline))]
         case .finished(let attempt):
-            member = "Finished"
+            signal = .finished
             values = [
                 .number(attempt.versionCode), .string(attempt.versionName), .string(attempt.result.rawValue),
-                .string(attempt.reason),
+                .string(attempt.reason), .string(attempt.reasonCode?.rawValue ?? ""),
             ]
         }
         // A client that receives the signal and reads the properties must find the matching state.
         publish()
-        connection?.bus.emit(BusInterface.path, BusInterface.name, member, values)
+        connection?.bus.emit(BusInterface.path, BusInterface.name, signal.rawValue, values)
         connection?.flush()
     }
 
@@ -139,9 +139,9 @@ final class BusService {
                 call, .invalidArguments("a text has more than \(BusCall.maximumTextBytes) bytes in \(method.member)"))
         }
         switch method {
-        case .introspect: call.reply([.string(busIntrospection)])
+        case .introspect: call.reply([.string(BusIntrospection.reply)])
         case .get, .getAll: properties(call, method, arguments)
-        case .history: call.reply([.array(of: "(tsstttss)", agent.state.history.map(\.busValue))])
+        case .history: call.reply([.array(of: "a{sv}", agent.state.history.map(\.busValue))])
         default:
             guard let action = BusAction(method, arguments) else {
                 return refuse(call, .invalidArguments(method.usage))
@@ -156,9 +156,9 @@ final class BusService {
             return method == .getAll
                 ? call.reply([.dictionary([])]) : refuse(call, .invalidArguments("there is no such interface"))
         }
-        let properties = agent.busProperties().values
-        if method == .getAll { return call.reply([.dictionary(properties.map { ($0.name, $0.value) })]) }
-        guard let property = properties.first(where: { $0.name == arguments.last?.text }) else {
+        let properties = agent.busProperties()
+        if method == .getAll { return call.reply([.dictionary(properties.fields)]) }
+        guard let property = properties.values.first(where: { $0.property.rawValue == arguments.last?.text }) else {
             return refuse(call, .invalidArguments("there is no such property"))
         }
         call.reply([.variant(property.value)])
@@ -178,8 +178,7 @@ final class BusService {
 
     private static let notAllowed = BusError.accessDenied(
         "only root, the agent's own user and the group \(BusInterface.group) may do this: add the user to that group")
-    private static let readOnly = BusError(
-        "org.freedesktop.DBus.Error.PropertyReadOnly", "properties are set by methods: see the XML")
+    private static let readOnly = BusError(.readOnly, "properties are set by methods: see org.upgradelink.Agent1(5)")
 
     private func refuse(_ call: BusCall, _ error: BusError, _ caller: Caller? = nil) {
         call.fail(error)

@@ -30,8 +30,8 @@ struct HistoryCommand: AgentCommand {
         let when = LocalTime.text(WallTime(unixSeconds: Seconds(min(entry.ended, Terminal.latest))))
         let took = describe(max(0, Seconds(entry.ended) - Seconds(entry.started)))
         let result = Terminal.paint("\(entry.result, limit: 64)", entry.result == "installed" ? .green : .red)
-        let version: Shown =
-            "\(entry.versionName, limit: 64) (code \(entry.versionCode)), \(entry.upgradeType, limit: 64)"
+        let kind: Shown = entry.source == "file" ? "from a local file" : "\(entry.upgradeType, limit: 64)"
+        let version: Shown = "\(entry.versionName, limit: 64) (code \(entry.versionCode)), \(kind)"
         let line: Shown =
             "\(when)  \(result)  \(version), \(describe(bytes: Int(clamping: entry.bytes))), took \(took)"
         return entry.reason.isEmpty ? line : "\(line): \(entry.reason, limit: 500)"

@@ -55,8 +55,8 @@ enum StatusRows {
         let offer = status.offer
         if offer.versionCode > 0 {
             let size: Shown = offer.size > 0 ? ", \(describe(bytes: Int(clamping: offer.size)))" : ""
-            rows.append(
-                ("Offer", "\(title(offer.versionCode, offer.versionName)), \(offer.upgradeType, limit: 64)\(size)"))
+            let kind: Shown = offer.source == "file" ? "from a local file" : "\(offer.upgradeType, limit: 64)"
+            rows.append(("Offer", "\(title(offer.versionCode, offer.versionName)), \(kind)\(size)"))
             if !offer.text.isEmpty { rows.append(("", "\(offer.text)")) }
         }
         if status.state == "consent" {
@@ -70,6 +70,7 @@ enum StatusRows {
             let why: Shown = inhibitor.why.isEmpty ? "" : ": \(inhibitor.why, limit: 200)"
             rows.append(("Inhibited", "\(inhibitor.what, limit: 64) by \(inhibitor.who, limit: 64)\(why)"))
         }
+        for refused in status.refusedVersions { rows.append(row(refused)) }
         for warning in status.warnings { rows.append(("Warning", Terminal.paint("\(warning)", .red))) }
         if status.nextCheck > 0 { rows.append(("Next check", Terminal.moment(status.nextCheck))) }
         if status.lastCheck > 0 { rows.append(("Last check", Terminal.moment(status.lastCheck))) }
@@ -78,6 +79,14 @@ enum StatusRows {
             rows.append(("Speed limit", "\(describe(configuredSize: Int(clamping: status.speedLimit)))/s"))
         }
         return rows
+    }
+
+    private static func row(_ refused: AgentStatus.Refused) -> (name: Shown, value: Shown) {
+        let remedy: Shown = "upgradelinkctl retry \(refused.versionCode)"
+        let version = title(refused.versionCode, refused.versionName)
+        guard refused.why == "blocked" else { return ("Rejected", "\(version); \(remedy)") }
+        let times: Shown = refused.failures == 1 ? "1 failure" : "\(refused.failures) failures"
+        return ("Blocked", "\(version) after \(times): \(refused.reason, limit: 200); \(remedy)")
     }
 
     private static func title(_ code: UInt64, _ name: String) -> Shown {

