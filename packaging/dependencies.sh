@@ -8,9 +8,11 @@ need_swift="6.2"
 build="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev minisign dbus-daemon pkg-config"
 release="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev binutils"
 deb="$release debhelper lintian"
+# gcc, python3-gi and groff-base check the examples and the man page of the D-Bus interface.
 # nginx terminates TLS, curl polls the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
 test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
-    python3-jsonschema libnss-wrapper tzdata mmdebstrap e2fsprogs rauc swupdate squashfs-tools cpio"
+    python3-jsonschema libnss-wrapper tzdata mmdebstrap e2fsprogs rauc swupdate squashfs-tools cpio gcc libc6-dev \
+    python3-gi groff-base"
 
 say() { printf '%s\n' "$*" >&2; }
 
