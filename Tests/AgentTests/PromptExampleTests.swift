@@ -32,7 +32,9 @@ struct PromptExampleTests {
         }
     }
 
-    @Test(arguments: Example.allCases) func thePromptAsksAndCallsTheAgent(example: Example) async throws {
+    /// A prompt that does not ask, or whose call has no effect, would wait for ever.
+    @Test(.timeLimit(.minutes(3)), arguments: Example.allCases)
+    func thePromptAsksAndCallsTheAgent(example: Example) async throws {
         let command = try await command(example)
         var version = try await device.publish(2, type: 1)
         version.promptUpgradeContent = "Better"
