@@ -9,7 +9,7 @@ struct HistoryCommand: AgentCommand {
         discussion: "The agent remembers 50. JSON has the same order.")
 
     @Option(
-        name: [.customShort("n"), .customLong("lines")],
+        name: [.customShort("n", allowingJoined: true), .customLong("lines")],
         help: ArgumentHelp("Show the latest N entries only.", valueName: "N"))
     var limit = HistoryEntry.limit
 

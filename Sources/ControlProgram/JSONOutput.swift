@@ -16,10 +16,11 @@ enum JSONForm: String, ExpressibleByArgument, CaseIterable {
 
 /// The option `--json`, `--json=short` or `--json=pretty`. A value must follow an equals sign, so that `--json FILE` has no value.
 struct JSONOption: ParsableArguments {
+    // Not `defaultAsFlag`: the parser then ignores a value that another option follows. `Arguments` gives `--json` its value.
     @Option(
-        name: .customLong("json"), defaultAsFlag: JSONForm.automatic,
+        name: .customLong("json"),
         help: ArgumentHelp(
-            "As JSON: on one line (short) or indented (pretty, the default). Times are in seconds since 1970.",
+            "As JSON: on one line (short), or indented (pretty, also without a value). Times are in seconds since 1970.",
             valueName: "short|pretty"))
     var form: JSONForm?
 

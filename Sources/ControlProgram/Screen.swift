@@ -25,7 +25,7 @@ struct Screen {
         case .whole:
             let rows = lines.flatMap { $0.rows(width: size.columns) }.prefix(size.rows)
             let cleared = rows.map { "\($0)\u{1B}[K" as Shown }
-            let text = cleared.dropFirst().reduce(cleared.first ?? "") { "\($0)\r\n\($1)" }
+            let text = cleared.dropFirst().reduce(cleared.first ?? "") { "\($0)\n\($1)" }
             draw("\u{1B}[H\u{1B}[?7l\(text)\u{1B}[?7h\u{1B}[J")
         case .row:
             let row = lines.first?.rows(width: size.columns).first ?? ""

@@ -187,7 +187,8 @@ struct WaitTests {
                 let run = try await AgentProcess.run(device, environment: bus.environment) { agent async throws in
                     #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
                     let waiting = Task { try await ctl(bus.address, "check", "--wait") }
-                    #expect(await eventually { await server.polls > 0 })
+                    #expect(await agent.logs("Check by"))
+                    #expect(agent.statuses.last?.hasPrefix("Checking for updates") == true)
                     await server.change { $0.applications[0].versions.append(version) }
                     kill(agent.pid, SIGKILL)
                     #expect(await eventually { agent.hasEnded })
