@@ -48,8 +48,9 @@ struct Command: ParsableCommand {
             Controls upgradelinkd over D-Bus. Every user can read the state. Root, the members of the group upgradelink and \
             users that polkit authorises can control the agent.
 
-            Exit status: 0 done, or up to date; 1 refused, or (status) something is pending or in progress; 2 (status) \
-            something is wrong, or the agent cannot be reached; 64 wrong arguments; 77 not allowed.
+            Exit status: 0 done, or up to date; 1 refused, not installed, or (status) something is pending or in progress; \
+            2 (status) something is wrong, or the agent cannot be reached; 3 (--wait) it waits for consent, a maintenance window, \
+            an inhibitor or a reboot; 64 wrong arguments; 77 not allowed. upgradelinkctl(1) has the others.
             """,
         version: productVersion,
         subcommands: [
