@@ -82,7 +82,7 @@ extension SystemTests {
                 // The agent has never been started.
                 #expect(await machine.shell("upgradelinkd --check-config 2>&1") == "The configuration is right.")
                 var found = try await report(machine)
-                #expect(Set(found.problems.map(\.name)) == ["unit", "agent"], "\(found.problems)")
+                #expect(Set(found.problems.map(\.name)) == ["unit", "installer", "agent"], "\(found.problems)")
                 #expect(found.results(of: "updates").map(\.result) == ["skip"])
                 for directory in ["/var/lib/upgradelinkd", "/var/cache/upgradelinkd"] {
                     #expect(await machine.shell("ls -A \(directory)") == "", "nothing is stored")
