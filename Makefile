@@ -30,7 +30,7 @@ STAGE = .build-release/stage
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
-.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint release bench fleet install install-sim uninstall uninstall-sim deb clean
+.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint release bench fleet install uninstall deb clean
 
 help:
 	@echo "make demo      build, and show the update of a device (installs nothing, leaves no files behind)"
@@ -205,6 +205,7 @@ install: release
 	@test -n "$(DESTDIR)" || packaging/activate.sh
 
 # The simulated server, for developers and integrators: a device does not need it.
+.PHONY: install-sim uninstall-sim
 install-sim: release
 	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(BINDIR) $(SHAREDIR)/man/man1 $(SHAREDIR)/doc/upgradelink-sim/examples \
 	    $(SHAREDIR)/bash-completion/completions $(SHAREDIR)/zsh/vendor-completions $(SHAREDIR)/fish/vendor_completions.d))

@@ -20,19 +20,19 @@ public struct ConfigurationFiles: Sendable {
 
     /// - Parameter root: the directory to use as `/`.
     public init(root: String) {
-        let merged = try? MergedConfiguration(root: root)
-        let directory = merged?.text("verification.keysDirectory") ?? VerificationKeys.defaultDirectory
+        let merged = MergedConfiguration(root: root)
+        let directory = merged.text("verification.keysDirectory") ?? VerificationKeys.defaultDirectory
         let names = (try? Files.list(directory)) ?? []
         let keyFiles = names.filter { $0.hasSuffix(".pub") }.map { "\(directory)/\($0)" }
-        let files = (try? MergedConfiguration.files(root).all) ?? []
+        let files = MergedConfiguration.files(root).all
         let directories = files.filter { $0.hasSuffix("/upgradelinkd.toml") }.map { "\($0).d" } + [directory]
         configuration = (files + directories + keyFiles).filter(Files.exists)
         credentials = ["credentials.accessKeyFile", "credentials.secretKeyFile"].compactMap { option in
-            merged?.text(option).map { (option, $0) }
+            merged.text(option).map { (option, $0) }
         }
-        let file = merged?.entries["verification.keys"]?.file ?? ""
+        let file = merged.entries["verification.keys"]?.file ?? ""
         keys =
-            (merged?.texts("verification.keys") ?? []).map { Key(text: $0.unquoted, file: file) }
+            (merged.texts("verification.keys") ?? []).map { Key(text: $0.unquoted, file: file) }
             + keyFiles.compactMap { path in Self.key(inFile: path).map { Key(text: $0, file: path) } }
     }
 

@@ -22,8 +22,7 @@ struct Doctor: ParsableCommand {
     @Option(help: ArgumentHelp("The directory of upgradelink-fetch.", valueName: "directory"))
     var programs: String?
 
-    @Flag(help: "Print the findings as JSON.")
-    var json = false
+    @OptionGroup var json: JSONOption
 
     func run() throws {
         guard geteuid() == 0 || root != "/" else {
@@ -70,7 +69,7 @@ struct Doctor: ParsableCommand {
 
     private func report(_ findings: [Finding]) throws {
         let report = CheckupReport(findings)
-        if json { return try printJSON(report) }
+        if let form = json.form { return try printJSON(report, as: form) }
         report.lines.forEach(say)
     }
 }

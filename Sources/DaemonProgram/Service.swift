@@ -1,4 +1,5 @@
 import Agent
+import Configuration
 import Glibc
 import Host
 import Logging
