@@ -2,10 +2,10 @@
 public struct MetricCounters: Hashable, Sendable {
     public enum Request: String, CaseIterable, Sendable { case poll, download, report }
 
-    /// A request that failed, and the kind of the error.
+    /// A request that failed, and why.
     struct Failure: Hashable {
         let request: Request
-        let kind: String
+        let reason: ReasonCode
     }
 
     private(set) var requests: [Request: Int] = [:]
@@ -32,65 +32,41 @@ public struct MetricCounters: Hashable, Sendable {
         for case .announce(.finished(let attempt)) in effects { results[attempt.result, default: 0] += 1 }
     }
 
-    private mutating func count(_ request: Request, _ failure: String?) {
+    private mutating func count(_ request: Request, _ failure: ReasonCode?) {
         requests[request, default: 0] += 1
-        if let failure { failures[Failure(request: request, kind: failure), default: 0] += 1 }
+        if let failure { failures[Failure(request: request, reason: failure), default: 0] += 1 }
     }
 }
 
 extension CheckResponse {
-    /// The kind of the error; nil if the server has told what the device must run. A refused offer is such a response.
-    fileprivate var failure: String? {
+    /// Nil if the server has told what the device must run. A refused offer is such a response.
+    fileprivate var failure: ReasonCode? {
         switch self {
         case .offer, .refusedOffer, .latest: nil
-        case .misconfigured(let misconfiguration): misconfiguration.kind
-        case .transientError(let error): error.kind
+        case .misconfigured(let misconfiguration): misconfiguration.reasonCode
+        case .transientError(let error): error.code
         }
     }
 }
 
 extension DownloadResult {
-    fileprivate var failure: String? {
+    fileprivate var failure: ReasonCode? {
         switch self {
         case .verified: nil
-        case .gone: "file-missing"
-        case .refused: "file-refused"
-        case .noSpace: "disk-full"
-        case .transientError(let error): error.kind
+        case .gone: .fileMissing
+        case .refused(_, let code): code ?? .unknown
+        case .noSpace: .diskFull
+        case .transientError(let error): error.code
         }
     }
 }
 
 extension Delivery {
-    fileprivate var failure: String? {
+    fileprivate var failure: ReasonCode? {
         switch self {
         case .delivered: nil
-        case .refused(let misconfiguration): misconfiguration.kind
-        case .transientError(let error): error.kind
-        }
-    }
-}
-
-extension TransientError {
-    fileprivate var kind: String {
-        switch self {
-        case .rateLimited: "rate-limited"
-        case .server: "server-error"
-        case .network: "server-unreachable"
-        case .tls: "connection-untrusted"
-        case .unreadable: "reply-invalid"
-        case .worker: "worker-failed"
-        case .file: "file-unavailable"
-        }
-    }
-}
-
-extension Misconfiguration {
-    fileprivate var kind: String {
-        switch status {
-        case 401: "credentials-refused"
-        case 404: "application-unknown"
-        default: "request-refused"
+        case .refused(let misconfiguration): misconfiguration.reasonCode
+        case .transientError(let error): error.code
         }
     }
 }

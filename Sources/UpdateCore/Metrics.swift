@@ -111,7 +111,7 @@ private func polls(_ state: AgentState, _ context: Context, _ sources: inout Met
 
 private func requests(_ counters: MetricCounters) -> [MetricFamily] {
     let failures = counters.failures.sorted {
-        ($0.key.request.rawValue, $0.key.kind) < ($1.key.request.rawValue, $1.key.kind)
+        ($0.key.request.rawValue, $0.key.reason.rawValue) < ($1.key.request.rawValue, $1.key.reason.rawValue)
     }
     return [
         MetricFamily(
@@ -122,7 +122,7 @@ private func requests(_ counters: MetricCounters) -> [MetricFamily] {
         MetricFamily(
             "upgradelink_request_failures_total", .counter, "Those of upgradelink_requests_total that failed.",
             failures.map {
-                Sample(labels: [.request($0.key.request), Label(name: "reason", value: $0.key.kind)], value: $0.value)
+                Sample(labels: [.request($0.key.request), .reason($0.key.reason)], value: $0.value)
             }),
         MetricFamily(
             "upgradelink_downloaded_bytes_total", .counter,
@@ -144,7 +144,10 @@ private func results(_ state: AgentState, _ counters: MetricCounters) -> [Metric
             last.map {
                 [
                     Sample(
-                        labels: [.result($0.result), .versionCode($0.versionCode), .versionName($0.versionName)],
+                        labels: [
+                            .result($0.result), .reason($0.reasonCode), .versionCode($0.versionCode),
+                            .versionName($0.versionName),
+                        ],
                         value: 1)
                 ]
             } ?? []),
@@ -160,6 +163,10 @@ extension MetricFamily.Label {
     }
 
     fileprivate static func versionCode(_ code: Int) -> Self { Self(name: "version_code", value: "\(code)") }
+
+    fileprivate static func reason(_ reason: ReasonCode?) -> Self {
+        Self(name: "reason", value: reason?.rawValue ?? "")
+    }
 
     fileprivate static func request(_ request: MetricCounters.Request) -> Self {
         Self(name: "request", value: request.rawValue)

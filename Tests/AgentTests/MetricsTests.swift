@@ -70,7 +70,7 @@ import UpdateCore
             let seen = try await watching.value
             for line in [
                 "upgradelink_installed_version_info{version_name=\"v2\"} 1", "upgradelink_blocked_versions 0",
-                "upgradelink_last_result_info{result=\"installed\",version_code=\"2\",version_name=\"v2\"} 1",
+                "upgradelink_last_result_info{result=\"installed\",reason=\"\",version_code=\"2\",version_name=\"v2\"} 1",
                 "upgradelink_requests_total{request=\"download\"} 1", "upgradelink_windows_missed 0",
             ] {
                 #expect(last.split(separator: "\n").contains { $0 == line }, "\(line) in \(last)")

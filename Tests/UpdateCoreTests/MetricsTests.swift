@@ -27,7 +27,7 @@ import Testing
         }
         #expect(counters.downloadedBytes == .max)
         #expect(counters.requests == [.download: 3])
-        #expect(counters.failures.map(\.key.kind) == ["disk-full"])
+        #expect(counters.failures.map(\.key.reason) == [.diskFull])
         #expect(counters.failures.map(\.value) == [3])
     }
 
