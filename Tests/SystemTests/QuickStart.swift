@@ -53,7 +53,8 @@ struct QuickStart {
     // MARK: output
 
     static func matches(_ output: String, _ expected: [String]) -> Bool {
-        var lines = output.split(separator: "\n", omittingEmptySubsequences: false)
+        // A program that shows its progress ends lines with a carriage return.
+        var lines = output.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         if lines.last == "" { lines.removeLast() }
         return matches(lines[...], expected[...])
     }

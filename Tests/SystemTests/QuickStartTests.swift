@@ -99,6 +99,7 @@ extension SystemTests {
             (["a", "…", "d"], "a\nd\n", true), (["a", "…", "d"], "a\nb\n", false), (["took … s"], "took 12 s\n", true),
             (["took … s"], "took 12 min\n", false), (["… a …"], "x a y\n", true), (["… a …"], "x b y\n", false),
             (["…", "a", "…", "a"], "a\nb\na\n", true), (["x…x"], "x\n", false),
+            (["…", "b", "…"], "a 5%\ra 100%\r\nb\nc\n", true),
         ])
         func theOutputIsCompared(expected: [String], output: String, isRight: Bool) {
             #expect(QuickStart.matches(output, expected) == isRight)
