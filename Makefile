@@ -91,7 +91,7 @@ explore: build
 # Writes the documents about the options from the schema: the packaged configuration, its manual page and reference, and the
 # JSON schema for editors.
 generate: build
-	@export UPGRADELINKD_GENERATE=1; $(SWIFT) test --filter GeneratedDocumentTests
+	@export UPGRADELINKD_GENERATE=1; $(SWIFT) test --filter "GeneratedDocumentTests|BusDescriptionTests"
 
 # Generates docs/states.md from the state machine.
 diagram: build

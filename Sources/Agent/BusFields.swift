@@ -73,9 +73,9 @@ extension Attempt {
         ),
         BusField("reason", "s", "The reason for people; empty for an installed version."),
         BusField(
-            "reasonCode", "s", "The same for programs; empty for an installed version, or one that 0.2.0 recorded."
+            "reasonCode", "s", "The same for programs; empty for an installed version, or one that 0.1.0 recorded."
         ),
-        BusField("source", "s", "server, or file for a local file; empty for one that 0.2.0 recorded."),
+        BusField("source", "s", "server, or file for a local file; empty for one that 0.1.0 recorded."),
     ]
 
     var busValue: BusValue {

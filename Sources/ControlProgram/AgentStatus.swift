@@ -2,7 +2,7 @@ import Systemd
 import UpdateCore
 
 /// The agent's properties. A property that another version of the agent does not have is zero or empty; one of another type is an
-/// error. An agent of 0.2.0 still runs while the package is upgraded: its types of Offer, Inhibitors and the history are read too.
+/// error. An agent of 0.1.0 still runs while the package is upgraded: its types of Offer, Inhibitors and the history are read too.
 ///
 /// In JSON, `null` stands for none; docs/json.md describes the fields.
 struct AgentStatus {
@@ -17,7 +17,7 @@ struct AgentStatus {
         var upgradeType: String
         var text: String
         var size: UInt64
-        /// `server` or `file`; empty from an agent of 0.2.0.
+        /// `server` or `file`; empty from an agent of 0.1.0.
         var source: String
     }
     struct Progress {
@@ -154,7 +154,7 @@ private struct Properties {
 
     /// An `a{sv}`.
     ///
-    /// - Parameter former: the signature of the structure that 0.2.0 had instead, and the names of its parts.
+    /// - Parameter former: the signature of the structure that 0.1.0 had instead, and the names of its parts.
     func dictionary(_ name: String, formerly former: String, _ names: [String]) throws(BusError) -> Fields {
         guard let value = fields[name] else { return Fields(values: [:]) }
         guard let fields = value.namedFields(formerly: former, names) else {
@@ -163,7 +163,7 @@ private struct Properties {
         return fields
     }
 
-    /// An `aa{sv}`; 0.2.0 had an array of structures of texts.
+    /// An `aa{sv}`; 0.1.0 had an array of structures of texts.
     func dictionaries(_ name: String, limit: Int, formerly names: [String] = []) throws(BusError) -> [Fields] {
         guard let value = fields[name] else { return [] }
         let former = "(" + names.map { _ in "s" }.joined() + ")"
@@ -184,7 +184,7 @@ struct HistoryEntry {
     var result: String
     var reason: String
     var reasonCode: String
-    /// `server` or `file`; empty if 0.2.0 recorded it.
+    /// `server` or `file`; empty if 0.1.0 recorded it.
     var source: String
 
     /// The entries that the agent keeps.

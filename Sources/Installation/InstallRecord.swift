@@ -68,7 +68,7 @@ public struct InstallRecord: Codable, Hashable, Sendable {
     public var hasRebooted = false
     /// Why the installation failed; a later reason does not replace it.
     public var failure: String?
-    /// The same for programs. Nil in a record of 0.2.0.
+    /// The same for programs. Nil in a record of 0.1.0.
     public var failureCode: ReasonCode?
     /// The rollback failed, or the module does not support one.
     public var isBroken = false

@@ -64,7 +64,7 @@ public enum InstallMessage: Codable, Hashable, Sendable {
     }
 }
 
-/// The codes are those of the reasons; nil from an installer of 0.2.0 or earlier, which sent none.
+/// The codes are those of the reasons; nil from an installer of 0.1.0, which sent none.
 public enum InstallResult: Codable, Hashable, Sendable {
     case committed
     /// The device runs the previous version again.

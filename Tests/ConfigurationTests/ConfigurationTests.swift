@@ -290,8 +290,11 @@ import UpdateCore
             decoding: try Files.read("\(repositoryDirectory)/README.md", limit: 1 << 20), as: UTF8.self)
         let lines = readme.split(separator: "\n", omittingEmptySubsequences: false)
         let first = try #require(lines.firstIndex { $0.hasPrefix("    verification.keys") })
-        let text = lines[first...].prefix { $0.hasPrefix("    ") }.map { $0.dropFirst(4) }.joined(separator: "\n")
-            .replacing("RWQ…", with: "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")
+        // Up to the end of the here-document.
+        let text = lines[first...].prefix { $0.hasPrefix("    ") && $0 != "    END" }.map { $0.dropFirst(4) }.joined(
+            separator: "\n"
+        )
+        .replacing("RWQ…", with: "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")
         let settings = try load(text)
         #expect(settings.warnings == [])
         #expect(settings.install.module == "directory" && settings.verification.keys.count == 1)

@@ -126,7 +126,7 @@ import Testing
         ),
         (
             "[zzzzzzzz]",
-            "a:1: zzzzzzzz: found a key that is not known; allowed are server, credentials, device, poll, download, verification, install, state"
+            "a:1: zzzzzzzz: found a key that is not known; allowed are server, credentials, device, poll, download, verification, install, state, metrics"
         ),
         (
             "[verification]\nmode = \"minisgn\"",

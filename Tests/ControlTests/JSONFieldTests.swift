@@ -99,8 +99,8 @@ struct JSONFieldTests {
         }
     }
 
-    /// An agent of 0.2.0 still runs while the package is upgraded. Tests/Attacks/agent.py has its types.
-    @Test func anAgentOf020IsUnderstood() async throws {
+    /// An agent of 0.1.0 still runs while the package is upgraded. Tests/Attacks/agent.py has its types.
+    @Test func anAgentOf010IsUnderstood() async throws {
         try await PrivateBus.run(directory: device.scratch.path, policies: [Self.policy]) { bus async throws in
             let socket = "\(device.scratch.path)/bus"
             _ = try await Subprocess.run(
