@@ -48,6 +48,9 @@ help:
 	@echo "make bench     compare with other update programs (as root)"
 	@echo "make fleet     simulate a million devices and their server"
 	@echo "make build     build for development"
+	@echo "make generate  write the documents that are made from the options and from the D-Bus interface"
+	@echo "make diagram   write docs/states.md from the state machine"
+	@echo "make uninstall, make uninstall-sim   remove what make install and make install-sim installed"
 	@echo "make lint      check the format"
 	@echo "make clean     remove all build products"
 
@@ -181,7 +184,10 @@ install: release
 	for name in file directory; do \
 	    ln -sfr "$(DESTDIR)$(LIBDIR)/upgradelink" "$(DESTDIR)$(VENDORDIR)/modules/$$name" || exit 1; done
 	install -m 644 config/vendor.toml "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml"
-	install -m 644 config/upgradelinkd.toml config/upgradelinkd.schema.json "$(DESTDIR)$(SHAREDIR)/upgradelinkd/"
+	install -m 644 config/upgradelinkd.schema.json "$(DESTDIR)$(SHAREDIR)/upgradelinkd/"
+	sed '1s|/usr/share/upgradelinkd|$(SHAREDIR)/upgradelinkd|' config/upgradelinkd.toml \
+	    >"$(DESTDIR)$(SHAREDIR)/upgradelinkd/upgradelinkd.toml"
+	chmod 644 "$(DESTDIR)$(SHAREDIR)/upgradelinkd/upgradelinkd.toml"
 	install -m 644 packaging/sysusers/upgradelinkd.conf "$(DESTDIR)$(SYSUSERSDIR)/"
 	sed 's|/usr/share/upgradelinkd|$(SHAREDIR)/upgradelinkd|' packaging/tmpfiles/upgradelinkd.conf \
 	    >"$(DESTDIR)$(TMPFILESDIR)/upgradelinkd.conf"
@@ -237,7 +243,14 @@ uninstall:
 	    "$(DESTDIR)$(SHAREDIR)/zsh/vendor-completions/_upgradelinkctl" \
 	    "$(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/upgradelinkctl.fish"
 	for page in $(MANUALS); do rm -f "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/$${page##*/}"; done
-	rm -rf "$(DESTDIR)$(LIBDIR)" "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(VENDORDIR)" "$(DESTDIR)$(SHAREDIR)/upgradelinkd"
+	rm -rf "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(SHAREDIR)/upgradelinkd"
+	rm -f "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml" \
+	    $(foreach name,file directory $(notdir $(wildcard packaging/modules/*)),"$(DESTDIR)$(VENDORDIR)/modules/$(name)") \
+	    $(foreach name,upgradelink upgradelink-fetch upgradelink-installer,"$(DESTDIR)$(LIBDIR)/$(name)")
+	# What the integrator put there stays.
+	rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml.d" "$(DESTDIR)$(VENDORDIR)/modules" \
+	    "$(DESTDIR)$(VENDORDIR)" "$(DESTDIR)$(LIBDIR)" 2>/dev/null || true
+	@test -n "$(DESTDIR)" || ! test -d /run/systemd/system || systemctl daemon-reload
 
 # Builds the packages for the running Debian release, below .cache/deb.
 deb: release

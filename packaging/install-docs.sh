@@ -7,16 +7,17 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 directory=$1
 share=$2
 # Larger pictures are for readers of the repository.
-picture_limit=64k
+picture_limit=100k
 
 install -d "$directory"
-# debhelper takes a file named CHANGELOG.md for the changelog of the package.
+# debhelper takes a file named CHANGELOG.md for the changelog of the package. What another package installs is named without a link.
 for file in "$top"/README.md "$top"/CHANGELOG.md "$top"/docs/*.md; do
     name=${file##*/}
     if [ "$name" = CHANGELOG.md ]; then name=NEWS.md; fi
     sed -e 's|](\(\.\./\)*docs/|](|g' -e 's|](\.\./\([A-Z]*\.md\)|](\1|g' \
         -e "s|](\(\.\./\)*config/\(upgradelinkd\.[a-z.]*\))|]($share/upgradelinkd/\2)|g" \
-        -e "s|](\(\.\./\)*packaging/dbus/\([A-Za-z0-9.]*\.xml\))|]($share/dbus-1/interfaces/\2)|g" -e 's|](CHANGELOG\.md|](NEWS.md|g' "$file" \
+        -e "s|](\(\.\./\)*packaging/dbus/\([A-Za-z0-9.]*\.xml\))|]($share/dbus-1/interfaces/\2)|g" -e 's|](CHANGELOG\.md|](NEWS.md|g' \
+        -e "s|\[[^]]*](\(\.\./\)*config/upgradelink-sim\.toml)|\`$share/doc/upgradelink-sim/examples/upgradelink-sim.toml\`|g" "$file" \
         >"$directory/$name"
 done
 find "$top/docs" -maxdepth 1 -name '*.svg' -size "-$picture_limit" -exec cp '{}' "$directory/" ';'

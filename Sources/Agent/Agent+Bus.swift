@@ -8,8 +8,10 @@ import UpdateCore
 /// Carries out the actions that callers request on the bus.
 extension Agent {
     func busProperties() -> BusProperties {
-        BusProperties(
-            state, context(), status: statusLine(), hasError: hasError, progress: progress,
+        var shown = state
+        if let error = ownError { shown.note(error) }
+        return BusProperties(
+            shown, context(), status: statusLine(), hasError: ownError != nil, progress: progress,
             speedLimit: speedLimit ?? settings.download.speedLimit,
             installsAtBoot: state.installsAtBoot && !hasInstalledAtBoot)
     }
@@ -20,7 +22,9 @@ extension Agent {
         lastUse = Clock.bootTime
         switch action {
         case .command(let command):
-            if let refusal = refusal(of: command, state, context()) { return call.fail(BusInterface.error(refusal)) }
+            if let refusal = refusal(of: command, state, context()) {
+                return call.refuse(BusInterface.error(refusal), refusal.description)
+            }
             logger.info("\(member) by \(caller)")
             handle(.command(command))
             call.reply()
@@ -30,7 +34,7 @@ extension Agent {
         case .installDescriptors:
             logger.info("\(member) by \(caller)")
             let files = call.files(named: ["the artifact", "the signature"])
-            guard files.count == 2 else { return call.fail(.limitsExceeded("the agent has too many open files")) }
+            guard files.count == 2 else { return call.refuse(.limitsExceeded, "the agent has too many open files") }
             install(.handedOver(artifact: files[0], signature: files[1]), call)
         case .inhibit(let inhibitor): inhibit(inhibitor, call, caller)
         case .setSpeedLimit(let bytesPerSecond):
@@ -46,11 +50,15 @@ extension Agent {
 
     /// Copies, verifies and offers a local file.
     private func install(_ file: LocalFile, _ call: BusCall) {
-        if let refusal = refusalOfFile(state) { return call.fail(BusInterface.error(refusal)) }
+        if let refusal = refusalOfFile(state) {
+            return call.refuse(BusInterface.error(refusal), refusal.description)
+        }
         // A worker may wait for a file for long, and writes to the directory of downloads.
-        guard !isAdopting else { return call.fail(.limitsExceeded("another file is being verified; try again later")) }
+        guard !isAdopting else {
+            return call.refuse(.limitsExceeded, "another file is being verified; try again later")
+        }
         if let reason = lostDownloadDirectory() {
-            return call.fail(BusError(.notNow, "\(reason); try again"))
+            return call.refuse(.notNow, "\(reason); try again")
         }
         isAdopting = true
         logger.notice("Asked to install \(file.name)")
@@ -64,14 +72,14 @@ extension Agent {
             switch result ?? .refused("the worker failed: \(end)") {
             case .verified(let offer, let artifact):
                 if let refusal = refusal(of: offer, state, context()) {
-                    call.fail(BusError(.refused, "\(refusal)"))
+                    call.refuse(.refused, "\(refusal)")
                 } else {
                     call.reply([.number(offer.versionCode)])
                 }
                 handle(.fileOffered(offer, artifact))
             case .refused(let reason):
                 logger.warning("\(file.name) is not installed: \(reason)")
-                call.fail(BusError(.refused, reason))
+                call.refuse(.refused, reason)
             }
         }
     }
@@ -81,10 +89,10 @@ extension Agent {
     /// The caller receives one end of a pipe. The inhibitor is active while that end is open.
     private func inhibit(_ inhibitor: Inhibitor, _ call: BusCall, _ caller: Caller) {
         guard inhibitors.count < BusInterface.maximumInhibitors else {
-            return call.fail(.limitsExceeded("there are too many inhibitors already"))
+            return call.refuse(.limitsExceeded, "there are too many inhibitors already")
         }
         guard let ends = try? Pipe.make() else {
-            return call.fail(BusError("org.freedesktop.DBus.Error.Failed", "no pipe can be made"))
+            return call.refuse(.limitsExceeded, "the agent has too many open files")
         }
         let reading = ends.reading
         let id = nextInhibitor

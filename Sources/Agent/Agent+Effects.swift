@@ -83,13 +83,15 @@ extension Agent {
         } onEnd: { [self] end in
             progress = nil
             download = nil
-            if let next = nextDownload {
-                nextDownload = nil
-                fetch(next)
-            } else if isDownloadWanted {
-                let (value, traffic) = result ?? (.transientError(.worker("\(end)")), DownloadTraffic())
-                handle(.downloaded(versionCode: offer.versionCode, value, traffic))
+            let (value, traffic) = result ?? (.transientError(.worker("\(end)")), DownloadTraffic())
+            let next = nextDownload
+            nextDownload = nil
+            if next == nil, isDownloadWanted {
+                return handle(.downloaded(versionCode: offer.versionCode, value, traffic))
             }
+            metricSources.counters.add(traffic)
+            updateMetrics()
+            if let next { fetch(next) }
         }
     }
 

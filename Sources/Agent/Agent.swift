@@ -74,7 +74,7 @@ public final class Agent {
     private var reloadError: String?
 
     var metricsFile: MetricsFile?
-    var metricSources = MetricSources(started: Clock.wallTime)
+    var metricSources = MetricSources(started: Clock.bootTime)
 
     var progress: DownloadProgress?
     var phase: String?
@@ -156,10 +156,8 @@ public final class Agent {
     }
 
     private func begin(_ onFailure: (StartFailure) -> Void) {
-        let storage = MountTable.current.warnings(about: settings.stateDirectory, settings.installerDirectory)
         // The agent starts all the same, and says in its status what it waits for.
-        let needs = AgentNeeds(settings, root: installation.root).findings().filter { $0.result == .bad }
-        (settings.warnings + storage + needs.map(\.line)).forEach { logger.warning("\($0)") }
+        logProblems()
         stateDirectory.noteIdentity()
         if Files.isWritable(settings.download.directory) { downloadDirectory = settings.download.directory }
         do throws(SystemError) {
@@ -184,6 +182,7 @@ public final class Agent {
             watchdogFeeding = feeding
         }
         if let damage = store.inbox.setAsideUnreadable() { logger.error("\(damage)") }
+        replaceMetricsFile()
         shownStatus = statusLine()
         ServiceManager.ready(status: shownStatus)
         let bus = BusService(self)
@@ -191,6 +190,13 @@ public final class Agent {
         handle(.started(found: store.inbox.read()))
         logger.info("\(shownStatus)")
         bus.connect()
+    }
+
+    /// Logs what is wrong with the configuration, or around it.
+    private func logProblems() {
+        let storage = MountTable.current.warnings(about: settings.stateDirectory, settings.installerDirectory)
+        let needs = AgentNeeds(settings, root: installation.root).findings().filter { $0.result == .bad }
+        (settings.warnings + storage + needs.map(\.line)).forEach { logger.warning("\($0)") }
     }
 
     /// Determines the devKey for these settings.
@@ -255,6 +261,7 @@ public final class Agent {
         if try stateDirectory.restore() {
             logger.warning("\(stateDirectory.path) was removed or emptied; what it must contain is stored again")
             store.forget()
+            _ = MetricsRecord(directory: stateDirectory.path).replace(with: settings.metricsFile)
         }
         try store.save(next)
     }
@@ -325,11 +332,16 @@ public final class Agent {
     // MARK: status
 
     func statusLine() -> String {
-        if let reloadError { return "The configuration was not reloaded: \(reloadError)" }
-        return storageError ?? statusText(state, context(), progress: progress, phase: phase)
+        ownError?.text ?? statusText(state, context(), progress: progress, phase: phase)
     }
 
-    var hasError: Bool { reloadError != nil || storageError != nil }
+    /// An error of the agent itself; the state cannot contain it.
+    var ownError: Reason? {
+        if let reloadError {
+            return Reason("The configuration was not reloaded: \(reloadError)", .configurationInvalid)
+        }
+        return storageError.map { Reason($0, .stateNotStored) }
+    }
 
     func announce(_ announcement: Announcement) { bus?.announce(announcement, context()) }
 
@@ -347,6 +359,8 @@ public final class Agent {
 
     private func reload() {
         ServiceManager.reloading()
+        // Before the configuration is read: the result tells each requester about a configuration that is not older.
+        let reply = ReloadReply(installation.environment)
         reloads += 1
         let number = reloads
         do throws(ConfigurationErrors) {
@@ -361,39 +375,40 @@ public final class Agent {
             identify(fresh) { [self] result in
                 guard number == reloads else { return }
                 switch result {
-                case .success(let key): adopt(fresh, keys, devKey: key)
-                case .failure(let error): keepConfiguration(ConfigurationErrors(error))
+                case .success(let key): adopt(fresh, keys, devKey: key, reply)
+                case .failure(let error): keepConfiguration(ConfigurationErrors(error), reply)
                 }
             }
         } catch {
-            keepConfiguration(error)
+            keepConfiguration(error, reply)
         }
     }
 
-    private func adopt(_ fresh: Settings, _ keys: Credentials, devKey key: String) {
+    private func adopt(_ fresh: Settings, _ keys: Credentials, devKey key: String, _ reply: ReloadReply?) {
         devKey = key
         settings = fresh
         credentials = keys
         reloadError = nil
-        fresh.warnings.forEach { logger.warning("\($0)") }
+        logProblems()
         logger.notice("Configuration reloaded")
         metricsFile?.begin()
         handle(.configurationChanged)
-        reloaded()
+        reloaded(reply)
     }
 
-    private func keepConfiguration(_ failure: ConfigurationErrors) {
+    private func keepConfiguration(_ failure: ConfigurationErrors, _ reply: ReloadReply?) {
         reloadError = "\(failure)"
         for error in failure.errors {
             logger.error("The configuration was not reloaded, the old one stays effective: \(error)")
         }
-        reloaded()
+        reloaded(reply)
     }
 
-    private func reloaded() {
+    private func reloaded(_ reply: ReloadReply?) {
         shownStatus = statusLine()
         ServiceManager.ready(status: shownStatus)
-        ReloadResult.leave(reloadError, installation.environment)
+        refresh()
+        reply?.send(reloadError)
     }
 
     /// Applies a configuration that an update may have changed. The operator did not request this, so a configuration that is

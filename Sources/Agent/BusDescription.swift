@@ -87,7 +87,7 @@ enum BusErrorName: String, CaseIterable {
             "The caller is not root and not in the group upgradelink, and polkit does not authorize it. The bus itself sends it for a message with descriptors to another method than InstallDescriptor, or with more than two."
         case .invalidArguments: "An argument is wrong, independent of the state. A text may have 8192 bytes."
         case .limitsExceeded:
-            "Too many calls wait for authorization, or too many inhibitors exist. Nothing was done: try again later."
+            "Too many calls wait for authorization, too many inhibitors exist, the agent has too many open files, or another file is being verified. Nothing was done: try again later."
         case .unknownMethod: "The object has no such method."
         case .readOnly: "Properties are set by methods."
         case .noReply:

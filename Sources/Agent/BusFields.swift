@@ -81,8 +81,8 @@ extension Attempt {
     var busValue: BusValue {
         .dictionary([
             ("versionCode", .number(versionCode)), ("versionName", .string(versionName)),
-            ("upgradeType", .string(upgradeType)), ("started", .number(Int(started.unixSeconds))),
-            ("ended", .number(Int(ended.unixSeconds))), ("bytes", .number(bytes)), ("result", .string(result.rawValue)),
+            ("upgradeType", .string(upgradeType)), ("started", .number(started.wholeSeconds)),
+            ("ended", .number(ended.wholeSeconds)), ("bytes", .number(bytes)), ("result", .string(result.rawValue)),
             ("reason", .string(reason)), ("reasonCode", .string(reasonCode?.rawValue ?? "")),
             ("source", .string(source?.rawValue ?? "")),
         ])

@@ -13,9 +13,8 @@ public enum BusInterface {
     static let maximumInhibitors = 64
 
     /// The D-Bus error for a command that the core refuses.
-    static func error(_ refusal: CommandRefusal) -> BusError {
-        refusal.isInvalidArgument
-            ? .invalidArguments(refusal.description) : BusError(.notNow, refusal.description)
+    static func error(_ refusal: CommandRefusal) -> BusErrorName {
+        refusal.isInvalidArgument ? .invalidArguments : .notNow
     }
 }
 
@@ -39,7 +38,7 @@ struct BusProperties {
                         .number(progress?.received ?? 0), .number(progress?.total ?? 0), .number(progress?.rate ?? 0),
                     ])
                 case .nextCheck: .uint64(state.poll.isRunning ? 0 : context.unixTime(state.poll.next))
-                case .lastCheck: .number(state.poll.lastResponse.map { Int($0.unixSeconds) } ?? 0)
+                case .lastCheck: .number(state.poll.lastResponse?.wholeSeconds ?? 0)
                 case .lastError: .string(state.lastError ?? "")
                 case .lastErrorCode: .string(state.lastErrorCode?.rawValue ?? "")
                 case .deadline: .uint64(state.work?.deadline.map { context.unixTime($0) } ?? 0)
@@ -91,10 +90,11 @@ struct BusProperties {
 extension Context {
     /// A moment of this boot in Unix seconds, by the present wall clock.
     func unixTime(_ moment: BootInstant) -> UInt64 {
-        UInt64(max(0, min((wallClock + (moment - now)).unixSeconds.rounded(), 1e15)))
+        UInt64((wallClock + (moment - now)).wholeSeconds)
     }
 }
 
-extension BusError {
-    init(_ name: BusErrorName, _ line: String) { self.init(name.rawValue, line) }
+extension BusCall {
+    /// Replies with an error. The agent sends no other errors than these, which org.upgradelink.Agent1(5) lists.
+    func refuse(_ name: BusErrorName, _ line: String) { fail(BusError(name.rawValue, line)) }
 }

@@ -54,7 +54,10 @@ enum BusProperty: String, CaseIterable {
                 none: "0 if there was none.")
         case .lastError:
             BusPropertyDescription(
-                type: "s", summary: "The last error, in one line for people.", none: "Empty after a success.")
+                type: "s",
+                summary:
+                    "The last error, in one line for people. An error of the agent itself, such as a configuration that it could not reload, comes before that of an update check.",
+                none: "Empty after a success.")
         case .lastErrorCode:
             BusPropertyDescription(
                 type: "s", summary: "The reason code of LastError.", none: "Empty if LastError is.")

@@ -129,14 +129,14 @@ final class BusService {
     private func take(_ call: BusCall) {
         guard let method = BusMethod(interface: call.interface, member: call.member) else {
             let name = call.member.sanitized(limit: 64)
-            return refuse(call, .unknownMethod("there is no method \(name) in this interface"))
+            return refuse(call, .unknownMethod, "there is no method \(name) in this interface")
         }
-        guard call.signature == method.signature else { return refuse(call, .invalidArguments(method.usage)) }
+        guard call.signature == method.signature else { return refuse(call, .invalidArguments, method.usage) }
         // Its variant is never read.
-        if method == .set { return refuse(call, Self.readOnly) }
+        if method == .set { return refuse(call, .readOnly, Self.readOnly) }
         guard let arguments = call.arguments() else {
             return refuse(
-                call, .invalidArguments("a text has more than \(BusCall.maximumTextBytes) bytes in \(method.member)"))
+                call, .invalidArguments, "a text has more than \(BusCall.maximumTextBytes) bytes in \(method.member)")
         }
         switch method {
         case .introspect: call.reply([.string(BusIntrospection.reply)])
@@ -144,7 +144,7 @@ final class BusService {
         case .history: call.reply([.array(of: "a{sv}", agent.state.history.map(\.busValue))])
         default:
             guard let action = BusAction(method, arguments) else {
-                return refuse(call, .invalidArguments(method.usage))
+                return refuse(call, .invalidArguments, method.usage)
             }
             authorize(call) { [weak self] caller in self?.agent.carryOut(action, call, caller) }
         }
@@ -154,12 +154,12 @@ final class BusService {
         let interface = arguments.first?.text ?? ""
         guard interface == BusInterface.name || interface.isEmpty else {
             return method == .getAll
-                ? call.reply([.dictionary([])]) : refuse(call, .invalidArguments("there is no such interface"))
+                ? call.reply([.dictionary([])]) : refuse(call, .invalidArguments, "there is no such interface")
         }
         let properties = agent.busProperties()
         if method == .getAll { return call.reply([.dictionary(properties.fields)]) }
         guard let property = properties.values.first(where: { $0.property.rawValue == arguments.last?.text }) else {
-            return refuse(call, .invalidArguments("there is no such property"))
+            return refuse(call, .invalidArguments, "there is no such property")
         }
         call.reply([.variant(property.value)])
     }
@@ -168,23 +168,23 @@ final class BusService {
         callers?.check(call) { [weak self] decision in
             switch decision {
             case .allowed(let caller): act(caller)
-            case .denied(let caller): self?.refuse(call, Self.notAllowed, caller)
-            case .busy(let caller, let reason): self?.refuse(call, .limitsExceeded("\(reason); try again"), caller)
+            case .denied(let caller): self?.refuse(call, .accessDenied, Self.notAllowed, caller)
+            case .busy(let caller, let reason): self?.refuse(call, .limitsExceeded, "\(reason); try again", caller)
             }
         }
     }
 
     // MARK: refused calls
 
-    private static let notAllowed = BusError.accessDenied(
-        "only root, the agent's own user and the group \(BusInterface.group) may do this: add the user to that group")
-    private static let readOnly = BusError(.readOnly, "properties are set by methods: see org.upgradelink.Agent1(5)")
+    private static let notAllowed =
+        "only root, the agent's own user and the group \(BusInterface.group) may do this: add the user to that group"
+    private static let readOnly = "properties are set by methods: see org.upgradelink.Agent1(5)"
 
-    private func refuse(_ call: BusCall, _ error: BusError, _ caller: Caller? = nil) {
-        call.fail(error)
+    private func refuse(_ call: BusCall, _ name: BusErrorName, _ line: String, _ caller: Caller? = nil) {
+        call.refuse(name, line)
         guard refused.isLogged() else { return }
         let who = caller?.description ?? "the connection \(call.sender)"
-        agent.logger.info("Refused \(call.member.sanitized(limit: 64)) by \(who): \(error)")
+        agent.logger.info("Refused \(call.member.sanitized(limit: 64)) by \(who): \(line)")
         summary?.schedule(after: RefusedCalls.interval)
     }
 

@@ -32,11 +32,8 @@ final class MetricsFile {
     /// The next ``update()`` writes at once, and warns again if that is impossible.
     func begin() { (written, hasWarned, lastWrite) = (nil, false, BootInstant(-.infinity)) }
 
-    /// Removes the file, which would otherwise show these values for ever.
-    func remove() {
-        timer?.cancel()
-        try? Files.remove(path)
-    }
+    /// Ends the writing.
+    func end() { timer?.cancel() }
 
     private func write() {
         timer?.disarm()
@@ -61,17 +58,29 @@ final class MetricsFile {
 extension Agent {
     /// Brings the file up to date, after each event. Another file in a new configuration takes the place of the old one.
     func updateMetrics() {
-        if metricsFile?.path != settings.metricsFile {
-            metricsFile?.remove()
-            metricsFile = settings.metricsFile.map { path in
-                MetricsFile(path, logger) { [weak self] in self?.metricsText() ?? "" }
-            }
-        }
+        if metricsFile?.path != settings.metricsFile { replaceMetricsFile() }
         metricsFile?.update()
     }
 
+    /// Begins with the configured file, and removes that of an earlier configuration, or of an earlier process.
+    func replaceMetricsFile() {
+        let record = MetricsRecord(directory: settings.stateDirectory)
+        let earlier = [metricsFile?.path, record.replace(with: settings.metricsFile)].compactMap(\.self)
+        metricsFile?.end()
+        for path in Set(earlier) where path != settings.metricsFile {
+            do throws(SystemError) {
+                try MetricsRecord.remove(path)
+            } catch {
+                logger.warning("\(path) keeps the last metrics, because it cannot be removed: \(error); remove it")
+            }
+        }
+        metricsFile = settings.metricsFile.map { path in
+            MetricsFile(path, logger) { [weak self] in self?.metricsText() ?? "" }
+        }
+    }
+
     private func metricsText() -> String {
-        metricSources.hasError = hasError
+        metricSources.hasError = ownError != nil
         return metrics(state, context(), &metricSources).map(\.text).joined()
     }
 }

@@ -1,3 +1,4 @@
+import Host
 import UpdateCore
 
 /// An error in the configuration. It is one line with the file, the key, what was found and what is allowed, without control
@@ -16,8 +17,16 @@ public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvert
         self.file = file.sanitized(limit: 1000)
         self.line = line
         self.column = column
-        self.key = key.sanitized(limit: 200)
+        self.key = key.withoutUserInfo.sanitized(limit: 200)
         self.problem = problem.withoutUserInfo.sanitized(limit: 2000)
+    }
+
+    /// A link of the configuration that leads nowhere. A file that is not there sets nothing, but a link was made to set something.
+    static func missingTarget(of link: String) -> ConfigurationError {
+        let target = Files.linkTarget(link) ?? "another file"
+        return ConfigurationError(
+            file: link, key: "",
+            problem: "found a link to \(target), which does not exist; correct the link, or remove it")
     }
 
     /// "FILE:LINE:COLUMN: KEY: PROBLEM", without those of the three that it does not have.

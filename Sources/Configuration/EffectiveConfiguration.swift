@@ -19,23 +19,31 @@ public struct EffectiveConfiguration: Sendable {
         public var file: String?
         /// The line of the file, from 1.
         public var line: Int?
+        /// The elements of a list in ``toml``.
+        fileprivate var elements: [String] = []
     }
 
     /// In the order of the sections.
     public let entries: [Entry]
 
     /// Reads the files below `root`. Each file is checked alone; ``Settings`` checks the whole configuration.
-    public init(root: String) throws(ConfigurationErrors) {
+    ///
+    /// - Parameter hidingSuspects: whether values are masked, too, whose name in a table or in the arguments of a program sounds
+    ///   like that of a secret.
+    public init(root: String, hidingSuspects: Bool = false) throws(ConfigurationErrors) {
         let merged = MergedConfiguration(root: root)
         if let errors = ConfigurationErrors(merged.errors) { throw errors }
         entries = Schema.options.map { option in
-            let value = Self.value(option.key, merged)
+            let complete = Self.value(option.key, merged)
+            let value = hidingSuspects ? complete?.withoutSuspects : complete
             let entry = merged.entries[option.key]
-            return Entry(
+            var shown = Entry(
                 key: option.key, section: option.section, name: option.name, value: value.map(option.shown),
                 toml: value.flatMap { option.isSecret($0) ? nil : $0.toml },
                 computedDefault: value == nil ? option.computedDefault?.replacing("`", with: "") : nil,
                 file: entry?.file, line: entry?.line)
+            if shown.toml != nil, case .list(let items)? = value { shown.elements = items.map(\.toml) }
+            return shown
         }
     }
 
@@ -67,12 +75,20 @@ public struct EffectiveConfiguration: Sendable {
     private static func line(_ entry: Entry) -> String? {
         let place = entry.file.map { file in entry.line.map { "\(file):\($0)" } ?? file } ?? "default"
         let source = place.sanitized(limit: 1000)
-        if let toml = entry.toml { return padded("\(entry.name) = \(toml)") + "  # \(source)" }
+        if let toml = entry.toml {
+            let line = "\(entry.name) = \(toml)"
+            guard line.count > longLine, entry.elements.count > 1 else { return padded(line) + "  # \(source)" }
+            let elements = entry.elements.map { "    \($0),\n" }.joined()
+            return padded("\(entry.name) = [") + "  # \(source)\n" + elements + "]"
+        }
         if let value = entry.value {
             return padded("# \(entry.name) = \(value.sanitized(limit: 4000))") + "  # \(source), a secret"
         }
         return entry.computedDefault.map { padded("# \(entry.name) is not set") + "  # default: \($0)" }
     }
+
+    /// Characters. A longer list has one line for each element.
+    private static let longLine = 100
 
     private static func padded(_ text: String) -> String {
         text + String(repeating: " ", count: max(0, 48 - text.count))

@@ -24,7 +24,11 @@ struct Fragment: Sendable {
             let bytes = try Files.read(file, limit: Self.maximumBytes)
             self.init(file: file, bytes: bytes, isReadableByOthers: Files.isReadableByOthers(file))
         } catch {
-            if error.isNotFound { return nil }
+            if error.isNotFound {
+                guard Files.isLink(file) else { return nil }
+                self.init(unreadable: .missingTarget(of: file))
+                return
+            }
             let remedy =
                 error.code == EACCES ? "; chgrp upgradelinkd it, and chmod 640: the agent is not root" : ""
             self.init(
@@ -47,9 +51,51 @@ struct Fragment: Sendable {
             check(try TOMLTable(parsing: bytes))
         } catch {
             isIncomplete = true
-            let before = TOMLTable(bytes, before: error.position.line)
-            if let before { check(before) }
-            errors.append(ConfigurationError(error, file: file, bytes: bytes, before: before))
+            recover(from: error, bytes)
+        }
+    }
+
+    /// Checks the other lines of a file that is not TOML.
+    private mutating func recover(from first: TOMLError, _ bytes: [UInt8]) {
+        let lines = String(decoding: bytes, as: UTF8.self).split(
+            omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" })
+        var remaining = RemainingLines(bytes, lines)
+        var next: TOMLError? = first
+        for number in 1...RemainingLines.limit {
+            guard let error = next else { return }
+            let line = error.position.line
+            var found = ConfigurationError(error, file: file, lines: lines, before: remaining.before(line))
+            switch remaining.leaveOut(errorAt: line) {
+            case .continues: next = checkRemaining(remaining, isLast: number == RemainingLines.limit)
+            case .section(let section):
+                if let section {
+                    check(section)
+                } else if remaining.hasOptions(after: line, inSection: true) {
+                    found.problem += "; the rest of this section was not checked"
+                }
+                next = checkRemaining(remaining, isLast: number == RemainingLines.limit)
+            case .unknown(let before):
+                if let before { check(before) }
+                if remaining.hasOptions(after: line, inSection: false) {
+                    found.problem += "; the rest of this file was not checked"
+                }
+                next = nil
+            }
+            if number == RemainingLines.limit, next != nil {
+                found.problem += "; the rest of this file was not checked"
+            }
+            errors.append(found)
+        }
+    }
+
+    /// Checks the lines if they are TOML, else returns the error.
+    private mutating func checkRemaining(_ remaining: RemainingLines, isLast: Bool) -> TOMLError? {
+        do throws(TOMLError) {
+            check(try TOMLTable(parsing: remaining.bytes))
+            return nil
+        } catch {
+            if isLast, let before = remaining.before(error.position.line) { check(before) }
+            return error
         }
     }
 

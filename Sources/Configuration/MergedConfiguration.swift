@@ -49,7 +49,14 @@ struct MergedConfiguration: Sendable {
             do throws(SystemError) {
                 names = try Files.list(directory)
             } catch {
-                if error.isNotFound { continue }
+                if error.isNotFound {
+                    // Nothing is there, or a link that leads nowhere, as its own name or as that of the directory above it.
+                    for link in [Files.directory(of: directory), directory]
+                    where Files.isLink(link) && !Files.exists(link) {
+                        errors.append(.missingTarget(of: link))
+                    }
+                    continue
+                }
                 errors.append(
                     ConfigurationError(file: directory, key: "", problem: "it cannot be read: \(error.reason)"))
                 continue

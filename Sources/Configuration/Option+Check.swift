@@ -15,6 +15,10 @@ extension Option {
 
         case (.path, .string(let text)) where text.hasPrefix("/"): return nil
         case (.path, _): return "found \(found), allowed is an absolute path"
+        case (.pathEnding(let suffix), .string(let text))
+        where text.hasPrefix("/") && text.hasSuffix(suffix) && !text.hasSuffix("/\(suffix)"):
+            return nil
+        case (.pathEnding, _): return "found \(found), allowed is \(range)"
 
         case (.url, .string(let text)) where WebURL(text) != nil: return nil
         // A wrong URL may hide a password at a place where `found` does not expect it.
@@ -54,20 +58,30 @@ extension Option {
             if case .string(let text) = value { similar = suggestion(for: text, among: names) }
             return "found \(found), allowed is one of \(range)" + (similar.map { "; did you mean \"\($0)\"?" } ?? "")
 
-        case (.texts, .list(let items)):
+        case (.texts(let element), .list(let items)):
             for case let item in items {
-                guard case .string = item else { return "found \(item.found) in the list, allowed are texts" }
+                guard case .string(let text) = item else { return "found \(item.found) in the list, allowed are texts" }
+                if let objection = element.objection(to: text) { return objection }
             }
-            return nil
+            return element.objection(to: items)
         case (.texts, _): return "found \(found), allowed is a list of texts"
+
+        case (.fileName, .string(let text)) where isFileName(text): return nil
+        case (.fileName, _): return "found \(found), allowed is a plain file name"
 
         case (.textTable, .table(let fields)):
             for (name, field) in fields.sorted(by: { $0.key < $1.key }) {
+                guard isFileName(name) else { return "found \"\(name)\", allowed is a plain file name" }
                 guard case .string = field else { return "found \(field.found) for \"\(name)\", allowed are texts" }
             }
             return nil
-        case (.durationTable(let range), .table(let fields)):
+        case (.durationTable(let range, let keys), .table(let fields)):
             for (name, field) in fields.sorted(by: { $0.key < $1.key }) {
+                guard keys.contains(name) else {
+                    let similar = suggestion(for: name, among: keys).map { "did you mean \($0)?" }
+                    return "found a key that is not known, \"\(name.sanitized(limit: 60))\"; "
+                        + (similar ?? "allowed are \(keys.joined(separator: ", "))")
+                }
                 if let objection = Option(name, .duration(range), summary: "").objection(to: field) {
                     return "\(name): \(objection)"
                 }
@@ -106,4 +120,48 @@ extension Option {
         case .number, .bool, .list, .table, .moment: nil
         }
     }
+}
+
+extension Option.Element {
+    /// Why a text of the list is not allowed; nil if it is allowed.
+    fileprivate func objection(to text: String) -> String? {
+        switch self {
+        case .text, .command: nil
+        case .paths: text.hasPrefix("/") ? nil : "found \"\(text.shortened)\" in the list, allowed are absolute paths"
+        case .windows:
+            MaintenanceWindow(text) != nil
+                ? nil
+                : "found \"\(text.shortened)\", allowed are days and hours of local time, such as "
+                    + "\"Mon-Fri 02:00-05:00\", \"Sat,Sun 23:00-06:00\" or \"03:30-04:30\""
+        // An empty text drops the units of the files before this one.
+        case .units where text.isEmpty: nil
+        case .units where text.hasPrefix("-") || !text.contains("."):
+            "found \"\(text.shortened)\", allowed are names of units, such as \"player.service\""
+        case .units where text.contains("@."):
+            "found the template \"\(text.shortened)\", allowed are instances, such as \"player@1.service\""
+        case .units: nil
+        }
+    }
+
+    /// Why the list as a whole is not allowed; nil if it is allowed.
+    fileprivate func objection(to items: [Value]) -> String? {
+        switch self {
+        case .paths where items.isEmpty: return "found an empty list, allowed are absolute paths"
+        case .command(let mayBeEmpty):
+            if items.isEmpty, mayBeEmpty { return nil }
+            if case .string(let program)? = items.first, program.hasPrefix("/") { return nil }
+            let words = items.map { if case .string(let text) = $0 { text } else { "" } }
+            return "found \(words), allowed is an absolute path and its arguments, a text each"
+        default: return nil
+        }
+    }
+}
+
+extension String {
+    fileprivate var shortened: String { sanitized(limit: 60) }
+}
+
+/// Whether a text is the name of a file: it must not lead out of its directory.
+private func isFileName(_ text: String) -> Bool {
+    !text.isEmpty && !text.contains("/") && text != "." && text != ".."
 }

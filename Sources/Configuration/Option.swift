@@ -12,6 +12,8 @@ package struct ConfigurationOption: Sendable {
         case line
         /// An absolute path.
         case path
+        /// An absolute path with this ending.
+        case pathEnding(String)
         case url
         /// The URL of a proxy; it may contain a password.
         case proxy
@@ -22,11 +24,27 @@ package struct ConfigurationOption: Sendable {
         /// The bounds are in bytes.
         case size(ClosedRange<Int>)
         case choice([String])
-        case texts
-        /// A table whose keys the operator chooses.
+        case texts(Element = .text)
+        /// The name of a file, without a directory.
+        case fileName
+        /// A table whose keys are names of files that the operator chooses.
         case textTable
-        case durationTable(ClosedRange<Seconds>)
+        /// A table with some of these keys.
+        case durationTable(ClosedRange<Seconds>, keys: [String])
         case freeTable
+    }
+
+    /// What a list of texts contains.
+    package enum Element: Sendable {
+        case text
+        /// Absolute paths, at least one.
+        case paths
+        /// A program with an absolute path, and its arguments. May be empty if that means that there is none.
+        case command(mayBeEmpty: Bool)
+        /// Names of units, and an empty text.
+        case units
+        /// ``MaintenanceWindow``
+        case windows
     }
 
     /// What makes a changed value effective.
@@ -95,6 +113,7 @@ package struct ConfigurationOption: Sendable {
         case .text: "a text that is not empty"
         case .line: "a text that is not empty, in one line"
         case .path: "an absolute path"
+        case .pathEnding(let suffix): "an absolute path that ends with \(suffix)"
         case .url: "an http or https URL"
         case .proxy: "the URL of a proxy"
         case .flag: "true or false"
@@ -102,9 +121,14 @@ package struct ConfigurationOption: Sendable {
         case .duration(let range): "a length of time \(Self.bounds(range))"
         case .size(let range): "a size \(Self.bounds(range, Quantity.describe(bytes:)))"
         case .choice(let names): names.map { "\"\($0)\"" }.joined(separator: ", ")
-        case .texts: "a list of texts"
+        case .texts(.text): "a list of texts"
+        case .texts(.paths): "a list of absolute paths"
+        case .texts(.command): "an absolute path and its arguments, a text each"
+        case .texts(.units): "a list of names of units"
+        case .texts(.windows): "a list of days and hours of local time"
+        case .fileName: "a plain file name"
         case .textTable: "a table of texts"
-        case .durationTable(let range): "a table of lengths of time, each \(Self.bounds(range))"
+        case .durationTable(let range, _): "a table of lengths of time, each \(Self.bounds(range))"
         case .freeTable: "a table"
         }
     }

@@ -12,7 +12,7 @@ enum Quantity {
     ]
 
     /// `1048576`, `512K`, `64M`, `8G`: powers of 1024, as in systemd's size options; `kB`, `MB`, `GB` are powers of 1000.
-    static func bytes(_ text: String) -> Int? { sum(text, sizeUnits).flatMap { $0 < 9e15 ? Int($0) : nil } }
+    static func bytes(_ text: String) -> Int? { sum(text, sizeUnits).flatMap { $0 < 9e18 ? Int($0) : nil } }
 
     static let sizeUnits: [String: Double] = [
         "": 1, "B": 1, "K": 1024, "M": 1_048_576, "G": 1_073_741_824, "T": 1_099_511_627_776, "KiB": 1024,
@@ -43,6 +43,8 @@ enum Quantity {
             let unit = rest.prefix { $0.isASCII && $0.isLetter }
             guard let factor = units[String(unit)] else { return nil }
             rest = rest.dropFirst(unit.count).drop { $0 == " " }
+            // "1 30" is more likely a mistake than 31 seconds.
+            guard !unit.isEmpty || rest.isEmpty else { return nil }
             total += number * factor
         }
         return total

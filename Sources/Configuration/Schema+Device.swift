@@ -57,7 +57,8 @@ extension Schema {
                 summary: "The KEY of the line in `device.versionFile` that has the version as a number"),
             Option(
                 "device.versionNameKey", .text, computed: "`VERSION`, else `VERSION_ID`", example: "VERSION",
-                summary: "The KEY of the line in `device.versionFile` that has the name of the version"),
+                summary: "The KEY of the line in `device.versionFile` that has the name of the version",
+                description: "If the file has no such line, the name is that of VERSION_ID, or there is none."),
             Option(
                 "device.versionCode", .integer(1...Int.max), example: 1,
                 summary: "The installed version as a number, instead of `device.versionFile`"),

@@ -5,20 +5,28 @@ extension Schema {
         "install", summary: "The installation: module, maintenance windows, reboot and health check",
         options: moduleOptions + windowOptions + rebootOptions + healthOptions)
 
+    /// The states of a module and the queries, as Mender's update module protocol, version 3, names them.
+    private static let moduleStates = [
+        "Download", "ArtifactInstall", "NeedsArtifactReboot", "ArtifactReboot", "ArtifactVerifyReboot",
+        "ArtifactCommit",
+        "Cleanup", "SupportsRollback", "ArtifactRollback", "ArtifactRollbackReboot", "ArtifactVerifyRollbackReboot",
+        "ArtifactFailure",
+    ]
+
     private static let moduleOptions: [Option] = [
         Option(
-            "install.module", .text, "file",
+            "install.module", .fileName, "file",
             summary: "The update module",
             description: """
                 `file`, `directory`, `deb`, `rauc` and `swupdate` come with upgradelinkd; Mender's modules work too. See \
                 upgradelink-modules(7).
                 """),
         Option(
-            "install.moduleDirectories", .texts,
+            "install.moduleDirectories", .texts(.paths),
             .list(["/usr/lib/upgradelinkd/modules", "/usr/share/mender/modules/v3"]),
             summary: "The directories that contain modules"),
         Option(
-            "install.fileName", .text, "artifact",
+            "install.fileName", .fileName, "artifact",
             summary: "The artifact's name among the module's files"),
         Option(
             "install.files", .textTable, computed: "`{}`", example: .table(["destination": "/opt/app/app.img"]),
@@ -31,7 +39,7 @@ extension Schema {
             "install.timeout", .duration(1...(7 * day)), "30min",
             summary: "The time limit of each state of the module"),
         Option(
-            "install.timeouts", .durationTable(1...(7 * day)), computed: "`{}`",
+            "install.timeouts", .durationTable(1...(7 * day), keys: moduleStates), computed: "`{}`",
             example: .table(["ArtifactInstall": "1h"]),
             summary: "Other time limits, by the name of the module's state"),
         Option(

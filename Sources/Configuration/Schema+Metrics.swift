@@ -3,7 +3,7 @@ extension Schema {
         "metrics", summary: "Metrics for Prometheus",
         options: [
             Option(
-                "metrics.file", .path, example: "/run/upgradelinkd-metrics/upgradelinkd.prom",
+                "metrics.file", .pathEnding(".prom"), example: "/run/upgradelinkd-metrics/upgradelinkd.prom",
                 summary: "A file with metrics, for the textfile collector of Prometheus's node_exporter",
                 description: """
                     Without this option there are no metrics. The name ends with .prom, and every user can read the file. The agent \

@@ -12,7 +12,7 @@ extension Schema {
                 - `"ask"`: after the user's consent
                 """),
         Option(
-            "install.rebootCommand", .texts,
+            "install.rebootCommand", .texts(.command(mayBeEmpty: false)),
             .list(["/usr/bin/systemctl", "reboot", "--check-inhibitors=no"]),
             summary: "The command that reboots the device: an absolute path and its arguments",
             description: """
@@ -25,7 +25,7 @@ extension Schema {
             summary: "A reboot that has not come this long after it was requested is requested again later",
             description: "The status says so. The intervals between the requests grow."),
         Option(
-            "install.restartUnits", .texts, .list([]), example: .list(["player.service"]), isCumulative: true,
+            "install.restartUnits", .texts(.units), .list([]), example: .list(["player.service"]), isCumulative: true,
             summary: "Units that use what the module replaces, such as the application",
             description: """
                 They are restarted with `systemctl daemon-reload` and `systemctl restart` after the installation, unless the \
@@ -37,7 +37,8 @@ extension Schema {
     /// The health check, of the section `install`. Before an update is committed, the device must be healthy.
     static let healthOptions: [Option] = [
         Option(
-            "install.healthProgram", .texts, .list([]), example: .list(["/usr/local/bin/check-player", "--quick"]),
+            "install.healthProgram", .texts(.command(mayBeEmpty: true)), .list([]),
+            example: .list(["/usr/local/bin/check-player", "--quick"]),
             summary: "A program with its arguments that must exit with 0 before an update is committed",
             description: """
                 Otherwise the update is rolled back. The installer repeats the check until it succeeds or \
@@ -45,7 +46,7 @@ extension Schema {
                 directory and without standard input.
                 """),
         Option(
-            "install.healthUnits", .texts, .list([]), example: .list(["player.service"]), isCumulative: true,
+            "install.healthUnits", .texts(.units), .list([]), example: .list(["player.service"]), isCumulative: true,
             summary: "Units that must be active before an update is committed",
             description: """
                 Each must have been active for `install.healthSettle` without a restart, within `install.healthTimeout`; otherwise \

@@ -13,7 +13,7 @@ extension Schema {
                     - `"none"`: not at all; this relies on HTTPS alone
                     """),
             Option(
-                "verification.keys", .texts, computed: "`[]`", example: .list(["RWQ…"]),
+                "verification.keys", .texts(), computed: "`[]`", example: .list(["RWQ…"]),
                 summary: "minisign public keys of publishers",
                 description: "The keys in `verification.keysDirectory` count too. Nothing is installed without a key."),
             Option(

@@ -4,7 +4,7 @@ extension Schema {
     /// When a version may be installed, of the section `install`.
     static let windowOptions: [Option] = [
         Option(
-            "install.windows", .texts, .list([]),
+            "install.windows", .texts(.windows), .list([]),
             example: .list(["Mon-Fri 02:00-05:00", "Sat,Sun 23:00-06:00", "03:30-04:30"]),
             summary: "Weekly maintenance windows in local time",
             description: """
@@ -56,6 +56,6 @@ extension Schema {
             summary: "The longest time for which an inhibitor delays a forced version, or the reboot of a rollback"),
         Option(
             "install.deferrals", .integer(0...1000), 3,
-            summary: "How often a version can be deferred; after that, the agent requests consent at every opportunity"),
+            summary: "How often a version can be deferred; after that, the agent requests consent every hour"),
     ]
 }

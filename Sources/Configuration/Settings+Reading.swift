@@ -108,13 +108,4 @@ extension Settings {
             mode: mode, keys: mode == .minisign ? VerificationKeys.collect(&check) : [], sidecarURL: template,
             requireVersionCode: merged.flag("verification.requireVersionCode") ?? true)
     }
-
-    static func metricsFile(_ check: inout Check) -> String? {
-        guard let path = check.merged.text("metrics.file") else { return nil }
-        // The collector reads no other file.
-        if !path.hasSuffix(".prom") || path.hasSuffix("/.prom") {
-            check.report("metrics.file", "found \"\(path)\", allowed is a name that ends with .prom")
-        }
-        return path
-    }
 }

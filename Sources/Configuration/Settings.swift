@@ -145,7 +145,7 @@ public struct Settings: Hashable, Sendable {
         installerDirectory =
             merged.text("state.installerDirectory") ?? merged.text("state.directory").map { "\($0)/installer" }
             ?? Self.defaultInstallerDirectory
-        metricsFile = Self.metricsFile(&check)
+        metricsFile = merged.text("metrics.file")
         warnings = merged.warnings + merged.warningsAboutFiles
         if let errors = ConfigurationErrors(check.errors) { throw errors }
     }

@@ -5,11 +5,9 @@ extension ConfigurationError {
     /// A file that is not TOML. The message quotes nothing of the file but keys and single characters.
     ///
     /// - Parameters:
-    ///   - bytes: the file's content.
+    ///   - lines: the file's content.
     ///   - before: the part of the file that precedes the error, if it can be parsed.
-    init(_ error: TOMLError, file: String, bytes: [UInt8], before: TOMLTable?) {
-        let lines = String(decoding: bytes, as: UTF8.self).split(
-            omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" })
+    init(_ error: TOMLError, file: String, lines: [Substring], before: TOMLTable?) {
         let line = error.position.line
         if let again = Self.repetition(error, lines, before) {
             self.init(file: file, line: line, key: again.key, problem: again.problem)
@@ -78,17 +76,6 @@ extension TOMLTable {
         guard path.count > 1 else { return entry.position }
         guard case .table(let table) = entry.value.content else { return nil }
         return table.place(Array(path.dropFirst()))
-    }
-
-    /// The lines of a document before one of its lines; nil if they are not a document.
-    init?(_ bytes: [UInt8], before line: Int) {
-        var rest = bytes[...]
-        for _ in 1..<max(line, 1) {
-            guard let end = rest.firstIndex(of: UInt8(ascii: "\n")) else { return nil }
-            rest = rest[(end + 1)...]
-        }
-        guard let table = try? TOMLTable(parsing: Array(bytes[..<rest.startIndex])) else { return nil }
-        self = table
     }
 }
 

@@ -44,9 +44,8 @@ struct UnknownKey {
         let key = "\(section).\(name)"
         let own = Schema.options.filter { $0.section == section }
         let found =
-            own.filter { isSpelledAlike($0.name, current(name)) }.nonEmpty
+            own.filter { isSpelledAlike($0.name, current(name)) }.nonEmpty ?? similar(name, own)
             ?? named { isSpelledAlike($0, current(name)) }.nonEmpty
-            ?? suggestion(for: current(name), among: own.map(\.name)).map { near in own.filter { $0.name == near } }
             ?? suggestion(for: current(name), among: Schema.options.map(\.name)).map { near in named { $0 == near } }
         guard let found else {
             return UnknownKey(key, "allowed are \(own.map(\.key).joined(separator: ", "))")
@@ -64,6 +63,30 @@ struct UnknownKey {
                 + "above all sections, or below [\(section)] as \(meant.first?.name ?? name) = …",
             meant: meant.map(\.key) + [key])
     }
+
+    /// The options of the key's own section that have a similar name; nil if there are none, or too many to name.
+    private static func similar(_ name: String, _ own: [Option]) -> [Option]? {
+        let wanted = current(name).lowercased()
+        if let near = suggestion(for: current(name), among: own.map(\.name)) {
+            let options = own.filter { $0.name == near }
+            // `file` for `files` is hardly a name of another section; `interval` for `interface` may be.
+            if near.lowercased().hasPrefix(wanted) || wanted.hasPrefix(near.lowercased()) { return options }
+            return options + named { isSpelledAlike($0, wanted) }
+        }
+        let words = name.words.map(current)
+        let matching: [([String]) -> Bool] = [
+            { $0.suffix(words.count).elementsEqual(words) }, { $0.starts(with: words) },
+            // A file is often called by its directory, and the other way round.
+            { places.contains($0.last ?? "") && words.count == 1 && places.contains(words[0]) },
+        ]
+        for matches in matching {
+            let options = own.filter { matches($0.name.words) }
+            if (1...3).contains(options.count) { return options }
+        }
+        return nil
+    }
+
+    private static let places: Set<String> = ["file", "directory"]
 
     private static let allowedSections = "allowed are \(Schema.sectionNames.joined(separator: ", "))"
 

@@ -44,19 +44,32 @@ package enum Value: Hashable, Sendable {
         switch self {
         case .string(let text): WebURL(text)?.hasUserInfo ?? (text.withoutUserInfo != text)
         case .list(let items): items.contains { $0.hasUserInfo }
-        case .table(let fields): fields.contains { $0.value.hasUserInfo }
+        case .table(let fields): fields.contains { Value.string($0.key).hasUserInfo || $0.value.hasUserInfo }
         default: false
         }
     }
 
-    /// The value without the users and passwords of URLs in its texts.
+    /// The value without the users and passwords of URLs in its texts and in the keys of its tables.
     var withoutUserInfo: Value {
         switch self {
         case .string(let text): .string(text.withoutUserInfo)
         case .list(let items): .list(items.map(\.withoutUserInfo))
-        case .table(let fields): .table(fields.mapValues(\.withoutUserInfo))
+        case .table(let fields): .table(Self.withoutUserInfo(fields))
         default: self
         }
+    }
+
+    private static func withoutUserInfo(_ fields: [String: Value]) -> [String: Value] {
+        var shown: [String: Value] = [:]
+        for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
+            let name = key.withoutUserInfo
+            // Two keys may differ in their passwords only.
+            var free = name
+            var number = 2
+            while shown[free] != nil { (free, number) = ("\(name) (\(number))", number + 1) }
+            shown[free] = value.withoutUserInfo
+        }
+        return shown
     }
 
     /// This list after the earlier one. An empty text in this list drops everything before it.
@@ -83,7 +96,9 @@ package enum Value: Hashable, Sendable {
     }
 
     private func quote(_ text: String) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
         // A string can always be encoded.
-        (try? JSONEncoder().encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+        return (try? encoder.encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
     }
 }

@@ -150,8 +150,10 @@ final class AgentClient {
     private static func isTransient(_ error: BusError) -> Bool {
         let names = ["LimitsExceeded", "NoReply", "NoServer", "Disconnected"].map { "org.freedesktop.DBus.Error.\($0)" }
         let codes = ["ENOTCONN", "ECONNRESET", "EPIPE", "EAGAIN", "ESHUTDOWN"].map { "System.Error.\($0)" }
-        // The queue of connections that wait for the bus is full.
-        return (names + codes).contains(error.name) || error.description == String(cString: strerror(EAGAIN))
+        // The queue of connections that wait for the bus is full; or signals came faster than they could be handled, and are
+        // dropped with their connection.
+        let reasons = [EAGAIN, ENOMEM].map { String(cString: strerror($0)) }
+        return (names + codes).contains(error.name) || reasons.contains(error.description)
     }
 
     /// The call was refused before anything was done.

@@ -9,7 +9,7 @@ extension Checkup {
     var module: [Finding] {
         let name = "update module"
         let install = settings.install
-        guard let directory = install.directories.first(where: { Files.exists("\($0)/\(install.module)") }) else {
+        guard let directory = moduleDirectory else {
             return [
                 .bad(
                     name, "\(install.module) is not in \(install.directories.joined(separator: " or "))",
@@ -18,20 +18,36 @@ extension Checkup {
         }
         let path = "\(directory)/\(install.module)"
         if let problem = InstalledProgram.problem(of: path) { return [.bad(name, problem.text, problem.remedy)] }
-        if root == "/", let place = try? Directory.firstUntrusted(onTheWayTo: directory) {
+        if root == "/", let place = try? Directory.distrust(onTheWayTo: directory) {
             return [
                 .bad(
-                    name, "others than root can write to \(place), and so change what root runs",
-                    "chown root \(place) && chmod go-w \(place)")
+                    name, "\(place.reason), so others than root can change what root runs",
+                    place.remedy ?? "move the modules to another directory, and set install.moduleDirectories")
             ]
         }
         return [.ok(name, path)]
+    }
+
+    /// The directory with the configured module; nil if it is not installed.
+    private var moduleDirectory: String? {
+        settings.install.directories.first { Files.exists("\($0)/\(settings.install.module)") }
+    }
+
+    /// Whether the configured module came with this package: another package may have one of the same name.
+    private var isOwnModule: Bool {
+        guard let moduleDirectory else { return false }
+        let (directory, build) = (Files.resolved(moduleDirectory), Files.resolved(programs))
+        return directory == Files.resolved("/usr/lib/upgradelinkd/modules") || directory.hasPrefix("\(build)/")
     }
 
     /// What a module of this package needs: its options, and programs. Other modules have options of their own.
     var moduleOptions: [Finding] {
         let name = "module options"
         let (module, files) = (settings.install.module, settings.install.files)
+        guard isOwnModule else {
+            let place = moduleDirectory.map { "\($0)/\(module) is" } ?? "\(module) is"
+            return [.skip(name, "\(place) not a module of this package")]
+        }
         var problems: [Finding] = []
         func bad(_ text: String, _ remedy: String) { problems.append(.bad(name, text, remedy)) }
         switch module {

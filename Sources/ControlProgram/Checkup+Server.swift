@@ -12,6 +12,8 @@ extension Checkup {
         check { report, end in done([tls(report), reply(report, end), clock(report)]) }
     }
 
+    private var fetchProgram: String { "\(programs)/upgradelink-fetch" }
+
     private func tls(_ report: CheckReport?) -> Finding {
         let name = "TLS"
         switch report?.response {
@@ -34,7 +36,9 @@ extension Checkup {
         case .transientError(.tls)?: return .skip(name, "not checked without TLS")
         case .transientError(let transientError)?:
             return .bad(name, transientError.line, "check the network, server.url and server.proxy")
-        case nil: return .bad(name, end, "install upgradelinkd again")
+        case nil:
+            let problem = InstalledProgram.problem(of: fetchProgram)
+            return .bad(name, problem?.text ?? end, problem?.remedy ?? "install upgradelinkd again")
         }
     }
 
@@ -56,7 +60,8 @@ extension Checkup {
             CheckJob(
                 server: settings.server, credentials: credentials, checkRequest: checkRequest, serverClock: nil,
                 inbox: "/dev/null/nothing-is-granted"))
-        let path = "\(programs)/upgradelink-fetch"
+        let path = fetchProgram
+        adoptProxyVariables()
         guard let request = try? JSONLine.encode(job) else { return done(nil, "the update check cannot be encoded") }
         let limit = 2 * (settings.server.connectTimeout + settings.server.requestTimeout) + 10
         var report: CheckReport?

@@ -16,16 +16,16 @@ extension Checkup {
         return problems.isEmpty ? Array(findings.prefix(1)) : problems
     }
 
-    /// The installer refuses a directory in which other users can change names.
+    /// The installer refuses a directory in which other users can change names, or that is none.
     private var trust: [Finding] {
         guard root == "/",
-            let place = try? Directory.firstUntrusted(onTheWayTo: settings.installerDirectory)
+            let place = try? Directory.distrust(onTheWayTo: settings.installerDirectory)
         else { return [] }
         return [
             .bad(
                 "state",
-                "others than root can write to \(place), so the installer does not use \(settings.installerDirectory)",
-                "chown root \(place) && chmod go-w \(place)")
+                "\(place.reason), so the installer does not use \(settings.installerDirectory)",
+                place.remedy ?? "set state.installerDirectory to another directory")
         ]
     }
 

@@ -23,8 +23,18 @@ struct Checkup {
 
     /// All of them except those of ``server(then:)``.
     var findings: [Finding] {
-        AgentRights.findings(AgentNeeds(settings, root: root), root: root)
+        AgentRights.findings(needs, root: root)
             + keys + [nameService, space] + state + module + moduleOptions + healthCheck + [reboot] + windows
+    }
+
+    /// With what only a device has, which has been installed.
+    private var needs: AgentNeeds {
+        var needs = AgentNeeds(settings, root: root)
+        guard root == "/" else { return needs }
+        needs.socket = InstallerClient.socketPath
+        // The sandbox of the unit may hide a build directory, from which the agent does not start it.
+        if programs.hasSuffix("/lib/upgradelinkd") { needs.worker = "\(programs)/upgradelink-fetch" }
+        return needs
     }
 
     // MARK: keys
@@ -64,10 +74,12 @@ struct Checkup {
 
     var nameService: Finding {
         let name = "DNS"
-        guard let host = WebURL(settings.server.url)?.host else {
+        guard let url = WebURL(settings.server.url) else {
             return .bad(name, "server.url has no host", "correct server.url")
         }
-        if settings.server.proxy != nil { return .skip(name, "the proxy resolves names (server.proxy)") }
+        if let proxy = resolvingProxy(for: url) { return .skip(name, "the proxy resolves names (\(proxy))") }
+        // A zone is percent-encoded in a URL only (RFC 6874).
+        let host = url.host.replacing("%25", with: "%")
         var hints = addrinfo()
         hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?

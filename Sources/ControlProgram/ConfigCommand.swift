@@ -34,27 +34,39 @@ struct ConfigCommand: ParsableCommand {
 
     func run() throws {
         let configuration: EffectiveConfiguration
-        do throws(ConfigurationErrors) {
-            configuration = try EffectiveConfiguration(root: root)
+        do throws(Failure) {
+            configuration = try Self.read(root: root)
         } catch {
-            if let denied = UnreadableFile.first(root: root) {
-                complain("\(denied.line)")
-                throw ExitCode(EX_NOPERM)
-            }
-            error.errors.forEach { complain("\($0)") }
-            throw ExitCode(EX_CONFIG)
+            error.lines.forEach { complain("\($0, limit: 4000)") }
+            throw ExitCode(error.exitStatus)
         }
         let entries = configuration.entries.filter { ($0.file != nil || !changed) && (key == nil || $0.key == key) }
         if let form = json.form { return try printJSON(entries.map(ShownOption.init), as: form) }
         if key != nil {
             entries.forEach(explain)
         } else {
-            // Its own text, and values that TOML escapes: a line has no other control characters.
-            for line in configuration.toml(changed: changed).split(separator: "\n", omittingEmptySubsequences: false)
-                .dropLast()
-            {
-                say("\(line, limit: 20_000)")
+            // Its own text, and values that TOML escapes: it has no other control characters. A cut line would not be TOML.
+            printText(configuration.toml(changed: changed))
+        }
+    }
+
+    /// Why there is no effective configuration.
+    struct Failure: Error {
+        var lines: [String]
+        var exitStatus: CInt
+    }
+
+    /// - Parameter hidingSuspects: see ``EffectiveConfiguration/init(root:hidingSuspects:)``.
+    static func read(root: String, hidingSuspects: Bool = false) throws(Failure) -> EffectiveConfiguration {
+        do throws(ConfigurationErrors) {
+            return try EffectiveConfiguration(root: root, hidingSuspects: hidingSuspects)
+        } catch {
+            guard let denied = UnreadableFile.first(root: root, withKeys: false) else {
+                throw Failure(lines: error.errors.map { "\($0)" }, exitStatus: EX_CONFIG)
             }
+            // What is wrong in the other files is wrong for root, too.
+            let others = error.errors.filter { !UnreadableFile.causes($0) }
+            throw Failure(lines: [denied.line] + others.map { "\($0)" }, exitStatus: EX_NOPERM)
         }
     }
 

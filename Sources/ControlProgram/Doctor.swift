@@ -13,7 +13,8 @@ struct Doctor: ParsableCommand {
             the agent must be able to read is checked with the agent's rights. Nothing is changed. The update check reports \
             the highest possible version as installed, so that it consumes no roll-out quota.
 
-            Exit status: 0 nothing is BAD; 1 something is BAD; 77 this user is not root.
+            Exit status: 0 nothing is BAD; 1 something is BAD; 77 this user is not root, or cannot \
+            read the files below --root.
             """)
 
     @Option(help: ArgumentHelp("Read the files below this directory instead of /.", valueName: "directory"))
@@ -28,6 +29,12 @@ struct Doctor: ParsableCommand {
         guard geteuid() == 0 || root != "/" else {
             complain(
                 "upgradelinkctl doctor needs root, because it reads the keys, and checks with the rights of the agent: run sudo upgradelinkctl doctor"
+            )
+            throw ExitCode(EX_NOPERM)
+        }
+        if let path = UnreadableFiles.first(root: root) {
+            complain(
+                "upgradelinkctl doctor needs root, because this user cannot read \(path): run sudo upgradelinkctl doctor --root \(root)"
             )
             throw ExitCode(EX_NOPERM)
         }

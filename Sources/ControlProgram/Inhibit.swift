@@ -10,7 +10,8 @@ struct Inhibit: AgentCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a command, and delay updates while it runs.",
         discussion: """
-            A forced version is delayed for at most install.inhibitLimit. SIGTERM, SIGINT and SIGHUP are passed on to the command.
+            A forced version is delayed for at most install.inhibitLimit. SIGTERM, SIGINT and SIGHUP are passed on to the command. \
+            A signal that is ignored, as by nohup(1), stays ignored for both.
 
             Exit status: the command's; 128+N if signal N ended it; 125 the agent cannot be reached or refuses, and the command \
             was not run; 126 the command cannot be executed; 127 it was not found.
@@ -35,6 +36,20 @@ struct Inhibit: AgentCommand {
         if command.isEmpty { throw ValidationError("A command is required after --.") }
     }
 
+    /// The signals that this process ignored at its start. ``run()`` reads them first, because more are ignored later.
+    private static let ignoredAtStart: [CInt] = (1...64).filter { number in
+        var action = sigaction()
+        guard sigaction(number, nil, &action) == 0 else { return false }
+        // C functions have no equality.
+        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self)
+            == unsafeBitCast(SIG_IGN, to: Int.self)
+    }
+
+    func run() throws {
+        _ = Self.ignoredAtStart
+        try runWithAgent()
+    }
+
     func run(_ agent: AgentClient) throws {
         guard let program = command.first else { return }
         let name = program.split(separator: "/").last.map(String.init) ?? program
@@ -42,13 +57,14 @@ struct Inhibit: AgentCommand {
         let held = try agent.call("Inhibit", .string(what), .string(who ?? name), .string(why))
         guard case .descriptor? = held.first else { throw AgentClient.unexpected("the reply to Inhibit") }
         var child: ChildProcess?
-        MainQueue.onSignal([SIGTERM, SIGINT, SIGHUP]) { number in
+        let ignored = Self.ignoredAtStart
+        MainQueue.onSignal([SIGTERM, SIGINT, SIGHUP].filter { !ignored.contains($0) }) { number in
             // The terminal sends its own signals to the command, too: it is in the same process group.
             if number == SIGTERM || !Terminal.isInForeground { child?.forward(number) }
         }
-        child = ChildProcess.start(
-            Program(program, Array(command.dropFirst()), streams: .inherited, timeLimit: nil)
-        ) { end in
+        var inherited = Program(program, Array(command.dropFirst()), streams: .inherited, timeLimit: nil)
+        inherited.ignoredSignals = ignored
+        child = ChildProcess.start(inherited) { end in
             withExtendedLifetime((agent, held)) {}
             switch end {
             case .exited(let status): Glibc.exit(status)
@@ -63,6 +79,8 @@ struct Inhibit: AgentCommand {
 
     /// Whether there is a file of this name, which then cannot be executed.
     private static func isFound(_ program: String) -> Bool {
+        // Otherwise each directory of PATH would be the file.
+        if program.isEmpty { return false }
         guard !program.contains("/") else { return Files.exists(program) }
         let path = Environment.current["PATH"] ?? "/usr/local/bin:/usr/bin:/bin"
         return path.split(separator: ":", omittingEmptySubsequences: false)

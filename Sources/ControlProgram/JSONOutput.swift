@@ -69,10 +69,13 @@ struct JSONText: Encodable {
         case flag(Bool)
         case list([Value])
         case table([String: Value])
+        case null
 
         init(from decoder: any Decoder) throws {
             let container = try decoder.singleValueContainer()
-            if let flag = try? container.decode(Bool.self) {
+            if container.decodeNil() {
+                self = .null
+            } else if let flag = try? container.decode(Bool.self) {
                 self = .flag(flag)
             } else if let number = try? container.decode(Int.self) {
                 self = .integer(number)
@@ -96,6 +99,7 @@ struct JSONText: Encodable {
             case .flag(let flag): try container.encode(flag)
             case .list(let items): try container.encode(items)
             case .table(let fields): try container.encode(fields)
+            case .null: try container.encodeNil()
             }
         }
     }

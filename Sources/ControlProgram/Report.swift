@@ -40,14 +40,15 @@ struct ReportCommand: ParsableCommand {
     func run() throws {
         let path = output ?? "upgradelink-report-\(Self.date).txt"
         let file: OpenFile
-        do throws(SystemError) {
-            file = path == "-" ? OpenFile(descriptor: dup(STDOUT_FILENO), path: path) : try create(path)
+        do throws(Refusal) {
+            file = path == "-" ? OpenFile(descriptor: dup(STDOUT_FILENO), path: path) : try destination(path)
         } catch {
-            let remedy: Shown = error.code == EEXIST ? "; use --force to replace it, or --output" : ""
-            complain("\(error)\(remedy)")
+            complain(error.line)
             throw ExitCode(EX_CANTCREAT)
         }
         let sections = ReportSections(root: root, journalLines: lines)
+        let notice: Shown =
+            "Read it before you send it: it names this device, its servers and its networks. \(sections.redaction.notice)"
         // `main` calls this on the main thread.
         MainActor.assumeIsolated {
             ReportWriter(file, sections.redaction).write(sections.all) { error in
@@ -55,8 +56,6 @@ struct ReportCommand: ParsableCommand {
                     complain("\(error)")
                     Glibc.exit(EX_CANTCREAT)
                 }
-                let notice: Shown =
-                    "Read it before you send it: it names this device, its servers and its networks. Keys and passwords are replaced by ***."
                 if path == "-" { complain(notice) } else { say("The report is in \(path). \(notice)") }
                 Glibc.exit(0)
             }
@@ -69,10 +68,53 @@ struct ReportCommand: ParsableCommand {
         LocalTime.text(Clock.wallTime).filter { $0.isNumber || $0 == "-" || $0 == " " }.replacing(" ", with: "-")
     }
 
-    /// A new file that only its owner can read. A link of that name is not followed.
-    private func create(_ path: String) throws(SystemError) -> OpenFile {
-        if force, unlink(path) != 0, errno != ENOENT { throw SystemError("replace", path) }
-        return try OpenFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+    /// Why there is no file to write to.
+    private struct Refusal: Error {
+        var line: Shown
+    }
+
+    /// A new file that only its owner can read, or a device or a FIFO that ``output`` names. A link is neither followed nor
+    /// replaced, and nothing but a regular file is removed.
+    private func destination(_ path: String) throws(Refusal) -> OpenFile {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return try create(path) }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG:
+            guard force else { throw Refusal(line: "\(path) exists; use --force to replace it, or --output") }
+            guard unlink(path) == 0 || errno == ENOENT else {
+                throw Refusal(line: "\(SystemError("replace", path))")
+            }
+            return try create(path)
+        case S_IFCHR, S_IFIFO:
+            // Another user may have planted it in a directory that all can write to.
+            guard output != nil, [0, geteuid()].contains(status.st_uid) else {
+                throw Refusal(line: "\(path) is a device or a FIFO of another user; name another file with --output")
+            }
+            let file = try open(path, O_WRONLY | O_NOFOLLOW)
+            var opened = stat()
+            guard fstat(file.descriptor, &opened) == 0, opened.st_ino == status.st_ino, opened.st_dev == status.st_dev
+            else { throw Refusal(line: "\(path) has just been replaced; run the command again") }
+            return file
+        case S_IFLNK:
+            throw Refusal(
+                line:
+                    "\(path) is a link, which is neither followed nor replaced; name another file with --output, or - for standard output"
+            )
+        default:
+            throw Refusal(line: "\(path) is not a regular file; name another file with --output")
+        }
+    }
+
+    private func create(_ path: String) throws(Refusal) -> OpenFile {
+        try open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW)
+    }
+
+    private func open(_ path: String, _ flags: CInt) throws(Refusal) -> OpenFile {
+        do throws(SystemError) {
+            return try OpenFile(path, flags, mode: 0o600)
+        } catch {
+            throw Refusal(line: "\(error)")
+        }
     }
 }
 
@@ -100,7 +142,7 @@ struct ReportSections {
 
     init(root: String, journalLines: Int) {
         let settings = try? Settings.load(root: root, environment: Environment.current)
-        redaction = ReportRedaction(root: root, settings)
+        redaction = ReportRedaction(root: root)
         let place = root == "/" ? [] : ["--root", root]
         func own(_ arguments: [String]) -> Section {
             Self.output("upgradelinkctl \(arguments[0])", Self.ownPath, arguments)
@@ -122,7 +164,8 @@ struct ReportSections {
                 Section(title: "/etc/os-release", content: .text(Self.file("/etc/os-release"))),
                 Self.output("systemd", "systemctl", ["--version"]),
                 Self.output("package", "dpkg-query", ["-W", "upgradelinkd"]),
-                own(["config"] + place), own(["status"]), own(["history"]), own(["doctor"] + place),
+                Section(title: "upgradelinkctl config", content: .text(Self.configuration(root))), own(["status"]),
+                own(["history"]), own(["doctor"] + place),
                 Self.output(
                     "units", "systemctl", ["status", "--no-pager", "--full", "--lines=0"] + Self.units),
             ] + directories.map { Self.output("disk space of \($0)", "df", ["-hT", $0]) } + [
@@ -149,6 +192,15 @@ struct ReportSections {
         }
     }
 
+    /// Without the secrets that no option declares. The agent's journal has the errors as well.
+    private static func configuration(_ root: String) -> String {
+        do throws(ConfigCommand.Failure) {
+            return try ConfigCommand.read(root: root, hidingSuspects: true).toml()
+        } catch {
+            return (error.lines + ["(upgradelinkctl config: exit status \(error.exitStatus))"]).joined(separator: "\n")
+        }
+    }
+
     private static func summary(_ redaction: ReportRedaction) -> String {
         var name = utsname()
         uname(&name)
@@ -161,29 +213,6 @@ struct ReportSections {
             secrets: \(redaction.note)
             """
     }
-}
-
-/// Replaces the secrets of this device's configuration.
-struct ReportRedaction {
-    private let redactions: [Redaction]
-    /// Whether the secrets are known.
-    let note: String
-
-    init(root: String, _ settings: Settings?) {
-        let environment = Environment.current
-        let loaded = try? Settings.loadWithCredentials(root: root, environment: environment)
-        let credentials = loaded?.credentials
-        redactions = [
-            Redaction(settings?.server, credentials, environment: environment),
-            Redaction([credentials?.accessKey, settings?.device.devKeySalt].compactMap(\.self)),
-        ]
-        note =
-            credentials != nil
-            ? "replaced by ***"
-            : "the keys for the server cannot be read, so they are not replaced; the agent does not log them"
-    }
-
-    func callAsFunction(_ text: String) -> String { redactions.reduce(text) { $1($0) } }
 }
 
 /// Writes the sections of a report, one after the other.

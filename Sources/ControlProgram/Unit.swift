@@ -8,7 +8,9 @@ struct Unit {
     /// `active`, `inactive`, `failed`, … (ActiveState).
     var state: String
     var isMasked: Bool
-    var isLoaded: Bool
+    /// `loaded`, `masked`, `not-found`, `bad-setting`, `error`, … (LoadState).
+    var load: String
+    var isLoaded: Bool { load == "loaded" }
     /// Another unit, such as a target, pulls it in.
     var startsAtBoot: Bool
     /// Its files have changed since systemd read them.
@@ -21,6 +23,17 @@ struct Unit {
     var path: String
     var isActive: Bool { state == "active" }
 
+    /// Why systemd cannot start the unit, and what to do; nil if it has loaded it, or it is masked.
+    var loadProblem: (text: String, remedy: String)? {
+        if isLoaded || isMasked { return nil }
+        return load == "not-found"
+            ? ("\(name) is not there", "install upgradelinkd again, then systemctl daemon-reload")
+            : (
+                "systemd cannot load \(name) (\(load))",
+                "systemctl status \(name); correct the unit, or systemctl revert \(name)"
+            )
+    }
+
     init(_ name: String, _ bus: Bus) throws(BusError) {
         let manager = "org.freedesktop.systemd1"
         let reply = try bus.callAndWait(
@@ -31,14 +44,36 @@ struct Unit {
         ).first?.fields
         self.name = name
         state = fields?["ActiveState"]?.text ?? "unknown"
-        let load = fields?["LoadState"]?.text
+        load = fields?["LoadState"]?.text ?? "unknown"
         isMasked = load == "masked"
-        isLoaded = load == "loaded"
         startsAtBoot = ["WantedBy", "RequiredBy"].contains { fields?[$0]?.items?.isEmpty == false }
         needsReload = fields?["NeedDaemonReload"]?.flag == true
         isEnabledForThisBoot = fields?["UnitFileState"]?.text == "enabled-runtime"
         hasRun = fields?["InactiveExitTimestampMonotonic"]?.number ?? 0 > 0
         path = fields?["FragmentPath"]?.text ?? ""
+    }
+}
+
+/// What a service executes, as systemd reports it.
+struct ServiceCommand {
+    /// Of User=; empty for root.
+    var user: String
+    /// The programs of ExecStart= with their arguments; the first argument is the name of the program.
+    var commands: [(program: String, arguments: [String])]
+
+    init(_ name: String, _ bus: Bus) throws(BusError) {
+        let manager = "org.freedesktop.systemd1"
+        let reply = try bus.callAndWait(
+            manager, "/org/freedesktop/systemd1", "\(manager).Manager", "LoadUnit", [.string(name)])
+        let fields = try bus.callAndWait(
+            manager, reply.first?.text ?? "/", "org.freedesktop.DBus.Properties", "GetAll",
+            [.string("\(manager).Service")]
+        ).first?.fields
+        user = fields?["User"]?.text ?? ""
+        commands = (fields?["ExecStart"]?.items ?? []).compactMap { command in
+            guard let parts = command.items, parts.count >= 2, let program = parts[0].text else { return nil }
+            return (program, parts[1].items?.compactMap(\.text) ?? [])
+        }
     }
 }
 

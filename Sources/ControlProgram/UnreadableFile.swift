@@ -1,3 +1,4 @@
+import Configuration
 import Glibc
 import Host
 
@@ -8,7 +9,9 @@ struct UnreadableFile {
     var line: String { "needs root: \(path) cannot be read by this user" }
 
     /// The first such file or directory below `root`; nil if all can be read.
-    static func first(root: String) -> UnreadableFile? {
+    ///
+    /// - Parameter withKeys: whether the directory of the publishers' keys is needed, too.
+    static func first(root: String, withKeys: Bool) -> UnreadableFile? {
         let base = root == "/" ? "" : root
         for directory in ["\(base)/usr/lib/upgradelinkd", "\(base)/etc/upgradelinkd"] {
             let file = "\(directory)/upgradelinkd.toml"
@@ -19,7 +22,12 @@ struct UnreadableFile {
             }
         }
         let keys = "\(base)/etc/upgradelinkd/keys.d"
-        return isDenied(keys) ? UnreadableFile(path: keys) : nil
+        return withKeys && isDenied(keys) ? UnreadableFile(path: keys) : nil
+    }
+
+    /// Whether the error is only that this user may not read a file.
+    static func causes(_ error: ConfigurationError) -> Bool {
+        error.problem.contains(SystemError("read", error.file, code: EACCES).reason)
     }
 
     private static func isDenied(_ path: String) -> Bool { access(path, R_OK) != 0 && errno == EACCES }

@@ -119,10 +119,14 @@ struct VerifyingDevice {
         do throws(ConfigurationErrors) {
             return .success(try Settings.load(root: root, environment: Environment.current))
         } catch {
-            let denied = UnreadableFile.first(root: root)
-            return .failure(
-                denied.map { Problem(line: $0.line, exitStatus: EX_NOPERM) }
-                    ?? Problem(line: "\(error)", exitStatus: EX_CONFIG))
+            // A missing right does not hide what is wrong for root, too.
+            if error.errors.contains(where: UnreadableFile.causes),
+                let denied = UnreadableFile.first(root: root, withKeys: true)
+            {
+                let others = error.errors.filter { !UnreadableFile.causes($0) }.map { "; \($0)" }
+                return .failure(Problem(line: denied.line + others.joined(), exitStatus: EX_NOPERM))
+            }
+            return .failure(Problem(line: "\(error)", exitStatus: EX_CONFIG))
         }
     }
 

@@ -58,6 +58,16 @@ struct Access {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// The link that prevents that a missing directory is created; nil if none does.
+    private static func danglingLink(onTheWayTo path: String) -> String? {
+        var place = path
+        while !Files.exists(place), errno == ENOENT, place != "/", place != "." {
+            if Files.isLink(place) { return place }
+            place = Files.directory(of: place)
+        }
+        return nil
+    }
+
     /// Whether this process can create the missing directories of a path.
     private static func canCreate(_ path: String) -> Bool {
         var above = Files.directory(of: path)
@@ -72,6 +82,15 @@ struct Access {
             return .bad(
                 name, "\(option): upgradelinkd.service hides \(hider) from the agent (\(setting))",
                 "set \(option) to another directory")
+        }
+        if let link = Self.danglingLink(onTheWayTo: path) {
+            return .bad(
+                name, "\(link) (\(option)) is a symbolic link that points nowhere",
+                "create the directory that it names (readlink \(link)), or remove the link")
+        }
+        if Files.exists(path), !Self.isDirectory(path) {
+            return .bad(
+                name, "\(path) (\(option)) is not a directory", "move it away, or set \(option) to a directory")
         }
         guard Glibc.access(path, W_OK | X_OK) == 0 else {
             let code = errno

@@ -1,4 +1,5 @@
 public import Configuration
+import Glibc
 import Host
 import UpdateCore
 
@@ -33,9 +34,11 @@ public struct AgentNeeds: Codable, Hashable, Sendable {
         var path: String
         /// Bytes; less free space is an error.
         var minimum: Int
+        /// Updates work without it.
+        var isOptional = false
     }
 
-    /// The names of the findings, in their order.
+    /// The names of the findings, in their order, without those that there are only if something is wrong.
     public static let names = [
         Name.configuration, Name.credentials, Name.identity, Name.version, Name.certificates, Name.directories,
     ]
@@ -47,6 +50,8 @@ public struct AgentNeeds: Codable, Hashable, Sendable {
         static let version = "installed version"
         static let certificates = "certificates"
         static let directories = "directories"
+        static let installer = "installer"
+        static let server = "server"
     }
 
     var configuration: [File]
@@ -64,6 +69,10 @@ public struct AgentNeeds: Codable, Hashable, Sendable {
     var hidden: [String: String] = [:]
     /// Directories that systemd creates, and gives to the agent, when it starts the unit.
     var created: [String] = []
+    /// The installer socket; nil if it is not checked.
+    public var socket: String?
+    /// A program that the agent starts, `upgradelink-fetch`; nil if it is not checked.
+    public var worker: String?
 
     /// The agent stores its state with this much space, in bytes.
     private static let spaceForState = 1 << 20
@@ -83,6 +92,10 @@ public struct AgentNeeds: Codable, Hashable, Sendable {
             Directory(option: "state.directory", path: settings.stateDirectory, minimum: Self.spaceForState),
             Directory(option: "download.directory", path: settings.download.directory, minimum: 0),
         ]
+        if let path = settings.metricsFile {
+            directories.append(
+                Directory(option: "metrics.file", path: Files.directory(of: path), minimum: 0, isOptional: true))
+        }
         switch settings.device.version {
         case .fixed(let code, let name): (versionCode, versionName) = (code, name)
         case .file(let path, let codeKey, let nameKey):
@@ -101,7 +114,39 @@ public struct AgentNeeds: Codable, Hashable, Sendable {
             files(Name.credentials, credentials, access, ifNone: "in the configuration, or passed by systemd"),
             identity(access), version(access),
             files(Name.certificates, certificates, access, ifNone: "those of the system"),
-        ].flatMap(\.self) + directories(access)
+        ].flatMap(\.self) + directories(access) + installer + fetchWorker
+    }
+
+    // MARK: the other programs
+
+    /// As connect(2) does, access(2) requires the right to write to the socket. A connection would start the installer.
+    private var installer: [Finding] {
+        guard let socket, access(socket, W_OK) != 0, errno == EACCES else { return [] }
+        if let closed = Access.closedDirectory(onTheWayTo: socket) {
+            return [
+                .bad(
+                    Name.installer, "the agent cannot reach \(socket): it cannot enter \(closed)", "chmod o+x \(closed)"
+                )
+            ]
+        }
+        return [
+            .bad(
+                Name.installer, "the agent cannot connect to \(socket): Permission denied",
+                "systemctl restart upgradelink-installer.socket; "
+                    + "its unit needs SocketGroup=\(AgentRights.user) and SocketMode=0660 "
+                    + "(systemctl cat upgradelink-installer.socket)")
+        ]
+    }
+
+    private var fetchWorker: [Finding] {
+        guard let worker, access(worker, X_OK) != 0 else { return [] }
+        let reason = String(cString: strerror(errno))
+        let closed = Access.closedDirectory(onTheWayTo: worker)
+        return [
+            .bad(
+                Name.server, "the agent cannot execute \(worker): \(reason)",
+                closed.map { "chmod o+x \($0)" } ?? "install upgradelinkd again")
+        ]
     }
 
     // MARK: files
@@ -174,12 +219,24 @@ public struct AgentNeeds: Codable, Hashable, Sendable {
     // MARK: directories
 
     private func directories(_ access: Access) -> [Finding] {
-        let problems = directories.compactMap { access.problem(of: $0, name: Name.directories) }
+        let problems = directories.compactMap { directory -> Finding? in
+            guard let problem = access.problem(of: directory, name: Name.directories) else { return nil }
+            guard directory.isOptional else { return problem }
+            let path = directory.path
+            // The directory of the metrics has other readers and writers, so it cannot be given to the agent alone.
+            let isSomethingElse = Files.isLink(path) || Files.exists(path) && !Access.isDirectory(path)
+            return .warn(
+                problem.name, problem.text,
+                isSomethingElse
+                    ? problem.remedy
+                    : "let the user \(AgentRights.user) write in \(path), and its service too (ReadWritePaths=, systemctl "
+                        + "edit upgradelinkd), or use /run/upgradelinkd-metrics")
+        }
         return problems.isEmpty
             ? [
                 .ok(
                     Name.directories,
-                    "the agent can write to \(directories.map(\.path).joined(separator: " and "))")
+                    "the agent can write to \(directories.map(\.path).joined(separator: ", "))")
             ] : problems
     }
 }

@@ -18,13 +18,15 @@ public enum AgentRights {
     public static func findings(_ needs: AgentNeeds, _ bus: Bus?) -> [Finding] {
         let sandbox = bus.flatMap { try? Sandbox(of: unit, $0) }
         let user = sandbox?.user ?? user
-        guard let entry = getpwnam(user) else {
-            return skipped("there is no user \(user)")
+        let missing = missingAccounts(user, sandbox)
+        if !missing.isEmpty {
+            return missing + AgentNeeds.names.map { .skip($0, "not checked without the agent's user and groups") }
         }
+        guard let id = userID(of: user) else { return skipped("there is no user \(user) yet (DynamicUser=)") }
         var needs = needs
         needs.hidden = sandbox?.hidden ?? [:]
         needs.created = sandbox?.created ?? Sandbox.usual
-        if geteuid() == entry.pointee.pw_uid {
+        if geteuid() == id {
             return [.ok(name, "checked as the user \(user), who runs this program")] + needs.findings()
         }
         guard geteuid() == 0 else {
@@ -50,6 +52,33 @@ public enum AgentRights {
             .skip(name, "checked as the user \(user), but without the sandbox of \(unit): \(reason)")
         ] + findings
     }
+
+    /// systemd starts no unit whose user or one of whose groups does not exist (systemd.exec(5), `User=`).
+    private static func missingAccounts(_ user: String, _ sandbox: Sandbox?) -> [Finding] {
+        if sandbox?.isDynamic == true { return [] }
+        let consequence = "so systemd does not start the agent"
+        var findings: [Finding] = []
+        if userID(of: user) == nil {
+            findings.append(
+                user == self.user
+                    ? .bad(name, "there is no user \(user), \(consequence)", "systemd-sysusers")
+                    : .bad(
+                        name, "the unit's User=\(user) does not exist, \(consequence)",
+                        "remove User= from the drop-ins of \(unit) (systemctl edit upgradelinkd), or create the user"))
+        }
+        for group in sandbox?.groups ?? [] where UInt32(group) == nil && getgrnam(group) == nil {
+            findings.append(
+                group == self.user
+                    ? .bad(name, "there is no group \(group), \(consequence)", "systemd-sysusers")
+                    : .bad(
+                        name, "the unit's group \(group) does not exist, \(consequence)",
+                        "remove it from the drop-ins of \(unit) (systemctl edit upgradelinkd), or create the group"))
+        }
+        return findings
+    }
+
+    /// - Parameter user: a name or a number.
+    private static func userID(of user: String) -> uid_t? { getpwnam(user)?.pointee.pw_uid ?? uid_t(user) }
 
     /// The same on the system bus of this device.
     ///

@@ -48,11 +48,9 @@ public enum ModuleTarget {
         guard path.hasPrefix("/") else {
             return ("install.files.\(option): \(path) is not an absolute path", "set it to a directory")
         }
-        if let place = try? Directory.firstUntrusted(onTheWayTo: path) {
-            return (
-                "install.files.\(option): others than root can write to \(place), or it is not a directory",
-                "chown root \(place) && chmod go-w \(place), or set install.files.\(option)"
-            )
+        if let place = try? Directory.distrust(onTheWayTo: path) {
+            let other = "set install.files.\(option) to another directory"
+            return ("install.files.\(option): \(place.reason)", place.remedy.map { "\($0), or \(other)" } ?? other)
         }
         if let mount = MountTable.current.mount(of: Files.resolved(path)), mount.isReadOnly {
             return (

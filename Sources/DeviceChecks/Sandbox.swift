@@ -15,6 +15,10 @@ public struct Sandbox: Sendable {
     static let usual = ["/var/lib/upgradelinkd", "/var/cache/upgradelinkd"]
     /// The user that the unit names; nil for the usual one.
     public let user: String?
+    /// The groups that the unit names.
+    let groups: [String]
+    /// The user may exist only while the unit is active (DynamicUser=).
+    let isDynamic: Bool
 
     private static let manager = "org.freedesktop.systemd1"
 
@@ -38,6 +42,8 @@ public struct Sandbox: Sendable {
 
         let user = fields["User"]?.text ?? ""
         self.user = user.isEmpty ? nil : user
+        isDynamic = fields["DynamicUser"]?.flag == true
+        groups = ([fields["Group"]?.text ?? ""] + texts("SupplementaryGroups")).filter { !$0.isEmpty }
         for name in ["Group", "ProtectSystem", "RootDirectory"] {
             if let text = fields[name]?.text, !text.isEmpty { setting(name, text) }
         }

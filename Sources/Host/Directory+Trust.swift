@@ -1,8 +1,8 @@
 import Glibc
 
-/// Users other than root, and other than the user of this process, can change the names in a directory.
+/// Users other than root, and other than the user of this process, can change the names in a directory, or it is no directory.
 public struct UntrustedDirectory: Error, CustomStringConvertible {
-    /// The directory, or a symbolic link of another user.
+    /// The directory, or what is in its place, such as a symbolic link of another user.
     public let place: String
     /// The owner, if that is another user.
     public let owner: UInt32?
@@ -35,6 +35,17 @@ public struct UntrustedDirectory: Error, CustomStringConvertible {
         self.owner = owner
         reason = "\(place) is a symbolic link of user \(owner)"
         remedy = "remove it, or give it to root (chown -h root \(place))"
+    }
+
+    /// A name on the way that leads to no directory.
+    fileprivate init(_ error: SystemError) {
+        place = error.path
+        owner = nil
+        switch error.code {
+        case ENOTDIR: (reason, remedy) = ("\(place) is not a directory", "move it away")
+        case ELOOP: (reason, remedy) = ("\(place) is one of symbolic links that lead to each other", "remove it")
+        default: (reason, remedy) = ("\(place) cannot be a directory: \(error.reason)", nil)
+        }
     }
 }
 
@@ -93,24 +104,31 @@ extension Directory {
     }
 
     /// The first directory on the way to `path`, `path` included, in which users other than root and than the user of this
-    /// process can change names, or which is no directory; nil if there is none. It ends
+    /// process can change names, or which is no directory, and why; nil if there is none. It ends
     /// at a name that does not exist: call it again after the directory has been created.
     ///
     /// - Throws: an error that says nothing about the directories, such as EMFILE.
-    public static func firstUntrusted(onTheWayTo path: String) throws(SystemError) -> String? {
+    public static func distrust(onTheWayTo path: String) throws(SystemError) -> UntrustedDirectory? {
         do {
             _ = try trusted(path)
             return nil
         } catch let error as UntrustedDirectory {
-            return error.place
+            return error
         } catch {
-            guard let error = error as? SystemError else { return path }
+            guard let error = error as? SystemError else {
+                return UntrustedDirectory(SystemError("open", path, code: EINVAL))
+            }
             switch error.code {
             case ENOENT: return nil
-            case ENOTDIR, ELOOP, EINVAL, ENAMETOOLONG: return error.path
+            case ENOTDIR, ELOOP, EINVAL, ENAMETOOLONG: return UntrustedDirectory(error)
             default: throw error
             }
         }
+    }
+
+    /// The place of ``distrust(onTheWayTo:)``.
+    public static func firstUntrusted(onTheWayTo path: String) throws(SystemError) -> String? {
+        try distrust(onTheWayTo: path)?.place
     }
 
     /// The names of a path, the first one last; `.` and empty names are left out.

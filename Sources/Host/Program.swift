@@ -29,6 +29,8 @@ public struct Program: Sendable {
     public var mark: ProcessMark?
     /// The program is terminated after this time, in seconds. Nil: no limit.
     public var timeLimit: Seconds?
+    /// Signals that this process ignores, and that the program ignores, too. All others have their default action in it.
+    public var ignoredSignals: [CInt] = []
 
     public init(
         _ path: String, _ arguments: [String] = [], streams: Streams, workingDirectory: String? = nil,

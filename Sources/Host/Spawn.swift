@@ -72,7 +72,7 @@ struct StreamEnds {
 }
 
 /// Starts a process with posix_spawn(3). It inherits the environment, but only the given descriptors, and its signals are
-/// neither blocked nor ignored.
+/// neither blocked nor ignored, except those in ``Program/ignoredSignals``.
 enum Spawn {
     /// The copies below are above the child's descriptors, so that a dup2(2) to one of these does not close another copy.
     private static let aboveGiven: CInt = 32
@@ -107,6 +107,8 @@ enum Spawn {
         var (none, all) = (sigset_t(), sigset_t())
         sigemptyset(&none)
         sigfillset(&all)
+        // execve(2) keeps an ignored signal ignored.
+        program.ignoredSignals.forEach { sigdelset(&all, $0) }
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setsigdefault(&attributes, &all)
         let session = program.streams.shareSession ? 0 : upgradelink_spawn_session()

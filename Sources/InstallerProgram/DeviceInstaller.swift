@@ -71,11 +71,11 @@ import Verification
 
     /// Root trusts the files in this directory: if another user could write them, that user would get the rights of root.
     private static func check(_ directory: String) throws {
-        guard geteuid() == 0, let place = try Directory.firstUntrusted(onTheWayTo: directory) else { return }
+        guard geteuid() == 0, let place = try Directory.distrust(onTheWayTo: directory) else { return }
         throw ConfigurationError(
             file: "the configuration", key: "state.installerDirectory",
             problem:
-                "found \"\(directory)\", and others than root can write to \(place); set it to a directory of root's own"
+                "found \"\(directory)\", and \(place.reason); set it to a directory of root's own"
         )
     }
 

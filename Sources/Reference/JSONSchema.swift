@@ -41,8 +41,17 @@ extension Documents {
         case .text: [("type", .string("string")), ("minLength", .raw("1"))]
         case .line: [("type", .string("string")), ("pattern", .string("^[^\\u0000-\\u001F\\u007F-\\u009F]+$"))]
         case .path: [("type", .string("string")), ("pattern", .string("^/"))]
-        case .url: [("type", .string("string")), ("pattern", .string("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#\\s][^\\s]*$"))]
-        case .proxy: [("type", .string("string")), ("pattern", .string("^[A-Za-z0-9]+://[^/?#\\s][^\\s]*$"))]
+        case .pathEnding(let suffix):
+            [
+                ("type", .string("string")),
+                ("pattern", .string("^/(.*/)?[^/]+\(suffix.replacing(".", with: "\\."))$")),
+            ]
+        case .url: [("type", .string("string")), ("pattern", .string("^\(http)://\(authority)([/?#]\\S*)?$"))]
+        case .proxy:
+            [
+                ("type", .string("string")),
+                ("pattern", .string("^(\(http)|[Ss][Oo][Cc][Kk][Ss](4|4[Aa]|5|5[Hh]))://[^/?#\\s][^\\s]*$")),
+            ]
         case .flag: [("type", .string("boolean"))]
         case .integer(let range): [("type", .string("integer"))] + bounds(range)
         case .duration(let range):
@@ -53,12 +62,47 @@ extension Documents {
                 ], Amount.durationUnits)
         case .size(let range): quantity([("type", .string("integer"))] + bounds(range), Amount.sizeUnits)
         case .choice(let names): [("enum", .array(names.map { .string($0) }))]
-        case .texts: [("type", .string("array")), ("items", .object([("type", .string("string"))]))]
+        case .texts(let element): [("type", .string("array"))] + items(element)
+        case .fileName: [("type", .string("string")), ("pattern", .string(fileName))]
         case .textTable:
-            [("type", .string("object")), ("additionalProperties", .object([("type", .string("string"))]))]
-        case .durationTable(let range):
-            [("type", .string("object")), ("additionalProperties", .object(allowed(.duration(range))))]
+            [
+                ("type", .string("object")), ("propertyNames", .object([("pattern", .string(fileName))])),
+                ("additionalProperties", .object([("type", .string("string"))])),
+            ]
+        case .durationTable(let range, let keys):
+            [
+                ("type", .string("object")), ("additionalProperties", .raw("false")),
+                ("properties", .object(keys.map { ($0, .object(allowed(.duration(range)))) })),
+            ]
         case .freeTable: [("type", .string("object"))]
+        }
+    }
+
+    private static let http = "[Hh][Tt][Tt][Pp][Ss]?"
+    /// A host with an optional port, and with a user and a password.
+    private static let authority =
+        "([^/?#@\\s]*@)?(\\[[0-9A-Fa-f:.]+\\]|[^/?#@:\\[\\]\\s]+)(:0*[1-9][0-9]{0,4})?"
+    private static let days = "[A-Za-z]{3}([-,][A-Za-z]{3})*"
+    private static let fileName = "^(?!\\.{1,2}$)[^/]+$"
+
+    private static func items(_ element: ConfigurationOption.Element) -> [(String, JSON)] {
+        func list(_ pattern: String) -> [(String, JSON)] {
+            [("items", .object([("type", .string("string")), ("pattern", .string(pattern))]))]
+        }
+        let texts = JSON.object([("type", .string("string"))])
+        return switch element {
+        case .text: [("items", texts)]
+        case .paths: list("^/") + [("minItems", .raw("1"))]
+        // The first item is the program.
+        case .command(let mayBeEmpty):
+            [
+                (
+                    "items",
+                    .array([.object([("type", .string("string")), ("pattern", .string("^/"))])])
+                ), ("additionalItems", texts),
+            ] + (mayBeEmpty ? [] : [("minItems", .raw("1"))])
+        case .units: list("^([^-].*\\..*)?$")
+        case .windows: list("^ *(\(days) +)?[0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9] *$")
         }
     }
 

@@ -31,7 +31,7 @@ struct APIReply: Sendable {
     static func error(_ code: Int, _ message: String) -> APIReply { APIReply(code: code, message: message) }
 
     static func offer(_ version: Version, urlKey: String, baseURL: String) -> APIReply {
-        let url = version.file.contains("://") ? version.file : "\(baseURL)/files/\(version.file)"
+        let url = version.file.contains("://") ? version.file : "\(baseURL)\(ServedFiles.root)\(version.file)"
         return APIReply(
             code: 200, message: "成功",
             data: OfferData(

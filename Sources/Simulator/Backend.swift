@@ -24,12 +24,16 @@ actor Backend {
     private(set) var records: [RequestRecord] = []
     private var etagCounter = 0
     /// The registrations that were read, by file name.
-    private var registered: [String: (bytes: [UInt8], release: Release?)] = [:]
+    private var registered: [String: Result<[UInt8], SystemError>] = [:]
+    /// Why the registrations cannot be listed.
+    private var listProblem: SystemError?
+    private var served = ServedFiles()
     private let log: @Sendable (String) -> Void
 
     init(_ configuration: SimulatorConfiguration, log: @escaping @Sendable (String) -> Void) {
         self.configuration = configuration
         self.log = log
+        served.add(configuration)
     }
 
     // MARK: releases
@@ -46,45 +50,72 @@ actor Backend {
 
     /// Reads new and changed registrations. An unchanged one keeps what remains of its quota.
     private func readReleases() {
-        let files = Release.files(in: configuration.directory)
+        let directory = configuration.directory
+        var files: [Release.File] = []
+        do throws(SystemError) {
+            files = try Release.files(in: directory)
+            listProblem = nil
+        } catch {
+            if error != listProblem { log("\(error); the versions that are registered there are not offered") }
+            listProblem = error
+        }
         let names = Set(files.map(\.name))
         for name in registered.keys where !names.contains(name) { withdraw(name) }
-        for (name, bytes) in files where registered[name]?.bytes != bytes {
-            withdraw(name)
-            do throws(SimulatorConfiguration.Problem) {
-                let release = try Release(toml: String(decoding: bytes, as: UTF8.self))
-                registered[name] = (bytes, release)
-                add(release)
+        for file in files where registered[file.name] != file.content {
+            withdraw(file.name)
+            registered[file.name] = file.content
+            do throws(Release.Problem) {
+                add(try Release(content: file.content), file.name)
             } catch {
-                registered[name] = (bytes, nil)
-                log("\(configuration.directory)/\(name): \(error); this version is not offered")
+                log("\(directory)/\(file.name): \(error); this version is not offered")
             }
         }
     }
 
-    private func add(_ release: Release) {
+    private func add(_ release: Release, _ name: String) {
+        var version = release.version
+        version.registration = name
         if let place = configuration.applications.firstIndex(where: { $0.urlKey == release.urlKey }) {
-            configuration.applications[place].versions.append(release.version)
+            configuration.applications[place].versions.append(version)
         } else {
-            configuration.applications.append(Application(urlKey: release.urlKey, versions: [release.version]))
+            configuration.applications.append(Application(urlKey: release.urlKey, versions: [version]))
         }
+        served.add(configuration)
     }
 
+    /// Another registration, or the configuration, may name the same version: that one stays.
     private func withdraw(_ name: String) {
-        guard let release = registered.removeValue(forKey: name)?.release else { return }
-        for place in configuration.applications.indices
-        where configuration.applications[place].urlKey == release.urlKey {
-            configuration.applications[place].versions.removeAll {
-                $0.versionCode == release.version.versionCode && $0.file == release.version.file
-            }
+        registered[name] = nil
+        for place in configuration.applications.indices {
+            configuration.applications[place].versions.removeAll { $0.registration == name }
         }
     }
 
-    var directory: String { configuration.directory }
+    // MARK: files
+
+    /// Opens a file that devices may download; nil if there is no such file.
+    func open(_ name: String) -> OpenFile? {
+        // A device may download what it was offered before this server started.
+        if !served.contains(name) { readReleases() }
+        guard served.contains(name) else { return nil }
+        do throws(SystemError) {
+            return try ServedFiles.open(name, in: configuration.directory)
+        } catch {
+            let isLink = Files.isLink("\(configuration.directory)/\(name)")
+            if !error.isNotFound || isLink {
+                log("\(error.path): \(isLink ? "symbolic links are not followed" : error.reason); it is not served")
+            }
+            return nil
+        }
+    }
+
     var publicURL: String? { configuration.publicURL }
     var clockOffset: Double { configuration.clockOffset }
 
-    func change(_ body: @Sendable (inout SimulatorConfiguration) -> Void) { body(&configuration) }
+    func change(_ body: @Sendable (inout SimulatorConfiguration) -> Void) {
+        body(&configuration)
+        served.add(configuration)
+    }
 
     func record(_ record: RequestRecord) { records.append(record) }
 

@@ -1,12 +1,12 @@
 import FlyingSocks
-import Glibc
+import Host
 
 /// The body of a reply: a part of a file or of memory, sent with the simulated faults.
 struct FileBody: AsyncBufferedSequence {
     typealias Element = UInt8
 
     enum Source: Sendable {
-        case file(String)
+        case file(OpenFile)
         case bytes([UInt8])
     }
 
@@ -25,19 +25,11 @@ struct FileBody: AsyncBufferedSequence {
         private let body: FileBody
         private var offset: Int
         private var sent = 0
-        private let descriptor: CInt
 
         init(_ body: FileBody) {
             self.body = body
             offset = body.range.lowerBound
-            if case .file(let path) = body.source {
-                descriptor = open(path, O_RDONLY | O_CLOEXEC)
-            } else {
-                descriptor = -1
-            }
         }
-
-        deinit { if descriptor >= 0 { close(descriptor) } }
 
         func next() async throws -> UInt8? { try await nextBuffer(suggested: 1)?.first }
 
@@ -61,9 +53,9 @@ struct FileBody: AsyncBufferedSequence {
             switch body.source {
             case .bytes(let bytes):
                 return Array(bytes[offset..<(offset + count)])
-            case .file:
+            case .file(let file):
                 var buffer = [UInt8](repeating: 0, count: count)
-                let received = pread(descriptor, &buffer, count, off_t(offset))
+                let received = try file.read(into: &buffer, at: offset)
                 guard received > 0 else { throw Cut() }
                 return Array(buffer[..<received])
             }

@@ -2,6 +2,7 @@ import FlyingFox
 import FlyingSocks
 import FoundationEssentials
 import Glibc
+import Host
 
 /// A server that behaves like the real one.
 public final class SimulatedServer: Sendable {
@@ -103,7 +104,10 @@ public final class SimulatedServer: Sendable {
         var reply: Reply
         if let fault = faults.first(where: { $0.status != nil || $0.redirect != nil || $0.body != nil }) {
             reply = Reply(fault)
-        } else if request.path.hasPrefix("/files/") {
+        } else if (headers["host"] ?? "").isEmpty, request.version != HTTPVersion("HTTP/1.0") {
+            // RFC 9112, section 3.2.
+            reply = Reply(status: 400, type: "text/html", bytes: Array("<html>400 Bad Request: no Host</html>".utf8))
+        } else if request.path.hasPrefix(ServedFiles.root) {
             reply = await file(request, headers, faults)
         } else {
             reply = await api(request, headers, body)
@@ -121,34 +125,38 @@ public final class SimulatedServer: Sendable {
             return Reply(refusal)
         }
         if request.path == "/v1/app/report" { return Reply(await backend.report(body)) }
-        let baseURL =
-            if let url = await backend.publicURL { url } else { "http://\(headers["host"] ?? listen.description)" }
+        let host = headers["host"] ?? ""
+        guard let baseURL = await backend.publicURL ?? (host.isEmpty ? nil : "http://\(host)") else {
+            return Reply(.error(400_004, "invalid header host"))
+        }
         return Reply(await backend.upgrade(body, baseURL: baseURL))
     }
 
     private func file(_ request: HTTPRequest, _ headers: [String: String], _ faults: [Fault]) async -> Reply {
-        let name = String(request.path.dropFirst("/files/".count))
-        let path = "\(await backend.directory)/\(name)"
+        let name = String(request.path.dropFirst(ServedFiles.root.count))
         var status = stat()
-        guard !name.contains(".."), stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        guard let file = await backend.open(name), fstat(file.descriptor, &status) == 0 else {
             return Reply(status: 404, type: "text/html", bytes: Array("<html>404 Not Found</html>".utf8))
         }
         let size = Int(status.st_size)
         var tag = "\"\(size)-\(status.st_mtim.tv_sec)-\(status.st_mtim.tv_nsec)\""
         if faults.contains(where: { $0.changingETag == true }) { tag = "\"\(await backend.nextETag())\"" }
         var reply = Reply(
-            status: 200, type: "application/octet-stream", body: FileBody(source: .file(path), range: 0..<size))
+            status: 200, type: "application/octet-stream", body: FileBody(source: .file(file), range: 0..<size))
         reply.headers["ETag"] = tag
         reply.headers["Accept-Ranges"] = "bytes"
         let isCurrent = headers["if-range"].map { $0 == tag } ?? true
-        if let range = headers["range"], isCurrent, !faults.contains(where: { $0.noRanges == true }) {
-            guard range.hasPrefix("bytes="), let first = Int(range.dropFirst(6).prefix { $0 != "-" }), first < size
-            else {
-                return Reply(status: 416, type: "text/html", bytes: [])
+        if let field = headers["range"], isCurrent, !faults.contains(where: { $0.noRanges == true }) {
+            switch ByteRange(field, size: size) {
+            case .whole: break
+            case .part(let range):
+                reply.status = 206
+                reply.headers["Content-Range"] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
+                reply.body.range = range
+            case .unsatisfiable:
+                reply = Reply(status: 416, type: "text/html", bytes: [])
+                reply.headers["Content-Range"] = "bytes */\(size)"
             }
-            reply.status = 206
-            reply.headers["Content-Range"] = "bytes \(first)-\(size - 1)/\(size)"
-            reply.body.range = first..<size
         }
         return reply
     }

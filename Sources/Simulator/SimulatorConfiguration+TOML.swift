@@ -12,16 +12,13 @@ extension SimulatorConfiguration {
 
     private enum Key: String, CaseIterable { case port, directory, clockOffset, keys, applications, faults }
 
-    /// The port of a server that no option and no configuration gives one.
-    public static let defaultPort: UInt16 = 8480
-
     /// Reads a configuration. By default the directory is the current one, and the server listens on loopback.
     ///
     /// - Throws: if the text is not TOML, a key is unknown or missing, or a value has the wrong type.
     public init(toml: String) throws(Problem) {
         let fields = try TOMLFields<Key>(document: toml)
         self.init(
-            listen: .loopback(port: try fields.optional(.port) ?? Self.defaultPort),
+            listen: .loopback(port: try fields.optional(.port) ?? ListenAddress.standardPort),
             directory: try fields.optional(.directory) ?? ".",
             clockOffset: try fields.optional(.clockOffset) ?? 0, keys: try fields.required(.keys),
             applications: try fields.optional(.applications) ?? [], faults: try fields.optional(.faults) ?? [])

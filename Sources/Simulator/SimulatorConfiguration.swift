@@ -5,7 +5,10 @@ public struct SimulatorConfiguration: Sendable {
     /// The URL at which devices reach the server, without a slash at its end. Nil: each device gets URLs with the address that
     /// it used itself.
     public var publicURL: String?
-    /// The directory of the artifacts; each is served as `/files/NAME`. The server also offers each ``Release`` in it.
+    /// The directory of the artifacts. The server also offers each ``Release`` in it.
+    ///
+    /// A file of the directory is served as `/files/NAME` if a version names it as its ``Version/file``, or a fault redirects to
+    /// it; and with it its signatures and digests, such as `NAME.minisig`. Nothing else is served.
     public var directory: String
     /// Seconds that the server's clock is ahead of the system clock.
     public var clockOffset: Double
@@ -78,6 +81,8 @@ public struct Version: Sendable {
     public var devices: [String]
     /// Names of device groups that the version is for.
     public var groups: [String]
+    /// The file that registered it, see ``Release``; nil if it is configured.
+    var registration: String?
 
     public init(
         versionCode: Int, versionName: String, file: String, upgradeType: Int, promptUpgradeContent: String = "",

@@ -19,18 +19,4 @@ public struct BusError: Error, Hashable, Sendable, CustomStringConvertible {
         name = "org.freedesktop.DBus.Error.Failed"
         description = String(cString: strerror(code < 0 ? -code : code))
     }
-
-    public static func accessDenied(_ line: String) -> BusError {
-        BusError("org.freedesktop.DBus.Error.AccessDenied", line)
-    }
-    public static func invalidArguments(_ line: String) -> BusError {
-        BusError("org.freedesktop.DBus.Error.InvalidArgs", line)
-    }
-    /// The call was refused before anything was done: the caller may repeat it later.
-    public static func limitsExceeded(_ line: String) -> BusError {
-        BusError("org.freedesktop.DBus.Error.LimitsExceeded", line)
-    }
-    public static func unknownMethod(_ line: String) -> BusError {
-        BusError("org.freedesktop.DBus.Error.UnknownMethod", line)
-    }
 }

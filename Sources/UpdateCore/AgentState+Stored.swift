@@ -54,7 +54,7 @@ extension Poll {
         awaitsClock = fields.value(.awaitsClock, or: false)
         clockOffset = fields.optional(.clockOffset)
         lastResponse = fields.optional(.lastResponse)
-        bootsWithoutResponse = fields.optional(.bootsWithoutResponse)
+        bootsWithoutResponse = fields.optional(.bootsWithoutResponse, Int.self)?.boundedCount
         unheard = min(max(fields.value(.unheard, or: 0), 0), 31)
         isOfferHeld = fields.optional(.isOfferHeld)
     }
@@ -69,7 +69,7 @@ extension Work {
         hasConsent = fields.value(.hasConsent, or: !offer.upgradeType.needsConsent)
         timing = fields.optional(.timing)
         mayReboot = fields.value(.mayReboot, or: false)
-        deferrals = max(fields.value(.deferrals, or: 0), 0)
+        deferrals = fields.value(.deferrals, or: 0).boundedCount
         askAgainAt = fields.optional(.askAgainAt)
         deadline = fields.optional(.deadline)
         pause = fields.optional(.pause)
@@ -152,9 +152,10 @@ extension ReportQueue {
     public init(from decoder: any Decoder) throws {
         let fields = try StoredFields(decoder, CodingKeys.self)
         let entries: [Entry] = fields.list(.entries, limit: Self.capacity)
-        let next = fields.value(.nextID, or: 1)
+        let stored = fields.value(.nextID, or: 1)
+        let next = (1..<Self.highestID).contains(stored) ? stored : 1
         let notBefore = fields.value(.notBefore, or: BootInstant(0))
-        self.init(entries, nextID: max(next, (entries.map(\.id).max() ?? 0) &+ 1), notBefore: notBefore)
+        self.init(entries, nextID: max(next, (entries.map(\.id).max() ?? 0) + 1), notBefore: notBefore)
     }
 }
 
@@ -162,6 +163,10 @@ extension ReportQueue.Entry {
     public init(from decoder: any Decoder) throws {
         let fields = try StoredFields(decoder, CodingKeys.self)
         id = try fields.required(.id)
+        guard (0..<ReportQueue.highestID).contains(id) else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "the id of a report is impossible"))
+        }
         report = try fields.required(.report)
         tries = fields.value(.tries, or: 0).boundedCount
         due = fields.optional(.due)

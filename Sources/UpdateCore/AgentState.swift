@@ -27,7 +27,8 @@ public struct AgentState: Codable, Hashable, Sendable {
 
     public init() {}
 
-    mutating func note(_ error: Reason) {
+    /// Makes this the last error.
+    public mutating func note(_ error: Reason) {
         lastError = error.text.sanitized(limit: Self.errorLimit)
         lastErrorCode = error.code
     }

@@ -42,7 +42,7 @@ public func refusal(of command: Command, _ state: AgentState, _ context: Context
     switch command {
     case .check:
         return work?.mayCheck ?? true
-            ? nil : CommandRefusal("\(work?.offer.title ?? "an offer") is being worked on; the check follows")
+            ? nil : CommandRefusal("\(work?.offer.title ?? "an offer") is being worked on: upgradelinkctl status")
     case .accept(let code, let timing):
         if let refusal = mismatch(code, work) { return refusal }
         if timing == .window, context.policy.windows.isEmpty {

@@ -63,10 +63,19 @@ public struct DownloadProgress: Codable, Hashable, Sendable {
     /// Bytes per second, as a moving average.
     public var rate: Int
 
+    /// Each number is at most 2^50, so that no percentage overflows.
     public init(received: Int, total: Int, rate: Int) {
-        self.received = received
-        self.total = total
-        self.rate = rate
+        func bounded(_ number: Int) -> Int { max(0, min(number, 1 << 50)) }
+        (self.received, self.total, self.rate) = (bounded(received), bounded(total), bounded(rate))
+    }
+
+    private enum CodingKeys: String, CodingKey { case received, total, rate }
+
+    public init(from decoder: any Decoder) throws {
+        let fields = try StoredFields(decoder, CodingKeys.self)
+        self.init(
+            received: try fields.required(.received), total: try fields.required(.total),
+            rate: try fields.required(.rate))
     }
 }
 

@@ -84,7 +84,7 @@ extension [MaintenanceWindow] {
     private func occurrences(
         around now: WallTime, _ days: ClosedRange<Int>, _ zone: TimeZoneOffsets
     ) -> [Range<WallTime>] {
-        let today = Int((zone.local(now) / Self.day).rounded(.down))
+        let today = Int(cut: zone.local(now) / Self.day)
         return days.flatMap { offset -> [Range<WallTime>] in
             let date = today + offset
             // 1970-01-01 was a Thursday.

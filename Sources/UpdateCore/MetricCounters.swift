@@ -23,13 +23,18 @@ public struct MetricCounters: Hashable, Sendable {
             count(.poll, report.response.failure)
         case .downloaded(_, let result, let traffic):
             count(.download, result.failure)
-            let (sum, overflow) = downloadedBytes.addingReportingOverflow(max(0, traffic.received))
-            downloadedBytes = overflow ? .max : sum
+            add(traffic)
         case .reported(_, let delivery):
             count(.report, delivery.failure)
         case .started, .tick, .command, .fileOffered, .installed, .configurationChanged: break
         }
         for case .announce(.finished(let attempt)) in effects { results[attempt.result, default: 0] += 1 }
+    }
+
+    /// Counts the bytes of a download. The event of its end contains them; a download that was stopped has no event.
+    public mutating func add(_ traffic: DownloadTraffic) {
+        let (sum, overflow) = downloadedBytes.addingReportingOverflow(max(0, traffic.received))
+        downloadedBytes = overflow ? .max : sum
     }
 
     private mutating func count(_ request: Request, _ failure: ReasonCode?) {

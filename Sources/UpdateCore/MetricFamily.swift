@@ -31,9 +31,9 @@ public struct MetricFamily: Hashable, Sendable {
     /// The lines of this metric (Prometheus, exposition formats, "Text format details").
     public var text: String {
         guard !samples.isEmpty else { return "" }
-        var lines = "# HELP \(name) \(help.escaped)\n# TYPE \(name) \(kind.rawValue)\n"
+        var lines = "# HELP \(name) \(help.escaped(quotes: false))\n# TYPE \(name) \(kind.rawValue)\n"
         for sample in samples {
-            let labels = sample.labels.map { "\($0.name)=\"\($0.value.escaped.replacing("\"", with: "\\\""))\"" }
+            let labels = sample.labels.map { "\($0.name)=\"\($0.value.escaped(quotes: true))\"" }
             lines += name + (labels.isEmpty ? "" : "{\(labels.joined(separator: ","))}") + " \(sample.value)\n"
         }
         return lines
@@ -41,6 +41,21 @@ public struct MetricFamily: Hashable, Sendable {
 }
 
 extension String {
-    /// With the backslashes and line feeds escaped, as in a help text.
-    fileprivate var escaped: String { replacing("\\", with: "\\\\").replacing("\n", with: "\\n") }
+    /// The reader knows no characters of several scalars: a quotation mark before a combining mark ends a value, too. It also takes
+    /// a NUL for the end of the file.
+    ///
+    /// - Parameter quotes: whether quotation marks are escaped, as in the value of a label.
+    fileprivate func escaped(quotes: Bool) -> String {
+        var text = String.UnicodeScalarView()
+        for scalar in unicodeScalars {
+            switch scalar {
+            case "\\": text.append(contentsOf: #"\\"#.unicodeScalars)
+            case "\n": text.append(contentsOf: #"\n"#.unicodeScalars)
+            case "\"" where quotes: text.append(contentsOf: #"\""#.unicodeScalars)
+            case _ where scalar.properties.generalCategory == .control: text.append("\u{FFFD}")
+            default: text.append(scalar)
+            }
+        }
+        return String(text)
+    }
 }

@@ -1,25 +1,37 @@
 /// Values of the metrics that the agent's state does not contain.
 public struct MetricSources: Hashable, Sendable {
     public var counters = MetricCounters()
-    /// When the agent was started.
-    public var started: WallTime
+    /// When the agent was started. Its wall clock may be set later: the time is that of the present wall clock.
+    public var started: BootInstant
     /// The agent itself has an error, such as a configuration that it could not reload.
     public var hasError = false
-    /// The next poll in Unix seconds, as it was shown last.
-    private var shownPoll = 0
+    private var shownStart = ShownTime()
+    private var shownPoll = ShownTime()
 
-    public init(started: WallTime) { self.started = started }
+    public init(started: BootInstant) { self.started = started }
 
-    /// The next poll in Unix seconds. It is computed from another clock: a difference of less than 3 s is none.
-    fileprivate mutating func settled(_ moment: Int) -> Int {
-        if abs(moment - shownPoll) >= 3 { shownPoll = moment }
-        return shownPoll
+    fileprivate mutating func start(_ context: Context) -> Int { shownStart.show(started, context) }
+    fileprivate mutating func poll(_ moment: BootInstant, _ context: Context) -> Int {
+        shownPoll.show(moment, context)
+    }
+
+    /// A moment of CLOCK_BOOTTIME in Unix seconds, as it was shown last.
+    private struct ShownTime: Hashable {
+        var seconds: Int?
+
+        /// The moment is computed from two clocks: a difference of less than 3 s is none.
+        mutating func show(_ moment: BootInstant, _ context: Context) -> Int {
+            let new = (context.wallClock + (moment - context.now)).wholeSeconds
+            if let seconds, abs(new - seconds) < 3 { return seconds }
+            seconds = new
+            return new
+        }
     }
 }
 
 /// The metrics of the agent, as docs/monitoring.md lists them.
 public func metrics(_ state: AgentState, _ context: Context, _ sources: inout MetricSources) -> [MetricFamily] {
-    general(state, context, sources) + versions(state, context) + polls(state, context, &sources)
+    general(state, context, &sources) + versions(state, context) + polls(state, context, &sources)
         + requests(sources.counters) + results(state, sources.counters)
 }
 
@@ -31,7 +43,7 @@ let stateNames = [
     "idle", "checking", "downloading", "consent", "ready", "installing", "restart", "waiting", "error",
 ]
 
-private func general(_ state: AgentState, _ context: Context, _ sources: MetricSources) -> [MetricFamily] {
+private func general(_ state: AgentState, _ context: Context, _ sources: inout MetricSources) -> [MetricFamily] {
     let name = sources.hasError || state.isStuck(context) ? "error" : state.name
     return [
         MetricFamily(
@@ -39,7 +51,7 @@ private func general(_ state: AgentState, _ context: Context, _ sources: MetricS
             [Sample(labels: [Label(name: "version", value: productVersion)], value: 1)]),
         MetricFamily(
             "upgradelink_start_time_seconds", .gauge, "When the agent was started; the counters began then.",
-            sources.started.wholeSeconds),
+            sources.start(context)),
         MetricFamily(
             "upgradelink_state", .gauge, "The agent's state: 1 for the present one, 0 for every other.",
             stateNames.map { Sample(labels: [Label(name: "state", value: $0)], value: $0 == name ? 1 : 0) }),
@@ -57,7 +69,8 @@ private func versions(_ state: AgentState, _ context: Context) -> [MetricFamily]
     var installedName: String?
     if case .known(_, let name?) = context.installed { installedName = name }
     let offer = state.work?.offer
-    let failures = state.trials.sorted { $0.versionCode < $1.versionCode }
+    let failures = state.trials.filter { context.mayOffer($0.versionCode) }.sorted { $0.versionCode < $1.versionCode }
+    let refused = state.refusedVersions(context)
     return [
         MetricFamily(
             "upgradelink_installed_version_code", .gauge, "The code of the installed version; absent if it is unknown.",
@@ -84,20 +97,21 @@ private func versions(_ state: AgentState, _ context: Context) -> [MetricFamily]
             "When this offer was taken up; absent if there is no offer.",
             state.work?.started.wholeSeconds),
         MetricFamily(
-            "upgradelink_version_failures", .gauge, "How often a version failed on this device.",
+            "upgradelink_version_failures", .gauge,
+            "How often a version above the installed one failed on this device.",
             failures.map { Sample(labels: [.versionCode($0.versionCode)], value: $0.failures) }),
         MetricFamily(
             "upgradelink_blocked_versions", .gauge,
             "The number of versions that are not installed because they failed too often.",
-            failures.count { $0.failures >= context.policy.maximumAttempts }),
+            refused.count { $0.why == .blocked }),
         MetricFamily(
             "upgradelink_rejected_versions", .gauge, "The number of versions that the user has rejected.",
-            state.rejected.count),
+            refused.count { $0.why == .rejected }),
     ]
 }
 
 private func polls(_ state: AgentState, _ context: Context, _ sources: inout MetricSources) -> [MetricFamily] {
-    let next = state.poll.isRunning ? nil : (context.wallClock + (state.poll.next - context.now)).wholeSeconds
+    let next = state.poll.isRunning ? nil : sources.poll(state.poll.next, context)
     return [
         MetricFamily(
             "upgradelink_last_successful_poll_timestamp_seconds", .gauge,
@@ -105,7 +119,7 @@ private func polls(_ state: AgentState, _ context: Context, _ sources: inout Met
             state.poll.lastResponse?.wholeSeconds),
         MetricFamily(
             "upgradelink_next_poll_timestamp_seconds", .gauge,
-            "When the next update check is due; absent while one runs.", next.map { sources.settled($0) }),
+            "When the next update check is due; absent while one runs.", next),
     ]
 }
 
@@ -180,9 +194,4 @@ extension MetricFamily.Label {
 extension Attempt.Result {
     /// As other labels are written.
     fileprivate var label: String { self == .rolledBack ? "rolled-back" : rawValue }
-}
-
-extension WallTime {
-    /// A stored time may be any number.
-    fileprivate var wholeSeconds: Int { Int(max(0, min(unixSeconds.rounded(), 1e15))) }
 }

@@ -8,7 +8,7 @@ extension Context {
     /// Renders a moment of the wall clock in local time: `2026-11-25 19:02`. Any other number of seconds: `an unknown time`.
     func date(_ time: WallTime) -> String {
         guard (0..<Self.endOfTime).contains(time.unixSeconds) else { return "an unknown time" }
-        let minutes = Int(zone.local(time) / 60)
+        let minutes = Int(cut: zone.local(time) / 60)
         // Days since 0000-03-01 in the proleptic Gregorian calendar: the leap day is the last day of such a year.
         let days = minutes / 1440 + 719_468
         let (era, dayOfEra) = (days / 146_097, days % 146_097)
@@ -32,12 +32,12 @@ extension Context {
         else { return "in \(describe(delay))" }
         let local = zone.local(time + delay)
         let days = (local / Self.day).rounded(.down)
-        let away = Int(days - (zone.local(time) / Self.day).rounded(.down))
+        let away = Int(cut: days - (zone.local(time) / Self.day).rounded(.down))
         guard (0...6).contains(away) else { return "in \(describe(delay))" }
-        let minutes = Int((local - days * Self.day) / 60)
+        let minutes = Int(cut: (local - days * Self.day) / 60)
         let (hour, minute) = (minutes / 60, minutes % 60)
         let clock = "\(hour < 10 ? "0" : "")\(hour):\(minute < 10 ? "0" : "")\(minute)"
         // 1970-01-01 was a Thursday.
-        return away == 0 ? "at \(clock)" : "on \(Self.weekdays[(Int(days) + 3) % 7]) at \(clock)"
+        return away == 0 ? "at \(clock)" : "on \(Self.weekdays[(Int(cut: days) + 3) % 7]) at \(clock)"
     }
 }

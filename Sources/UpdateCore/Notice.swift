@@ -69,7 +69,7 @@ extension Notice {
         case .failing(let error, let delay): "\(error.line.capitalizedFirst); next try in \(describe(delay))"
         case .clockWrong(let server):
             "This device's clock is wrong; requests are signed with the server's time"
-                + (server.map { " (\(Int($0.unixSeconds)) s since 1970)" } ?? "")
+                + (server.map { " (\($0.wholeSeconds) s since 1970)" } ?? "")
         case .clockExplainsTLS(let line):
             "\(line.capitalizedFirst); checking again as soon as the clock is set"
         case .clockSet: "The clock has been set"

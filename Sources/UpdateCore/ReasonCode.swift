@@ -2,6 +2,10 @@
 ///
 /// The raw values are on D-Bus, in the journal and in stored files.
 public enum ReasonCode: String, CaseIterable, Hashable, Sendable {
+    // The agent itself.
+    case configurationInvalid = "configuration-invalid"
+    case stateNotStored = "state-not-stored"
+
     // The server.
     case rateLimited = "rate-limited"
     case serverError = "server-error"
@@ -64,6 +68,8 @@ public enum ReasonCode: String, CaseIterable, Hashable, Sendable {
     /// What the word means, as a sentence for the manual.
     public var summary: String {
         switch self {
+        case .configurationInvalid: "The configuration could not be reloaded: the old one stays effective."
+        case .stateNotStored: "The agent cannot store its state: what happens waits until it can."
         case .rateLimited: "The server throttles requests (HTTP 429)."
         case .serverError: "The server responded with an error of its own, such as HTTP 500 or 503."
         case .serverUnreachable: "There is no connection to the server: network, name resolution, proxy or a timeout."

@@ -41,7 +41,8 @@ extension AgentState {
 }
 
 extension Context {
-    fileprivate func mayOffer(_ versionCode: Int) -> Bool {
+    /// Whether the version is not one that the installed version has passed.
+    func mayOffer(_ versionCode: Int) -> Bool {
         versionCode > installed.versionCode ?? 0 || versionCode == policy.appointVersionCode
     }
 }

@@ -16,7 +16,21 @@ public struct BootInstant: Codable, Hashable, Comparable, Sendable {
 public struct WallTime: Codable, Hashable, Comparable, Sendable {
     public var unixSeconds: Seconds
 
+    /// Later and earlier times, by more than thirty thousand years, are not read from a file or from another process.
+    static let limit: Seconds = 1e12
+
     public init(unixSeconds: Seconds) { self.unixSeconds = unixSeconds }
+
+    private enum CodingKeys: String, CodingKey { case unixSeconds }
+
+    /// A time beyond ``limit`` becomes the limit.
+    public init(from decoder: any Decoder) throws {
+        let seconds = try decoder.container(keyedBy: CodingKeys.self).decode(Seconds.self, forKey: .unixSeconds)
+        unixSeconds = max(-Self.limit, min(seconds, Self.limit))
+    }
+
+    /// Whole seconds since 1970; 0 for an earlier time.
+    package var wholeSeconds: Int { max(0, Int(cut: unixSeconds)) }
 
     public static func < (left: Self, right: Self) -> Bool { left.unixSeconds < right.unixSeconds }
     public static func + (left: Self, right: Seconds) -> Self { Self(unixSeconds: left.unixSeconds + right) }
@@ -35,15 +49,32 @@ public struct ServerClock: Codable, Hashable, Sendable {
         self.atBoot = atBoot
     }
 
+    private enum CodingKeys: String, CodingKey { case bootID, atBoot }
+
+    /// A time beyond ``WallTime/limit`` becomes the limit.
+    public init(from decoder: any Decoder) throws {
+        let fields = try StoredFields(decoder, CodingKeys.self)
+        bootID = try fields.required(.bootID)
+        atBoot = max(-WallTime.limit, min(try fields.required(.atBoot), WallTime.limit))
+    }
+
     /// The server's time at this moment; nil if this clock belongs to another boot.
     public func time(at now: BootInstant, bootID: String) -> WallTime? {
         bootID == self.bootID ? WallTime(unixSeconds: atBoot + now.seconds) : nil
     }
 }
 
+extension Int {
+    /// The whole part of a number, at most 2^53 on either side of zero. `Int(_:)` ends the process at a number that does not fit.
+    package init(cut number: Double) {
+        let limit = 0x1p53
+        self = Int(Swift.max(-limit, Swift.min(number.rounded(.down), limit)))
+    }
+}
+
 /// Renders a duration for the user: `5 h 40 min`, `3 min`, `12 s`.
 public func describe(_ seconds: Seconds) -> String {
-    let whole = Int(min(max(seconds, 0), 1e9).rounded())
+    let whole = Int(cut: min(max(0, seconds), 1e9).rounded())
     switch whole {
     case ..<60: return "\(whole) s"
     case ..<3600: return "\((whole + 30) / 60) min"

@@ -2,6 +2,7 @@
 public struct WebURL: Hashable, Sendable {
     public let text: String
     public let isSecure: Bool
+    /// A name or an address, without the brackets of an IPv6 address.
     public let host: String
     /// The path with its leading slash, without query and fragment; `/` if the URL has no path.
     public let path: String
@@ -9,7 +10,8 @@ public struct WebURL: Hashable, Sendable {
     /// Bytes. Presigned addresses have several thousand.
     public static let maximumLength = 16_384
 
-    /// Nil if the scheme is another one, the host is missing, there are blanks or control characters, or the text is too long.
+    /// Nil if the scheme is another one, the host is missing, the port is wrong, there are blanks or control characters, or the
+    /// text is too long.
     public init?(_ text: String) {
         guard text.utf8.count <= Self.maximumLength, text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
             return nil
@@ -24,13 +26,42 @@ public struct WebURL: Hashable, Sendable {
         guard afterScheme.hasPrefix("//") else { return nil }
         let rest = afterScheme.dropFirst(2)
         let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        let hostAndPort = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
-        let host = hostAndPort.hasPrefix("[") ? hostAndPort.prefix { $0 != "]" } : hostAndPort.prefix { $0 != ":" }
-        guard !host.isEmpty, host != "[" else { return nil }
+        guard let host = try? Self.host(of: authority) else { return nil }
         let path = rest.dropFirst(authority.count).prefix { $0 != "?" && $0 != "#" }
         self.text = text
-        self.host = String(host)
+        self.host = host
         self.path = path.isEmpty ? "/" : String(path)
+    }
+
+    /// The host of an authority (RFC 3986, section 3.2), whose port is checked. As for libcurl, the port may be empty.
+    private static func host(of authority: Substring) throws(Problem) -> String {
+        let hostAndPort = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+        let host: Substring
+        let rest: Substring
+        if hostAndPort.hasPrefix("[") {
+            guard let end = hostAndPort.firstIndex(of: "]") else {
+                throw Problem(description: "the ] behind its IPv6 address is missing")
+            }
+            host = hostAndPort[..<end].dropFirst()
+            rest = hostAndPort[end...].dropFirst()
+            // An address, perhaps with a zone (RFC 6874).
+            guard host.contains(":"),
+                host.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || ":.%-_~".contains($0)) })
+            else { throw Problem(description: "it has no IPv6 address between [ and ]") }
+        } else {
+            host = hostAndPort.prefix { $0 != ":" }
+            rest = hostAndPort[host.endIndex...]
+        }
+        guard !host.isEmpty else { throw Problem(description: "it is not an http or https URL: it has no host") }
+        let port = rest.dropFirst()
+        guard rest.isEmpty || rest.first == ":" else {
+            throw Problem(description: "there is something else than a port behind its host")
+        }
+        guard
+            port.isEmpty
+                || port.utf8.allSatisfy({ (0x30...0x39).contains($0) }) && (1...65_535).contains(Int(port) ?? 0)
+        else { throw Problem(description: "its port is not a number from 1 to 65535") }
+        return String(host)
     }
 }
 
@@ -100,7 +131,10 @@ extension WebURL {
             throw Problem(
                 description: "it has \(repaired.utf8.count) bytes, at most \(Self.maximumLength) are supported")
         }
-        guard let url = WebURL(repaired) else { throw Problem(description: "it is not an http or https URL") }
+        guard let url = WebURL(repaired) else {
+            _ = try Self.host(of: authority)
+            throw Problem(description: "it is not an http or https URL")
+        }
         self = url
     }
 

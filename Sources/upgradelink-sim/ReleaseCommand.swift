@@ -13,8 +13,9 @@ struct ReleaseCommand: ParsableCommand {
             comment names the application and the version. The artifact, its signature and its registration are put into the \
             directory of releases, and a running server offers the version at its next update check.
 
-            Exit status: 0 released; 64 wrong arguments; 65 the content is of another version; 66 no such file, or no key; \
-            69 a program is missing or has failed; 73 the releases cannot be written.
+            Exit status: 0 released; 64 wrong arguments; 65 the content cannot be installed, or is of another version; 66 no \
+            such file, or no key; 69 a program is missing or has failed; 73 the releases cannot be written; 128+N ended by \
+            signal N, and nothing was released.
             """)
 
     @Argument(
@@ -57,44 +58,56 @@ struct ReleaseCommand: ParsableCommand {
                 "--version-file \(versionFile) is not a path in the archive, such as version or etc/version: letters, digits, "
                     + "and . _ - / are possible")
         }
-        if let versionName, versionName.contains(where: { $0.isNewline || $0 == "\"" || $0 == "\\" }) {
-            throw ValidationError("--version-name must not contain quotes, backslashes or line breaks")
+        if let versionName, !Self.isPlainName(versionName) {
+            throw ValidationError(
+                "--version-name must not be empty, and must not contain quotes, backslashes, line breaks or other control "
+                    + "characters")
         }
     }
 
+    /// In a version file, the name is between quotes.
+    private static func isPlainName(_ name: String) -> Bool {
+        !name.allSatisfy(\.isWhitespace)
+            && !name.unicodeScalars.contains {
+                $0 == "\"" || $0 == "\\"
+                    || [.control, .lineSeparator, .paragraphSeparator].contains($0.properties.generalCategory)
+            }
+    }
+
     func run() throws {
+        let interruption = Interruption()
         try reportingFailure {
             do {
-                try release()
+                try release(interruption)
             } catch let error as SystemError {
                 throw CommandFailure("\(error); nothing was released", status: EX_CANTCREAT)
             }
         }
     }
 
-    private func release() throws {
+    private func release(_ interruption: Interruption) throws {
         let kind = try SourceKind(source)
         let urlKey = try effectiveKey()
         let module = module ?? ReleasedModule.usual(for: source, kind)
         try require(module, fits: kind)
         let signer = try ReleaseSigner(key: key)
         let versionName = versionName ?? "\(versionCode)"
-
-        try Files.createDirectory(into, mode: 0o755)
-        var packing = try ReleasePacking(source: source, into: into)
-        defer { packing.removeTemporary() }
-        let name = Release.name(urlKey: urlKey, versionCode: versionCode)
-        let file = name + module.ending(of: source)
+        let file = try artifactName(urlKey, module)
         let release = Release(
             urlKey: urlKey,
             version: Version(
                 versionCode: versionCode, versionName: versionName, file: file, upgradeType: type.number,
                 promptUpgradeContent: text))
+
+        let packing = try ReleasePacking(source: source, into: into, interruption)
+        defer { packing.removeTemporary() }
         guard replace || !Files.exists(release.path(in: into)) else {
             throw CommandFailure(
                 "\(urlKey) \(versionCode) is released already (\(release.path(in: into))): choose a higher --version-code, "
                     + "or replace it with --replace", status: EX_USAGE)
         }
+        let content = ReleaseContent(source, interruption)
+        if module == .directory { try content.requireInstallable(kind, versionFile: versionFile) }
         if module == .directory, kind == .directory {
             let found = try versionFileLine(versionName)
             try packing.pack(
@@ -107,11 +120,37 @@ struct ReleaseCommand: ParsableCommand {
                     + "device is rolled back")
         }
         let comment = "urlKey=\(urlKey) versionCode=\(versionCode)"
-        try signer.sign(packing.artifact, comment: comment)
+        try signer.sign(packing.artifact, comment: comment, interruption)
         say("Signed with \(signer.shownKey): \(comment)")
-        try packing.publish(as: file)
-        try release.write(in: into)
-        say("Released \(urlKey) \(release.version.shown): \(into)/\(file), \(describe(bytes: packing.size))")
+        let size = packing.size
+        try publish(release, packing)
+        say("Released \(urlKey) \(release.version.shown): \(into)/\(file), \(describe(bytes: size))")
+    }
+
+    /// From here on, the release is completed in spite of signals.
+    private func publish(_ release: Release, _ packing: ReleasePacking) throws {
+        let wasReleased = Files.exists(release.path(in: into))
+        do throws(SystemError) {
+            // A device must not find the new artifact with the old signature, or the other way round.
+            let old = try release.withdraw(in: into)
+            try packing.publish(as: release.version.file)
+            try release.write(in: into)
+            if let old { remove(old) }
+        } catch {
+            guard wasReleased, !Files.exists(release.path(in: into)) else { throw error }
+            throw CommandFailure(
+                "\(error); \(release.urlKey) \(versionCode) is not offered any more: remove the cause, and release it again",
+                status: EX_CANTCREAT)
+        }
+    }
+
+    /// Removes the files of a replaced version.
+    private func remove(_ artifact: String) {
+        do {
+            for name in [artifact, "\(artifact).minisig"] { try Files.remove("\(into)/\(name)") }
+        } catch {
+            complain("warning: \(error): no version needs this file any more")
+        }
     }
 
     // MARK: checks
@@ -130,6 +169,18 @@ struct ReleaseCommand: ParsableCommand {
                 status: EX_USAGE)
         }
         return key
+    }
+
+    /// Other files of the release must not get the artifact's name.
+    private func artifactName(_ urlKey: String, _ module: ReleasedModule) throws -> String {
+        let ending = module.ending(of: source)
+        let reserved = [Release.suffix, ".minisig"].first { ending.contains($0) }
+        if let reserved {
+            throw CommandFailure(
+                "\(source) has a name with \(reserved), which is for files that belong to an artifact: name the artifact itself, "
+                    + "or rename the file", status: EX_USAGE)
+        }
+        return Release.name(urlKey: urlKey, versionCode: versionCode) + ending
     }
 
     private func require(_ module: ReleasedModule, fits kind: SourceKind) throws {

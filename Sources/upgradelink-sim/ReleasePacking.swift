@@ -6,28 +6,42 @@ import Simulator
 struct ReleasePacking {
     private let source: String
     private let into: String
-    private let temporary: String
+    private let temporary: TemporaryRelease
+    private let interruption: Interruption
 
     /// The complete artifact, before it is published. Its signature is next to it.
-    var artifact: String { "\(temporary)/artifact" }
+    var artifact: String { "\(temporary.path)/artifact" }
 
-    init(source: String, into: String) throws {
-        (self.source, self.into) = (source, into)
+    init(source: String, into: String, _ interruption: Interruption) throws {
+        (self.source, self.into, self.interruption) = (source, into, interruption)
         let (inside, outside) = (Self.realPath(into), Self.realPath(source))
-        guard inside != outside, !inside.hasPrefix(outside + "/") else {
+        guard inside != outside, !inside.hasPrefix(outside == "/" ? outside : outside + "/") else {
             throw CommandFailure(
                 "\(into) is in \(source), so that each release would contain the earlier ones: choose another directory with --into",
                 status: EX_USAGE)
         }
-        temporary = try Files.createTemporaryDirectory("\(into)/.release")
+        // After this check: a refused directory is not changed.
+        try Files.createDirectory(into, mode: 0o755)
+        temporary = try TemporaryRelease(in: into)
     }
 
-    func removeTemporary() { try? Files.removeTree(temporary) }
+    func removeTemporary() { temporary.remove() }
 
+    /// A path without symbolic links; its last names need not exist.
     private static func realPath(_ path: String) -> String {
-        guard let real = realpath(path, nil) else { return path }
-        defer { free(real) }
-        return String(cString: real)
+        if let real = realpath(path, nil) {
+            defer { free(real) }
+            return String(cString: real)
+        }
+        let name = path.split(separator: "/").last ?? ""
+        let above = path.hasPrefix("/") || path.split(separator: "/").count > 1
+        guard !name.isEmpty else { return path }
+        let place = realPath(above ? Files.directory(of: withoutSlash(path)) : ".")
+        return (place == "/" ? "" : place) + "/\(name)"
+    }
+
+    private static func withoutSlash(_ path: String) -> String {
+        path.hasSuffix("/") && path != "/" ? withoutSlash(String(path.dropLast())) : path
     }
 
     /// Whether a text is a relative path that needs no quoting in tar's expressions.
@@ -48,16 +62,17 @@ struct ReleasePacking {
     func pack(versionFile: String?, content: String) throws {
         let epoch = getenv("SOURCE_DATE_EPOCH").flatMap { Int(String(cString: $0)) } ?? 946_684_800
         var arguments = [
-            "--create", "--file", artifact, "--sort=name", "--format=gnu", "--owner=0", "--group=0", "--numeric-owner",
+            "--create", "--force-local", "--file", artifact, "--sort=name", "--format=gnu", "--owner=0", "--group=0",
+            "--numeric-owner",
             "--mtime=@\(epoch)", "--mode=a+rX,u+w,go-w",
         ]
         if let versionFile {
             let name = ".upgradelink-sim-version"
-            try Files.replace("\(temporary)/\(name)", with: Array(content.utf8), mode: 0o644)
+            try Files.replace("\(temporary.path)/\(name)", with: Array(content.utf8), mode: 0o644)
             // The name in the archive is another one, so that only the directory's own file is left out.
             arguments += [
                 "--transform=flags=r;s|^\\./\(name)$|./\(versionFile)|", "--anchored", "--no-wildcards",
-                "--exclude=./\(versionFile)", "-C", temporary, "./\(name)", "-C", Self.realPath(source), ".",
+                "--exclude=./\(versionFile)", "-C", temporary.path, "./\(name)", "-C", Self.realPath(source), ".",
             ]
         } else {
             arguments += ["-C", source, "."]
@@ -66,6 +81,7 @@ struct ReleasePacking {
         let end = Program("tar", arguments, streams: .errors, timeLimit: nil).runAndWait { line in
             if reason.isEmpty { reason = line }
         }
+        try interruption.check()
         guard end.succeeded else {
             throw CommandFailure(
                 "\(source) cannot be packed: \(reason.isEmpty ? "tar: \(end)" : reason); nothing was released",
@@ -74,31 +90,29 @@ struct ReleasePacking {
     }
 
     /// Copies the file as it is.
-    func copy() throws(SystemError) {
+    func copy() throws {
         let (from, target) = (try Files.open(source), try OpenFile(artifact, O_WRONLY | O_CREAT | O_EXCL, mode: 0o644))
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         while true {
             let count = try from.read(into: &buffer)
             if count == 0 { break }
+            try interruption.check()
             try target.write(Array(buffer[..<count]))
         }
         try target.synchronize()
     }
 
-    /// Bytes.
+    /// Of the artifact, in bytes.
     var size: Int {
         var status = stat()
-        let path = Files.exists(artifact) ? artifact : published
-        return stat(path, &status) == 0 ? Int(status.st_size) : 0
+        return stat(artifact, &status) == 0 ? Int(status.st_size) : 0
     }
-    private var published = ""
 
     /// Gives the artifact its name: the signature first, because a device may fetch both at once.
-    mutating func publish(as name: String) throws(SystemError) {
-        published = "\(into)/\(name)"
+    func publish(as name: String) throws(SystemError) {
         chmod(artifact, 0o644)
         chmod("\(artifact).minisig", 0o644)
-        try Files.rename("\(artifact).minisig", to: "\(published).minisig")
-        try Files.rename(artifact, to: published)
+        try Files.rename("\(artifact).minisig", to: "\(into)/\(name).minisig")
+        try Files.rename(artifact, to: "\(into)/\(name)")
     }
 }

@@ -32,16 +32,18 @@ struct ReleaseSigner {
     /// Signs a file; the signature is at `FILE.minisig`.
     ///
     /// - Parameter comment: the trusted comment.
-    func sign(_ file: String, comment: String) throws {
+    func sign(_ file: String, comment: String, _ interruption: Interruption) throws {
         let program = Program(
             "minisign", ["-S", "-H", "-s", key, "-m", file, "-x", "\(file).minisig", "-t", comment],
             streams: .inherited, timeLimit: nil)
-        switch program.runAndWait(onErrorLine: { _ in }) {
+        let end = program.runAndWait(onErrorLine: { _ in })
+        try interruption.check()
+        switch end {
         case .exited(0): return
         case .couldNotStart(let reason):
             throw CommandFailure(
                 "minisign cannot be started: \(reason): install it (apt install minisign)", status: EX_UNAVAILABLE)
-        case let end:
+        default:
             throw CommandFailure(
                 "minisign could not sign with \(key): \(end): check the password and the key; nothing was released",
                 status: EX_UNAVAILABLE)

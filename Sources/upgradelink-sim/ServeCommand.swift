@@ -3,6 +3,7 @@ import Dispatch
 import Glibc
 import Host
 import Simulator
+import UpdateCore
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -11,8 +12,8 @@ struct Serve: AsyncParsableCommand {
             Prints a line for each request. Only this machine reaches the server, unless --listen names another address. \
             The server also offers each version that upgradelink-sim release puts into its directory while it runs.
 
-            Exit status: 0 ended by a signal; 64 wrong arguments; 66 no such file; 69 it cannot listen; 77 not allowed; \
-            78 the configuration is wrong.
+            Exit status: 0 ended by a signal; 64 wrong arguments; 66 no such file or directory; 69 it cannot listen; 77 not \
+            allowed; 78 the configuration is wrong.
             """)
 
     @Argument(
@@ -23,8 +24,8 @@ struct Serve: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Listen here: 0.0.0.0:8480, [::]:8480, 192.168.1.5:80. Port 0 is any free port. The default is 127.0.0.1:8480.",
-            valueName: "address:port"))
+            "Listen here: 0.0.0.0, [::]:8480, 192.168.1.5:80. Port 0 is any free port. The default is 127.0.0.1:8480.",
+            valueName: "address"), transform: ListenArgument.init)
     var listen: ListenArgument?
 
     @Option(
@@ -40,16 +41,23 @@ struct Serve: AsyncParsableCommand {
 
     func validate() throws {
         guard let publicUrl else { return }
-        guard publicUrl.hasPrefix("http://") || publicUrl.hasPrefix("https://"), !publicUrl.contains(" ") else {
-            throw ValidationError("--public-url \(publicUrl) is not a URL: write http://HOST or https://HOST")
+        // The paths of files are appended to it.
+        guard let url = WebURL(publicUrl), !publicUrl.contains("?"), !publicUrl.contains("#"), !url.hasUserInfo else {
+            throw ValidationError(
+                "--public-url \(publicUrl) is not a URL: write http://HOST or https://HOST, perhaps with a port and a path"
+            )
         }
     }
 
     func run() async throws {
         Signals.ignore(SIGPIPE)
-        var settings = try reportingFailure { try readSettings() }
-        if let listen { settings.listen = listen.address }
-        if let publicUrl { settings.publicURL = publicUrl.hasSuffix("/") ? String(publicUrl.dropLast()) : publicUrl }
+        var settings = try reportingFailure {
+            let settings = try readSettings()
+            try requireReadable(settings.directory)
+            return settings
+        }
+        if let listen { settings.listen = listen.address(standardPort: settings.listen.port) }
+        if let publicUrl { settings.publicURL = Self.withoutSlash(publicUrl) }
         endOnSignals()
         let publicURL = settings.publicURL
         do {
@@ -63,26 +71,47 @@ struct Serve: AsyncParsableCommand {
         }
     }
 
+    private static func withoutSlash(_ url: String) -> String {
+        url.hasSuffix("/") ? withoutSlash(String(url.dropLast())) : url
+    }
+
     private func readSettings() throws -> SimulatorConfiguration {
         var status = stat()
         guard stat(source, &status) == 0 else {
+            let error = SystemError("examine", source)
             throw CommandFailure(
-                "\(source): \(String(cString: strerror(errno))): name a directory of releases (upgradelink-sim release makes "
+                "\(source): \(error.reason): name a directory of releases (upgradelink-sim release makes "
                     + "one) or a configuration (an example is in /usr/share/doc/upgradelink-sim/examples)",
-                status: EX_NOINPUT)
+                status: Self.status(of: error))
         }
         if status.st_mode & S_IFMT == S_IFDIR {
             return SimulatorConfiguration(
-                listen: .loopback(port: SimulatorConfiguration.defaultPort), directory: source,
+                listen: .loopback(port: ListenAddress.standardPort), directory: source,
                 keys: [KeyPair(accessKey: accessKey, secretKey: secretKey)], applications: [])
         }
         do {
             return try SimulatorConfiguration(toml: try readFile(source))
         } catch let error as SystemError {
-            throw CommandFailure("\(error)", status: EX_NOINPUT)
+            throw CommandFailure("\(error)", status: Self.status(of: error))
         } catch {
             throw CommandFailure("\(source): \(error)", status: EX_CONFIG)
         }
+    }
+
+    /// Without the directory there would be no versions, and no file could be downloaded.
+    private func requireReadable(_ directory: String) throws {
+        do throws(SystemError) {
+            _ = try Files.list(directory)
+        } catch {
+            let remedy =
+                error.isNotFound
+                ? "create it, or correct the key directory of \(source)" : "let this user read the directory"
+            throw CommandFailure("\(error): \(remedy)", status: Self.status(of: error))
+        }
+    }
+
+    private static func status(of error: SystemError) -> CInt {
+        [EACCES, EPERM].contains(error.code) ? EX_NOPERM : EX_NOINPUT
     }
 
     private func endOnSignals() {
@@ -135,12 +164,21 @@ struct Serve: AsyncParsableCommand {
 }
 
 /// Where the server listens, as an argument.
-struct ListenArgument: ExpressibleByArgument {
-    var address: ListenAddress
+struct ListenArgument {
+    private let text: String
 
-    init?(argument: String) {
-        guard let address = ListenAddress(argument) else { return nil }
-        self.address = address
+    init(_ text: String) throws {
+        guard ListenAddress(text) != nil else {
+            throw ValidationError(
+                "write ADDRESS, ADDRESS:PORT, [IPV6-ADDRESS]:PORT or PORT; the address is numeric, or localhost")
+        }
+        self.text = text
+    }
+
+    /// - Parameter standardPort: the port if the argument has none.
+    func address(standardPort: UInt16) -> ListenAddress {
+        // It was checked above.
+        ListenAddress(text, port: standardPort) ?? .loopback(port: standardPort)
     }
 }
 

@@ -52,6 +52,21 @@ import UpdateCore
         #expect(result.standardOutput.split(whereSeparator: \.isWhitespace).map(String.init) == names)
     }
 
+    /// An error that is sent without `refuse` could be one that the man page does not list.
+    @Test func onlyDescribedErrorsAreSent() throws {
+        let directory = "\(repositoryDirectory)/Sources/Agent"
+        var places: [String] = []
+        for name in try Files.list(directory) {
+            let text = String(decoding: try Files.read("\(directory)/\(name)", limit: 1 << 20), as: UTF8.self)
+            for line in text.split(separator: "\n") where line.contains(/\bfail\(/) {
+                places.append("\(name): \(line)")
+            }
+        }
+        #expect(places.count == 1 && places.allSatisfy { $0.contains("func refuse(_ name: BusErrorName") }, "\(places)")
+        #expect(BusMethod.inhibit.errors.contains(.limitsExceeded))
+        #expect(BusMethod.installFile.errors.contains(.limitsExceeded))
+    }
+
     @Test func everyTextIsASentence() {
         var texts: [String] = BusErrorName.allCases.map(\.summary) + BusSignal.allCases.map(\.description.summary)
         for method in BusMethod.allCases {

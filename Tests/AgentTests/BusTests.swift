@@ -238,6 +238,52 @@ struct BusTests {
         }
     }
 
+    /// An error of the agent itself is in no stored state.
+    @Test func aFailedReloadIsAnnouncedWithItsCode() async throws {
+        try await withAgent(changes: "[poll]\ninterval = \"5h\"") { bus, agent, server async throws in
+            #expect(await agent.says("Up to date"))
+            let output = try await Subprocess.run(
+                .name("gdbus"),
+                arguments: ["monitor", "--address", bus.address, "--dest", "org.upgradelink.Agent1"],
+                input: .none, output: .sequence, error: .discarded
+            ) { monitor async throws in
+                var lines: [String] = []
+                for try await line in monitor.standardOutput.strings() {
+                    lines.append(line)
+                    if line.contains("is owned by") {
+                        try device.configure(server: server.url, changes: "[poll]\ninterval = false")
+                        kill(agent.pid, SIGHUP)
+                    }
+                    if line.contains("'State': <'error'>") {
+                        try device.configure(server: server.url, changes: "[poll]\ninterval = \"5h\"")
+                        kill(agent.pid, SIGHUP)
+                    }
+                    if line.contains("'LastErrorCode': <''>") { try monitor.send(signal: .terminate) }
+                }
+                return lines
+            }.closureResult
+            let change = output.first { $0.contains("'State': <'error'>") } ?? ""
+            #expect(change.contains("'LastErrorCode': <'configuration-invalid'>"), "\(output)")
+            #expect(change.contains("'LastError': <'The configuration was not reloaded: /"), "\(output)")
+            #expect(await bus.property("State") != "s \"error\"")
+            #expect(await bus.property("LastError") == "s \"\"")
+        }
+    }
+
+    @Test func aStateThatCannotBeStoredHasACode() async throws {
+        try await device.scratch.withSmallFileSystem("state", size: "1m") { state in
+            try Files.replace("\(state)/lock", with: [])
+            _ = try? await execute("sh", ["-c", "cat /dev/zero >\(state)/ballast"])
+            try await withAgent { bus, agent, _ async throws in
+                #expect(await eventually { await bus.property("LastErrorCode") == "s \"state-not-stored\"" })
+                #expect(await bus.property("LastError")?.hasPrefix("s \"Cannot store the state: ") == true)
+                #expect(await bus.property("State") == "s \"error\"")
+                unlink("\(state)/ballast")
+                #expect(await eventually { await bus.property("LastErrorCode") == "s \"\"" })
+            }
+        }
+    }
+
     // MARK: inhibitors, files, speed
 
     @Test func anInhibitorDelaysUpdatesWhileItsDescriptorIsOpen() async throws {

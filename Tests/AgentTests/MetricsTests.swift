@@ -5,6 +5,8 @@ import TestSupport
 import Testing
 import UpdateCore
 
+@testable import Agent
+
 /// The metrics of a real agent, as Prometheus's own programs read them.
 @Suite struct MetricsTests {
     private let device: AgentDevice
@@ -115,6 +117,116 @@ import UpdateCore
                 #expect(await eventually { !Files.exists(path) })
             }
         }
+    }
+
+    /// The option was removed while the agent did not run, or names another file now.
+    @Test(arguments: [true, false]) func theFileOfAnEarlierProcessIsRemoved(isRemoved: Bool) async throws {
+        try Files.createDirectory("\(device.scratch.path)/metrics", mode: 0o755)
+        try await SimulatedServer.run(device.server([])) { server async throws in
+            try device.configure(server: server.url, changes: Self.option)
+            try await AgentProcess.run(device) { _ async throws in
+                #expect(await shows("upgradelink_installed_version_code 1"))
+            }
+            #expect(Files.exists(path))
+            let other = Self.option.replacing("upgradelinkd.prom", with: "other.prom")
+            try device.configure(server: server.url, changes: isRemoved ? "" : other)
+            try await AgentProcess.run(device) { agent async throws in
+                #expect(await agent.says("Up to date"))
+                #expect(await eventually { !Files.exists(path) })
+                let other = "\(device.scratch.path)/metrics/other.prom"
+                if !isRemoved { #expect(await eventually { Files.exists(other) }) }
+            }
+            #expect(device.scratch.exists("state/metrics.json") == !isRemoved)
+        }
+    }
+
+    /// Another program, or damage, may have changed what the record names.
+    @MainActor @Test func onlyMetricsAreRemoved() throws {
+        let directory = device.scratch.path
+        let metrics = "# HELP upgradelink_build_info The version.\n"
+        let contents = [
+            "own.prom": metrics, "own.txt": metrics, "other.prom": "# HELP node_boot_time_seconds x\n",
+            "empty.prom": "",
+            "short.prom": "# HELP", "target": metrics, "foreign.prom": metrics,
+        ]
+        for (name, text) in contents { try device.scratch.write(name, text) }
+        symlink("\(directory)/target", "\(directory)/link.prom")
+        symlink("\(directory)/absent", "\(directory)/dangling.prom")
+        mkfifo("\(directory)/fifo.prom", 0o600)
+        try Files.createDirectory("\(directory)/directory.prom")
+        if getuid() == 0 { chown("\(directory)/foreign.prom", 65534, 65534) }
+        let names = try Files.list(directory)
+        for name in names + ["absent.prom", "none/absent.prom", "own.txt/x.prom"] {
+            try MetricsRecord.remove("\(directory)/\(name)")
+        }
+        let removed = Set(names).subtracting(try Files.list(directory))
+        #expect(removed == (getuid() == 0 ? ["own.prom"] : ["own.prom", "foreign.prom"]))
+
+        // A record that is damaged names no file, and is replaced.
+        let record = MetricsRecord(directory: directory)
+        try device.scratch.write("metrics.json", "{\"path\":7}")
+        #expect(record.replace(with: "/a.prom") == nil)
+        #expect(record.replace(with: "/a.prom") == nil)
+        #expect(record.replace(with: "/b.prom") == "/a.prom")
+        #expect(record.replace(with: nil) == "/b.prom")
+        #expect(record.replace(with: nil) == nil)
+    }
+
+    @Test(.enabled(if: getuid() == 0, "a private system bus needs root"))
+    func theBytesOfAStoppedDownloadAreCounted() async throws {
+        try Files.createDirectory("\(device.scratch.path)/metrics", mode: 0o755)
+        let version = try await device.publish(2, ballast: 3_000_000)
+        let slow = Fault(path: "/files/v2", bytesPerSecond: 300_000)
+        let policy = "\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf"
+        try await PrivateBus.run(directory: device.scratch.path, policies: [policy]) { bus async throws in
+            try await SimulatedServer.run(device.server([version], faults: [slow])) { server async throws in
+                try device.configure(server: server.url, changes: Self.option)
+                try await AgentProcess.run(device, environment: bus.environment) { agent async throws in
+                    #expect(await agent.says(" % of 3.0 MB, "))
+                    #expect(try await bus.call("Cancel").isSuccess)
+                    #expect(await shows("upgradelink_state{state=\"waiting\"} 1"))
+                    #expect(
+                        await eventually(within: 40) {
+                            let count = text.firstMatch(of: /upgradelink_downloaded_bytes_total (\d+)/)?.1
+                            return count.flatMap { Int($0) }.map { $0 > 10_000 } ?? false
+                        })
+                }
+            }
+        }
+    }
+
+    @Test func aFailedReloadIsAnError() async throws {
+        try Files.createDirectory("\(device.scratch.path)/metrics", mode: 0o755)
+        try await SimulatedServer.run(device.server([])) { server async throws in
+            // No check follows, which would write the file, too.
+            let option = Self.option + "[poll]\ninterval = \"5h\"\n"
+            try device.configure(server: server.url, changes: option)
+            try await AgentProcess.run(device) { agent async throws in
+                #expect(await shows("upgradelink_state{state=\"idle\"} 1"))
+                try device.configure(server: server.url, changes: option + "splay = false\n")
+                kill(agent.pid, SIGHUP)
+                #expect(await shows("upgradelink_state{state=\"error\"} 1"))
+                try device.configure(server: server.url, changes: option)
+                kill(agent.pid, SIGHUP)
+                #expect(await shows("upgradelink_state{state=\"idle\"} 1"))
+            }
+        }
+    }
+
+    /// A publisher chooses the name of a version.
+    @MainActor @Test(requirement) func everyVersionNameGivesAReadableFile() async throws {
+        let name = #"\"\u0301\\\u0301 \"\r\n\u0000x\"\u200d"#
+        let state = try JSONLine.decode(
+            AgentState.self,
+            from: Array(#"{"history":[{"versionCode":2,"versionName":"\#(name)","result":"failed"}]}"#.utf8))
+        #expect(state.history.count == 1)
+        let context = Context(
+            now: BootInstant(0), bootID: "", wallClock: WallTime(unixSeconds: 0), buildTime: WallTime(unixSeconds: 0),
+            installed: .known(versionCode: 1, versionName: state.history.first?.versionName),
+            policy: Policy(schedule: PollSchedule(interval: 1, splay: 0, backOffBase: 1, backOffCap: 1), urlKey: "d"),
+            seed: 0)
+        var sources = MetricSources(started: BootInstant(0))
+        try await check(metrics(state, context, &sources).map(\.text).joined())
     }
 
     @Test func failuresAreCountedByTheirReason() async throws {

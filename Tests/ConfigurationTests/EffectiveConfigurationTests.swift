@@ -9,6 +9,7 @@ import Testing
 
     init() throws { root = try Scratch() }
 
+    private static let units = (0..<9).map { "\"unit-number-\($0).service\"" }.joined(separator: ", ")
     private static let secrets = "credentials = { accessKey = \"a\", secretKey = \"w0rd\" }\n"
 
     @Test(arguments: [
@@ -28,6 +29,7 @@ import Testing
         healthTimeout = "4s"
         timeouts = { ArtifactInstall = 5 }
         """,
+        "device = { urlKey = \"u\", versionCode = 1 }\n[install]\nhealthUnits = [\(units)]",
         "[device]\nurlKey = \"u\"\nversionCode = 1\n[install]\nhealthUnits = [\"\", \"a.service\"]\nrestartUnits = [\"b.service\"]",
     ])
     func theOutputReadAgainHasTheSameEffect(text: String) throws {
@@ -48,6 +50,29 @@ import Testing
             #expect(again.entries.map(\.value) == first.entries.map(\.value))
             #expect(again.entries.map(\.toml) == first.entries.map(\.toml))
         }
+    }
+
+    /// For a report, which others read.
+    @Test func whatSoundsLikeASecretCanBeHidden() throws {
+        try root.write(
+            "etc/upgradelinkd/upgradelinkd.toml",
+            """
+            device.urlKey = "shown"
+            [install]
+            rebootCommand = ["/bin/reboot", "--token", "w0rd", "--auth=w0rd", "--force"]
+            files = { "client.key" = "w0rd", keyboard = "/shown" }
+            metaData = { a = { apiKey = ["w0rd"], PIN = 70, note = "shown" }, monkey = "shown" }
+            """)
+        let shown = try EffectiveConfiguration(root: root.path, hidingSuspects: true).toml()
+        for text in [
+            "urlKey = \"shown\"", "[\"/bin/reboot\", \"--token\", \"***\", \"--auth=***\", \"--force\"]",
+            "\"client.key\" = \"***\", keyboard = \"/shown\"",
+            "{ a = { PIN = \"***\", apiKey = \"***\", note = \"shown\" }, monkey = \"shown\" }",
+        ] {
+            #expect(shown.contains(text), "\(text) in \(shown)")
+        }
+        #expect(!shown.contains("w0rd"))
+        #expect(try EffectiveConfiguration(root: root.path).toml().contains("w0rd"))
     }
 
     @Test func everyValueHasItsFileAndLine() throws {

@@ -48,7 +48,7 @@ import Testing
         }
         #expect(texts.count > 3)
         let page = try read("packaging/man/upgradelinkd.toml.5")
-        let example = try #require(page.split(separator: ".SH EXAMPLE\n.nf\n").last?.split(separator: "\n.fi\n").first)
+        let example = try #require(page.split(separator: ".SH EXAMPLES\n.nf\n").last?.split(separator: "\n.fi\n").first)
         #expect(example.hasPrefix("verification.keys = "))
         texts.append(String(example))
         for (text, line) in zip(texts, try await validate(texts)) { #expect(line == "valid", "\(text)") }
@@ -85,6 +85,14 @@ import Testing
             "verification.keys = [7]", "verification.keys = \"RW\"", "install.files = { a = 1 }",
             "install.attempts = 0",
             "install.timeouts = { ArtifactInstall = \"soon\" }", "install.metaData = []", "device.versionCode = 0",
+            "server.proxy = \"ftp://p:1\"", "server.url = \"http://h:x\"", "server.url = \"http://[::1\"",
+            "metrics.file = \"/x/y\"", "metrics.file = \"/x/.prom\"", "install.rebootCommand = []",
+            "install.rebootCommand = [\"reboot\"]", "install.healthProgram = [\"check\"]", "install.module = \"a/b\"",
+            "install.module = \"..\"", "install.fileName = \"\"", "install.files = { \"a/b\" = \"c\" }",
+            "install.healthUnits = [\"a\"]", "install.restartUnits = [\"--x.service\"]",
+            "install.windows = [\"bogus\"]",
+            "install.windows = [\"Mon 2:00-3:00\"]", "install.timeouts = { ArtifactInstal = \"1h\" }",
+            "install.moduleDirectories = [\"relative\"]", "install.moduleDirectories = []", "poll.interval = \"1 30\"",
             "state.directory = 2020-01-01", "install.reboot = \"never\"", "download.sizeLimit = 0",
         ]
         for (text, line) in zip(texts, try await validate(texts)) {
@@ -99,6 +107,11 @@ import Testing
             "poll.interval = 90", "poll.interval = 90.5", "poll.interval = \"1h 30min\"", "poll.interval = \"1h30min\"",
             "poll.interval = \" 2 d \"", "download.sizeLimit = 65536", "download.sizeLimit = \"1.5M\"",
             "download.speedLimit = \"1KiB\"", "server.url = \"HTTPS://user:password@h:1/x?y\"",
+            "server.url = \"http://[::1]:8480\"", "server.proxy = \"socks5h://u:p%40@h:1\"",
+            "install.healthProgram = []",
+            "install.healthProgram = [\"/bin/check\", \"x\"]", "install.restartUnits = [\"\", \"a@b.service\"]",
+            "install.windows = [\"Mon-Fri 02:00-05:00\", \"Sat,Sun 23:00-24:00\", \"03:30-04:30\"]",
+            "metrics.file = \"/run/x/y.prom\"", "install.files = { \"a.b\" = \"c/d\" }", "poll.interval = \"1h 30\"",
             "install.metaData = { a = [1, { b = 2 }] }", "install.timeouts = { ArtifactInstall = 5, Cleanup = \"1h\" }",
         ]
         for (text, line) in zip(texts, try await validate(texts)) {

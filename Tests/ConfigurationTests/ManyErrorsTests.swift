@@ -1,4 +1,5 @@
 import Configuration
+import Glibc
 import Host
 import TestSupport
 import Testing
@@ -76,6 +77,68 @@ import Testing
         #expect(found[3].hasPrefix("b:2: install.attempts: found the number 0"))
     }
 
+    /// A line that is not TOML is left out, and the rest is checked, if it is clear where the next option begins.
+    @Test(arguments: [
+        (
+            "[poll]\ninterval = = 5\nsplay = 0x\n[install]\nattempts = 0\n[download\nnice = 50\n[state]\ndirectory = \"x\"",
+            ["a:2:", "a:3:", "a:5: install.attempts: ", "a:6:", "a:9: state.directory: "]
+        ),
+        ("[poll]\ninterval = \"5h\nsplay = \"x\"", ["a:2:", "a:3: poll.splay: "]),
+        (
+            "[poll]\nsplay = \"x\"\ninterval =\n[install]\nattempts = 0",
+            ["a:2: poll.splay: ", "a:3:", "a:5: install.attempts: "]
+        ),
+        ("[poll]\n[install]\n[poll]\nsplay = \"x\"", ["a:3: poll: found [poll] again", "a:4: poll.splay: "]),
+        // A list without its end: the options before it are checked.
+        (
+            "[poll]\nsplay = \"x\"\n[install]\nwindows = [\n\"a\"\n\"b\"\n]\nattempts = 0",
+            ["a:2: poll.splay: ", "a:6:"]
+        ),
+    ])
+    func theRestOfAFileIsChecked(text: String, starts: [String]) throws {
+        let found = try complaints(Self.valid, text)
+        #expect(found.count == starts.count && zip(found, starts).allSatisfy { $0.hasPrefix($1) }, "\(found)")
+    }
+
+    @Test func whatIsNotCheckedIsNamed() throws {
+        let list = try complaint("[install]\nwindows = [\n\"a\"\n\"b\"\n]\nattempts = 0")
+        #expect(list.hasPrefix("a:4:") && list.hasSuffix("; the rest of this file was not checked"), "\(list)")
+        let section = try complaint("[install\nattempts = 0\n[poll]\nsplay = 5")
+        #expect(
+            section.hasPrefix("a:1:") && section.hasSuffix("; the rest of this section was not checked"), "\(section)")
+        let last = try complaint("[install]\nattempts = = 0\n# A comment\n")
+        #expect(last.hasPrefix("a:2:") && !last.contains("checked"), "\(last)")
+        // The number of errors is bounded.
+        let many = try complaints(Self.valid, (0..<50).map { "x\($0) = = 1\n" }.joined())
+        #expect(many.count == 10 && many.last?.hasSuffix("; the rest of this file was not checked") == true, "\(many)")
+    }
+
+    /// A link was made to set something.
+    @Test(arguments: ["/upgradelinkd.toml", "/upgradelinkd.toml.d/50-site.toml", "/upgradelinkd.toml.d", ""])
+    func aLinkThatLeadsNowhereIsAnError(name: String) throws {
+        let path = "\(root.path)/etc/upgradelinkd\(name)"
+        try Files.createDirectory(Files.directory(of: path))
+        symlink("/nonexistent/target", path)
+        do throws(ConfigurationErrors) {
+            _ = try Settings.load(root: root.path, environment: [:])
+            Issue.record("it was read")
+        } catch {
+            #expect(
+                error.errors.map { "\($0)" } == [
+                    "\(path): found a link to /nonexistent/target, which does not exist; correct the link, or remove it"
+                ])
+        }
+        // A link to an empty file masks the vendor's.
+        guard name.hasSuffix(".toml") else { return }
+        unlink(path)
+        symlink("/dev/null", path)
+        do throws(ConfigurationErrors) {
+            _ = try Settings.load(root: root.path, environment: [:])
+        } catch {
+            #expect(!"\(error)".contains("found a link"), "\(error)")
+        }
+    }
+
     @Test func aStatusIsOneLine() throws {
         try root.write("etc/upgradelinkd/upgradelinkd.toml", "x = 1\ny = 2")
         do throws(ConfigurationErrors) {
@@ -107,6 +170,28 @@ import Testing
         (
             "[install]\ndirectory = \"/x\"",
             "a:2: install.directory: found a key that is not known; did you mean download.directory or state.directory?"
+        ),
+        ("[install]\nfile = 1", "a:2: install.file: found a key that is not known; did you mean install.files?"),
+        ("[server]\nkey = 1", "a:2: server.key: found a key that is not known; did you mean server.clientKey?"),
+        (
+            "[server]\ntimeout = 1",
+            "a:2: server.timeout: found a key that is not known; did you mean server.connectTimeout or server.requestTimeout?"
+        ),
+        (
+            "[poll]\nbackOff = 1",
+            "a:2: poll.backOff: found a key that is not known; did you mean poll.backOffBase or poll.backOffCap?"
+        ),
+        (
+            "[credentials]\nkey = 1",
+            "a:2: credentials.key: found a key that is not known; did you mean credentials.accessKey or credentials.secretKey?"
+        ),
+        (
+            "[metrics]\ndirectory = \"/x\"",
+            "a:2: metrics.directory: found a key that is not known; did you mean metrics.file?"
+        ),
+        (
+            "[device]\ninterval = 1",
+            "a:2: device.interval: found a key that is not known; did you mean device.interface or poll.interval?"
         ),
         (
             "urlKey = \"x\"",

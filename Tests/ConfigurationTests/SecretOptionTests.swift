@@ -43,10 +43,13 @@ import UpdateCore
             healthProgram = ["/usr/bin/curl", "--proxy", "http://u:w0rd@proxy:3128"]
             [install.metaData]
             source = { mirrors = ["https://u:w0rd@mirror.example/x"] }
+            "http://u:w0rd@in-a-key/" = 1
+            "http://v:w0rd@in-a-key/" = 2
             """, mode: 0o644)
         #expect(warned.contains("install.healthProgram") && warned.contains("install.metaData"), "\(warned)")
         #expect(!warned.contains(Self.password))
         let shown = try EffectiveConfiguration(root: root.path).entries.compactMap(\.value).joined(separator: "\n")
+        #expect(shown.contains("***@in-a-key/\"") && shown.contains("***@in-a-key/ (2)\""), "\(shown)")
         #expect(shown.contains("***@proxy:3128") && shown.contains("***@mirror.example"), "\(shown)")
         #expect(!shown.contains(Self.password))
     }
@@ -191,9 +194,7 @@ import UpdateCore
         let entries = try EffectiveConfiguration(root: root.path).entries
         let values = Dictionary(uniqueKeysWithValues: entries.map { ($0.key, $0.value ?? "") })
         #expect(!values.values.contains { $0.contains(Self.password) })
-        #expect(
-            values["server.proxy"] == "\"http:\\/\\/***@proxy.example:3128\""
-                || values["server.proxy"] == "\"http://***@proxy.example:3128\"")
+        #expect(values["server.proxy"] == "\"http://***@proxy.example:3128\"")
         #expect(values["server.url"]?.contains("***@api.example") == true)
         #expect(values["credentials.secretKey"] == "***" && values["device.devKeySalt"] == "***")
     }
@@ -242,6 +243,9 @@ import UpdateCore
         "[credentials]\nsecretKey = 0xw0rd", "[credentials]\nsecretKey = 1e5w0rd",
         "[credentials]\nsecretKey = 99999999999999999999",
         "[verification]\nsignatureUrl = \"http://u:w0rd@h/{nosuch}\"", "[install]\nmodule = \"http://u:w0rd@h\"",
+        "[install]\n\"http://u:w0rd@h/\" = 1", "\"http://u:w0rd@h/\" = 1", "[\"http://u:w0rd@h/\"]",
+        "[install.files]\n\"http://u:w0rd@h/\" = 1", "[install.timeouts]\n\"http://u:w0rd@h/\" = []",
+        "[install.metaData]\n\"http://u:w0rd@h/\" = 1\n\"http://u:w0rd@h/\" = 2",
         "[credentials]\nsecretKey = \"w0rd\\q\"", "[credentials]\nsecretKey = \"a\"\nsecretKey = \"w0rd\"",
     ])
     func noErrorQuotesASecret(text: String) throws {
@@ -251,6 +255,51 @@ import UpdateCore
         for part in ["w0rd", "w0 rd", "rd@h", "w0r", "true-", "1234", "99999"] {
             #expect(!line.contains(part), "\(line)")
         }
+    }
+
+    /// They are known also if the configuration cannot be used, so that a report does not contain them.
+    @Test func theSecretsOfAWrongConfigurationAreKnown() throws {
+        let file = try root.write("key", "\u{FEFF}in-a-file\n")
+        try root.write("credentials/secretKey", "\"from-systemd\"")
+        try root.write(
+            "etc/upgradelinkd/upgradelinkd.toml",
+            """
+            credentials = { accessKey = "quoted \\" key" }
+            [server]
+            secretKey = "misplaced"
+            url = "https://u:w0rd@h"
+            """)
+        try root.write(
+            "etc/upgradelinkd/upgradelinkd.toml.d/50-test.toml",
+            """
+            broken = = 1
+            credentials = { accessKey = "in-broken-1", secretKey = 'in-broken-2' }
+            [credentials]
+            accessKeyFile = "\(file)"
+            secretKey = without-quotes # comment
+            [device]
+            urlKey = "no-secret"
+            devKeySalt = "one-quote
+            [install]
+            metaData = { token = "in-broken-table" }
+            [server]
+            proxy = "socks5://u:proxy-w0rd@h"
+            """)
+        let secrets = ConfigurationSecrets(
+            root: root.path, environment: ["CREDENTIALS_DIRECTORY": "\(root.path)/credentials"])
+        for text in [
+            "in-a-file", "from-systemd", "quoted \" key", "quoted \\\" key", "misplaced", "in-broken-1", "in-broken-2",
+            "without-quotes", "one-quote", "in-broken-table",
+        ] {
+            #expect(secrets.texts.contains(text), "\(text) in \(secrets.texts)")
+        }
+        #expect(!secrets.texts.contains("no-secret") && secrets.unread.isEmpty)
+        #expect(secrets.urls.contains("https://u:w0rd@h") && secrets.urls.contains { $0.contains("proxy-w0rd") })
+        // What may have more is named, except if it is not there.
+        try Files.remove(file)
+        #expect(ConfigurationSecrets(root: root.path, environment: [:]).unread.isEmpty)
+        symlink(file, file)
+        #expect(ConfigurationSecrets(root: root.path, environment: [:]).unread.map(\.path) == [file])
     }
 
     @Test func anErrorHasNoControlCharacters() throws {

@@ -20,6 +20,17 @@ import Testing
         (["help", "instal"], "unknown command \"instal\"; did you mean install? See upgradelinkctl --help\n"),
         (["statsu", "--json"], "unknown command \"statsu\"; did you mean status? See upgradelinkctl --help\n"),
         (["frobnicate"], "unknown command \"frobnicate\". See upgradelinkctl --help\n"),
+        (["--json", "stauts"], "unknown command \"stauts\"; did you mean status? See upgradelinkctl --help\n"),
+        (["--watch", "stauts"], "unknown command \"stauts\"; did you mean status? See upgradelinkctl --help\n"),
+        (
+            ["--json=pretty", "--watch", "acept"],
+            "unknown command \"acept\"; did you mean accept? See upgradelinkctl --help\n"
+        ),
+        (["--json", "pretty"], "unknown command \"pretty\"; did you mean --json=pretty? See upgradelinkctl --help\n"),
+        (
+            ["--json", "history"],
+            "write the command history first, and its options behind it. See upgradelinkctl --help\n"
+        ),
     ])
     func anUnknownCommandIsNamed(arguments: [String], error: String) async throws {
         let run = try await ControlRun.of(arguments, bus: "")

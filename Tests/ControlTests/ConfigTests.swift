@@ -78,6 +78,68 @@ import Testing
         #expect(try JSONLine.decode([Entry].self, from: Array(one.output.utf8)).map(\.key) == ["poll.splay"])
     }
 
+    @Test func aLongListIsValidTOML() async throws {
+        let names = (0..<2000).map { "\"unit-number-\($0).service\"" }.joined(separator: ", ")
+        let text = String(repeating: "x", count: 30_000)
+        try device.configure(
+            server: "http://127.0.0.1:1",
+            changes: "[install]\nhealthUnits = [\(names)]\nmetaData = { long = \"\(text)\" }")
+        let run = try await config()
+        let parsed = try await Subprocess.run(
+            .path("/usr/bin/python3"),
+            arguments: [
+                "-c",
+                """
+                import sys, tomllib
+                values = tomllib.loads(sys.stdin.read())["install"]
+                print(values["healthUnits"][1999], len(values["metaData"]["long"]))
+                """,
+            ], input: .string(run.output), output: .string(limit: 4096), error: .string(limit: 4096))
+        #expect(parsed.standardOutput == "unit-number-1999.service 30000\n", "\(parsed.standardError)")
+        #expect(run.output.contains("healthUnits = [") && run.output.contains("\n    \"unit-number-1.service\",\n"))
+    }
+
+    @Test func valuesThatJSONDoesNotHave() async throws {
+        try device.configure(
+            server: "http://127.0.0.1:1",
+            changes: """
+                [server]
+                proxy = "http://u:w0rd@h"
+                [install]
+                metaData = { a = inf, b = [nan, 1.5], "http://u:w0rd@k/" = 1 }
+                """)
+        let json = try await config("--json=short")
+        #expect(
+            json.output.contains(#""value":{"a":null,"b":[null,1.5],"http://***@k/":1}}"#)
+                && json.output.contains(#""value":"http://***@h"}"#), "\(json.output)")
+        for run in [json, try await config(), try await config("server.proxy"), try await config("install.metaData")] {
+            #expect(!run.output.contains("w0rd") && !run.output.contains("\\/"), "\(run.output)")
+        }
+        #expect(try await config("server.proxy").output.contains("Value:     \"http://***@h\"\n"))
+    }
+
+    /// A user may not read the keys, which this command does not need, or one of the files.
+    @Test(.enabled(if: getuid() == 0, "other users need root")) func missingRightsHideNoError() async throws {
+        try device.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = 0")
+        try Files.createDirectory("\(scratch.path)/etc/upgradelinkd/keys.d", mode: 0o700)
+        for path in ["", "/etc", "/etc/upgradelinkd", "/etc/upgradelinkd/upgradelinkd.toml.d"] {
+            chmod(scratch.path + path, 0o755)
+        }
+        chmod("\(scratch.path)/etc/upgradelinkd/upgradelinkd.toml", 0o644)
+        chmod(dropIn, 0o644)
+        let wrong = try await config(user: 65534)
+        #expect(wrong.status == .exited(78) && wrong.error.contains("poll.interval: found the number 0"), "\(wrong)")
+        let secret = try scratch.write("etc/upgradelinkd/upgradelinkd.toml.d/secret.toml", "", mode: 0o600)
+        let both = try await config(user: 65534)
+        let lines = both.error.split(separator: "\n")
+        #expect(both.status == .exited(77) && lines.count == 2, "\(both)")
+        #expect(lines.first == "needs root: \(secret) cannot be read by this user", "\(both)")
+        #expect(lines.last?.contains("poll.interval: found the number 0") == true, "\(both)")
+        let doctor = try await ControlRun.of(["doctor", "--root", scratch.path], bus: "", user: 65534)
+        #expect(doctor.status == .exited(77) && doctor.output.isEmpty, "\(doctor)")
+        #expect(doctor.error.hasPrefix("upgradelinkctl doctor needs root, because this user cannot read "), "\(doctor)")
+    }
+
     @Test func errorsAndMissingRightsHaveStatusesOfTheirOwn() async throws {
         try device.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = 5.5.5")
         #expect(try await config().status == .exited(78))

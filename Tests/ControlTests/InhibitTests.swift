@@ -20,6 +20,7 @@ struct InhibitTests {
                 (["true"], 0), (["sh", "-c", "exit 7"], 7), (["sh", "-c", "kill -KILL $$"], 137),
                 (["sh", "-c", "kill -TERM $$"], 143), (["/nonexistent/program"], 127), (["no-such-program"], 127),
                 ([notExecutable], 126), ([noInterpreter], 126), (["/"], 126), (["grep", "x", "/dev/null"], 1),
+                ([""], 127),
             ] as [([String], Int32)] {
                 let run = try await ControlRun.of(["inhibit", "--"] + command, bus: bus)
                 #expect(run.status == .exited(status), "\(command): \(run)")
@@ -35,6 +36,17 @@ struct InhibitTests {
         }
         let absent = try await ControlRun.of(["inhibit", "--", "true"], bus: "unix:path=/nonexistent")
         #expect(absent.status == .exited(125) && absent.error.hasPrefix("there is no system bus"), "\(absent)")
+    }
+
+    /// As `nohup upgradelinkctl inhibit -- COMMAND` is started, and in a script `upgradelinkctl inhibit -- COMMAND &`.
+    @Test(arguments: ["HUP", "INT", "TERM"]) func anIgnoredSignalStaysIgnored(name: String) async throws {
+        try await fixture.withAgent { bus, _, _ async throws in
+            let script = "kill -\(name) $PPID; kill -\(name) $$; sleep 1; exit 5"
+            let run = try await ControlRun.of(
+                ["inhibit", "--", "sh", "-c", script], bus: bus,
+                prefix: ["/bin/sh", "-c", "trap '' \(name); exec \"$@\"", "sh"])
+            #expect(run.status == .exited(5), "\(run)")
+        }
     }
 
     @Test(arguments: [("TERM", SIGTERM), ("INT", SIGINT), ("HUP", SIGHUP)])

@@ -163,6 +163,12 @@ import Testing
         }
         let denied = try await verify(file, user: 65534)
         #expect(denied.status == .exited(77) && denied.error.hasPrefix("needs root: \(scratch.path)/etc/"), "\(denied)")
+        // What is wrong in a file that this user can read is wrong for root, too.
+        try scratch.write("etc/upgradelinkd/upgradelinkd.toml.d/test.toml", "[poll]\ninterval = 0", mode: 0o644)
+        chmod("\(scratch.path)/etc/upgradelinkd/upgradelinkd.toml.d", 0o755)
+        let both = try await verify(file, user: 65534)
+        #expect(both.status == .exited(77) && both.error.contains("poll.interval: found the number 0"), "\(both)")
+        try scratch.write("etc/upgradelinkd/upgradelinkd.toml.d/test.toml", "")
         let key = "\(device.publisher.directory)/key.pub"
         let publisher = try await verify("--public-key", key, file, user: 65534)
         #expect(publisher.status == .exited(0) && publisher.output.contains("This device:  unknown"), "\(publisher)")

@@ -110,22 +110,178 @@ import UpdateCore
         chmod(path, 0o757)
         #expect(InstalledProgram.problem(of: path)?.text.contains("every user can change") == true)
         chmod(path, 0o755)
-        #expect(InstalledProgram.interpreter(of: path) == "/bin/sh")
         try scratch.write("program", "#!/bin/absent\n")
         chmod(path, 0o755)
         #expect(InstalledProgram.problem(of: path)?.text.contains("needs /bin/absent") == true)
         // The carriage return is part of the name for the kernel.
         try scratch.write("program", "#!/bin/sh\r\n")
         chmod(path, 0o755)
-        #expect(InstalledProgram.problem(of: path) != nil)
+        #expect(InstalledProgram.problem(of: path)?.remedy == "sed -i 's/\\r$//' \(path)")
         #expect(InstalledProgram.problem(of: scratch.path)?.text.contains("not a regular file") == true)
         #expect(InstalledProgram.isInPath("sh") && !InstalledProgram.isInPath("no-such-program"))
+    }
+
+    @Test(arguments: [
+        ("", "is empty"), ("echo\n", "does not begin with #!"), ("\u{FEFF}#!/bin/sh\n", "does not begin with #!"),
+        ("#!\n", "has no interpreter"), ("#! \t \n", "has no interpreter"), ("#!sh\n", "needs sh"),
+        ("#!/bin\n", "needs /bin,"), ("#!/bin/sh -e\r\n", "has CRLF line ends"), ("#!/bin/sh\r", "has CRLF line ends"),
+        ("#!/usr/bin/env nosuchpython\n", "needs nosuchpython"),
+        ("#!/usr/bin/env -S A=1 nosuchpython -u\n", "needs nosuchpython"),
+        ("#!/usr/bin/env /bin/absent\n", "needs /bin/absent"), ("\0\u{1}\u{2}", "no program that this system"),
+        ("\u{7F}ELF and nothing else", "damaged program"),
+    ])
+    func aProgramThatTheKernelCannotExecuteIsFound(content: String, text: String) async throws {
+        let path = try scratch.write("program", content, mode: 0o755)
+        #expect(InstalledProgram.problem(of: path)?.text.contains(text) == true)
+        guard case .couldNotStart = await Program(path, streams: .captured, timeLimit: 20).run().end else {
+            // env(1) itself starts, and so does a shell with a wrong argument.
+            #expect(content.contains("env") || content.contains("-e\r"), "the kernel executes it")
+            return
+        }
+    }
+
+    @Test(arguments: [
+        "#!/bin/sh", "#! /bin/sh -e\n", "#!/usr/bin/env sh\n", "#!/usr/bin/env -S sh -e\n",
+        "#!/usr/bin/env -i A=1 sh\n",
+        "#!/usr/bin/env -u HOME sh\n", "#!/usr/bin/env -S ${SHELL} -e\n",
+    ])
+    func aScriptThatMayRunIsNoProblem(content: String) throws {
+        #expect(InstalledProgram.problem(of: try scratch.write("program", content, mode: 0o755)) == nil)
+    }
+
+    @Test func aProgramOfAnotherMachineIsFound() throws {
+        let path = "\(scratch.path)/program"
+        func problem(_ change: (inout [UInt8]) -> Void) throws -> String? {
+            var bytes = try Files.read("/bin/true", limit: 16 << 20)
+            change(&bytes)
+            try Files.replace(path, with: bytes, mode: 0o755)
+            chmod(path, 0o755)
+            return InstalledProgram.problem(of: path)?.text
+        }
+        #expect(try problem { _ in } == nil)
+        #expect(InstalledProgram.problem(of: Environment.executablePath) == nil)
+        // An emulator may run the programs of another machine, but not those of one that does not exist.
+        #expect(try problem { ($0[18], $0[19]) = (0xFE, 0xFE) }?.contains("another kind of processor") == true)
+        #expect(try problem { $0[16] = 9 }?.contains("damaged program") == true)
+        #expect(try problem { $0.removeLast($0.count / 2) }?.contains("incomplete") == true)
+        #expect(try problem { $0.removeLast($0.count - 30) }?.contains("damaged program") == true)
+        let loader = Array("ld-linux".utf8)
+        #expect(
+            try problem { bytes in
+                guard let at = (0..<(bytes.count - loader.count)).first(where: { bytes[$0...].starts(with: loader) })
+                else { return }
+                bytes[at] = UInt8(ascii: "x")
+            }?.contains(/needs the loader \/.*\/xd-linux/) == true)
+    }
+
+    @Test func anEmulatorRunsProgramsOfAnotherMachine() {
+        let text = "enabled\ninterpreter /usr/bin/q\nflags: F\noffset 1\nmagic 4546\nmask ff0f\n"
+        let format = BinaryFormat(parsing: text)
+        #expect(format?.matches([0, 0x45, 0xF6], "/x") == true && format?.matches([0, 0x45, 0xF7], "/x") == false)
+        #expect(format?.matches([0, 0x45], "/x") == false)
+        #expect(BinaryFormat(parsing: text.replacing("enabled", with: "disabled")) == nil)
+        let named = BinaryFormat(parsing: "enabled\ninterpreter /usr/bin/q\nflags: \nextension .jar\n")
+        #expect(named?.matches([], "/x.jar") == true && named?.matches([], "/x") == false)
+        #expect(BinaryFormat(parsing: "enabled\n") == nil && BinaryFormat(parsing: "") == nil)
+    }
+
+    @Test(.enabled(if: geteuid() == 0)) func aGroupThatCanChangeAProgramIsNamed() throws {
+        let path = try scratch.write("program", "#!/bin/sh\n", mode: 0o775)
+        chown(path, 0, 12)
+        #expect(InstalledProgram.problem(of: path)?.text == "the group 12 can change \(path), which root runs")
+        #expect(InstalledProgram.problem(of: path)?.remedy == "chmod g-w \(path)")
+        chmod(path, 0o777)
+        #expect(InstalledProgram.problem(of: path)?.remedy == "chmod go-w \(path)")
+    }
+
+    // MARK: directories
+
+    @Test func aDirectoryThatIsNoneIsFound() throws {
+        let access = Access(hidden: [:], created: ["\(scratch.path)/created", "\(scratch.path)/link/created"])
+        func problem(_ name: String) -> Finding? {
+            access.problem(of: .init(option: "state.directory", path: "\(scratch.path)/\(name)", minimum: 0), name: "d")
+        }
+        #expect(problem("created") == nil && problem("new/one") == nil && problem("") == nil)
+        try scratch.write("file", "x", mode: 0o777)
+        #expect(problem("file")?.text == "\(scratch.path)/file (state.directory) is not a directory")
+        #expect(problem("file/below")?.result == .bad)
+        symlink("file", "\(scratch.path)/to-file")
+        #expect(problem("to-file")?.text.contains("is not a directory") == true)
+        symlink("absent", "\(scratch.path)/link")
+        for name in ["link", "link/created", "link/new/one"] {
+            #expect(
+                problem(name)?.text == "\(scratch.path)/link (state.directory) is a symbolic link that points nowhere")
+        }
+        mkdir("\(scratch.path)/absent", 0o700)
+        for name in ["link", "link/created", "link/new/one"] { #expect(problem(name) == nil) }
+    }
+
+    // MARK: the proxy
+
+    private func proxy(_ url: String, _ environment: [String: String]) -> String? {
+        WebURL(url).flatMap { ProxyVariables(environment).proxy(for: $0) }
+    }
+
+    @Test func aProxyOfTheEnvironmentAppliesAsForLibcurl() {
+        let both = ["http_proxy": "a", "HTTPS_PROXY": "b"]
+        #expect(proxy("http://h/", both) == "http_proxy" && proxy("https://h/", both) == "HTTPS_PROXY")
+        #expect(proxy("http://h/", ["HTTP_PROXY": "a"]) == nil && proxy("http://h/", ["https_proxy": "a"]) == nil)
+        #expect(proxy("https://h/", ["https_proxy": "", "all_proxy": "a"]) == "all_proxy")
+        #expect(proxy("http://h/", ["ALL_PROXY": "a"]) == "ALL_PROXY" && proxy("http://h/", [:]) == nil)
+        for (list, url, isDirect) in [
+            ("*", "http://h/", true), ("a, H.example", "http://h.example/", true), ("a h", "http://h./", true),
+            (".example", "http://h.example", true), ("example", "http://h.example:1/", true),
+            ("example", "http://example", true), (".example", "http://example", true),
+            ("ample", "http://h.example/", false), ("", "http://h/", false), (",, ", "http://h/", false),
+            ("127.0.0.1", "http://127.0.0.1:80/", true), ("10.0.0.0/9", "http://10.127.0.1/", true),
+            ("10.0.0.0/9", "http://10.128.0.1/", false), ("0.0.1", "http://127.0.0.1/", false),
+            ("10.0.0.0/33", "http://10.0.0.0/", false), ("::1", "http://[0:0::1]:8/", true),
+            ("[::1]", "http://[::1]/", true), ("fd00::/8", "http://[fd12::1]/", true),
+            ("fd00::/8", "http://[fe80::1]/", false),
+        ] {
+            let variables = ["http_proxy": "a", "no_proxy": list]
+            #expect(proxy(url, variables) == (isDirect ? nil : "http_proxy"), "\(list), \(url)")
+        }
+        #expect(proxy("http://h/", ["http_proxy": "a", "NO_PROXY": "h"]) == nil)
+    }
+
+    @Test func theEnvironmentOfAUnitIsThatOfTheManagerAndItsOwn() {
+        func texts(_ texts: String...) -> BusValue { .array(of: "s", texts.map { .string($0) }) }
+        let files = BusValue.array(
+            of: "(sb)", ["/a", "/absent"].map { .structure([.string($0), .boolean(true)]) })
+        let found = ProxyVariables(
+            unit: [
+                "Environment": texts("https_proxy=http://p:1", "A=b", "no_proxy=x"), "EnvironmentFiles": files,
+                "UnsetEnvironment": texts("ALL_PROXY"),
+            ],
+            manager: ["Environment": texts("http_proxy=m", "https_proxy=m", "ALL_PROXY=m")]
+        ) { $0 == "/a" ? "# no_proxy=c\n ; x=y\n no_proxy = \"h,i\"\n\nall_proxy='q'\r\nnothing\n" : nil }
+        #expect(
+            found.values
+                == ["https_proxy": "http://p:1", "http_proxy": "m", "no_proxy": "h,i", "all_proxy": "q"])
+    }
+
+    // MARK: accounts
+
+    @Test func theGroupsOfTheUnitAreKnown() {
+        let sandbox = Sandbox([
+            "Group": .string("a"), "SupplementaryGroups": .array(of: "s", [.string("b")]),
+            "DynamicUser": .boolean(true),
+        ])
+        #expect(sandbox.groups == ["a", "b"] && sandbox.isDynamic && Sandbox([:]).groups.isEmpty)
     }
 
     @Test func whatAModuleReplacesIsChecked() throws {
         #expect(ModuleTarget.file(nil)?.text == "install.files.destination is missing")
         #expect(ModuleTarget.file("relative")?.text.contains("not an absolute path") == true)
-        #expect(ModuleTarget.file("/tmp/file")?.text.contains("others than root can write to /tmp") == true)
+        let user = geteuid() == 0 ? "root" : "this user"
+        let shared = ModuleTarget.file("/tmp/file")
+        #expect(shared?.text == "install.files.destination: others than \(user) can write to /tmp")
+        // Other programs need it as it is.
+        #expect(shared?.remedy == "set install.files.destination to another directory")
+        let below = ModuleTarget.file("/etc/hostname/file")
+        #expect(below?.text == "install.files.destination: /etc/hostname is not a directory")
+        #expect(below?.remedy == "move it away, or set install.files.destination to another directory")
         #expect(ModuleTarget.file("/etc/hostname") == nil && ModuleTarget.file("/etc/no-such-file") == nil)
         #expect(ModuleTarget.file("/etc")?.text.contains("is not a file") == true)
         #expect(ModuleTarget.link("/etc", versions: nil)?.text.contains("not a symbolic link") == true)

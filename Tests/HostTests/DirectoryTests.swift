@@ -120,6 +120,11 @@ import Testing
         }
         let file = try scratch.write("file", "x")
         #expect(try Directory.firstUntrusted(onTheWayTo: file) == file)
+        #expect(try Directory.distrust(onTheWayTo: "\(file)/x")?.reason == "\(file) is not a directory")
+        symlink("loop", "\(scratch.path)/loop")
+        let loop = try Directory.distrust(onTheWayTo: "\(scratch.path)/loop/x")
+        #expect(loop?.reason == "\(scratch.path)/loop is one of symbolic links that lead to each other")
+        #expect(loop?.remedy == "remove it" && loop?.owner == nil)
         #expect(try Directory.firstUntrusted(onTheWayTo: "/tmp") == "/tmp")
     }
 

@@ -143,6 +143,17 @@ import UpdateCore
         #expect(end == .signalled(SIGUSR1))
     }
 
+    @Test func aSignalCanStayIgnored() async {
+        signal(SIGUSR2, SIG_IGN)
+        defer { signal(SIGUSR2, SIG_DFL) }
+        var program = Program("/bin/sh", ["-c", "kill -USR2 $$; echo alive"], streams: .captured, timeLimit: 20)
+        let reset = await program.run()
+        #expect(reset.end == .signalled(SIGUSR2) && reset.lines.isEmpty)
+        program.ignoredSignals = [SIGUSR2]
+        let ignoring = await program.run()
+        #expect(ignoring.end == .exited(0) && ignoring.lines == ["alive"])
+    }
+
     /// The other end writes and closes before anything is read: Dispatch reports the hang-up once, and nothing is lost.
     @Test(arguments: [1, 4096, 20_000]) @MainActor func aHangUpWithTheLastBytesIsSeen(length: Int) async throws {
         let (mine, theirs) = try LocalSocket.pair()

@@ -17,7 +17,10 @@ import Testing
     private func serve<Value: Sendable>(
         _ faults: [Fault] = [], body: @Sendable (Client) async throws -> Value
     ) async throws -> Value {
-        let configuration = SimulatorConfiguration(directory: scratch.path, keys: [], applications: [], faults: faults)
+        let version = Version(versionCode: 2, versionName: "v2", file: "f", upgradeType: 2)
+        let configuration = SimulatorConfiguration(
+            directory: scratch.path, keys: [], applications: [Application(urlKey: "k", versions: [version])],
+            faults: faults)
         return try await SimulatedServer.run(configuration) { server async throws in
             try await body(Client(url: server.url))
         }

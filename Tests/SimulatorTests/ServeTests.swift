@@ -43,6 +43,25 @@ import Testing
 
     private let check = #"{"urlKey":"player","versionCode":1}"#
 
+    @Test(arguments: [
+        ("127.0.0.1:8080", "127.0.0.1:8080"), ("0.0.0.0", "0.0.0.0:8480"), ("192.168.1.5", "192.168.1.5:8480"),
+        (":80", "127.0.0.1:80"), ("localhost", "127.0.0.1:8480"), ("localhost:0", "127.0.0.1:0"),
+        ("[::]:80", "[::]:80"), ("[::1]", "[::1]:8480"), ("::", "[::]:8480"), ("::1", "[::1]:8480"),
+        ("[fe80::1]", "[fe80::1]:8480"), ("8481", "127.0.0.1:8481"), ("0", "127.0.0.1:0"),
+    ])
+    func addressesWithAndWithoutAPort(argument: String, meaning: String) {
+        #expect(ListenAddress(argument)?.description == meaning)
+        // A configuration may have another port.
+        #expect(ListenAddress(argument, port: 90)?.description == meaning.replacing(":8480", with: ":90"))
+    }
+
+    @Test(arguments: [
+        "", ":", "a:b", "host.example:80", "1.2.3:80", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:-1", "[::1",
+        "[1.2.3.4]:80", "[]:80", "::1:80:", "http://1.2.3.4:80", "::1:8481", "fe80::1", ":::80", "65536", "-1", "+80",
+        "1.2.3.4:+80", "localhost:", "[::1]80",
+    ])
+    func otherAddressesAreRefused(argument: String) { #expect(ListenAddress(argument) == nil) }
+
     @Test func aDirectoryOfReleasesNeedsNoConfiguration() async throws {
         try await serve([scratch.path, "--listen", "127.0.0.1:0"]) { lines, client async throws in
             #expect(lines.count == 1 && lines[0].hasSuffix("(only from this machine; see --listen)"), "\(lines)")
@@ -65,10 +84,33 @@ import Testing
     @Test func aRegistrationThatIsNotReadableAffectsOnlyItself() async throws {
         try release(2)
         try scratch.write("bad.release.toml", "urlKey = 3\n")
+        mkfifo("\(scratch.path)/pipe.release.toml", 0o600)
         try await serve([scratch.path, "--listen", "127.0.0.1:0"]) { lines, client async throws in
             #expect(lines[0].contains("bad.release.toml: line 1, column 10: urlKey is not a string"), "\(lines)")
-            #expect(lines[1] == "Offers player 2.0 (code 2), silent")
+            #expect(
+                lines[1].hasSuffix(
+                    "/pipe.release.toml: it is a FIFO, not a regular file; this version is not offered"), "\(lines)")
+            #expect(lines[2] == "Offers player 2.0 (code 2), silent")
             #expect(try await client.post("/v1/url/upgrade", check).code == 200)
+        }
+    }
+
+    @Test func twoRegistrationsOfAVersionAreIndependent() async throws {
+        try release(2)
+        try scratch.write("copy.release.toml", try scratch.read("player-2.release.toml") + "# a copy\n")
+        try await serve([scratch.path, "--listen", "127.0.0.1:0"]) { _, client async throws in
+            #expect(try await client.post("/v1/url/upgrade", check).code == 200)
+            try Files.remove("\(scratch.path)/copy.release.toml")
+            #expect(try await client.post("/v1/url/upgrade", check).code == 200)
+            try Files.remove("\(scratch.path)/player-2.release.toml")
+            #expect(try await client.post("/v1/url/upgrade", check).code == 0)
+        }
+    }
+
+    @Test func theConfigurationHasThePortOfAnAddressWithoutOne() async throws {
+        try scratch.write("sim.toml", "port = 0\ndirectory = \"\(scratch.path)\"\nkeys = []\n")
+        try await serve(["\(scratch.path)/sim.toml", "--listen", "127.0.0.2"]) { lines, client async throws in
+            #expect(client.url.hasPrefix("http://127.0.0.2:") && !client.url.hasSuffix(":8480"), "\(lines)")
         }
     }
 
@@ -148,10 +190,15 @@ import Testing
             "cannot listen on 192.0.2.1:0: this machine has no such address"
         ),
         (["--listen", "somewhere:80"], EX_USAGE, "'somewhere:80' is invalid"),
-        (["--listen", "127.0.0.1"], EX_USAGE, "'127.0.0.1' is invalid"),
+        (["--listen", "127.0.0"], EX_USAGE, "'127.0.0' is invalid"),
         (["--listen", "127.0.0.1:65536"], EX_USAGE, "'127.0.0.1:65536' is invalid"),
         (["--listen", "::1:80"], EX_USAGE, "'::1:80' is invalid"),
+        (["--listen", "::1:80"], EX_USAGE, "write ADDRESS, ADDRESS:PORT, [IPV6-ADDRESS]:PORT or PORT"),
         (["--public-url", "updates.example"], EX_USAGE, "--public-url updates.example is not a URL"),
+        (["--public-url", "https://"], EX_USAGE, "--public-url https:// is not a URL"),
+        (["--public-url", "http://a b"], EX_USAGE, "is not a URL"),
+        (["--public-url", "http://updates.example:99999"], EX_USAGE, "is not a URL"),
+        (["--public-url", "https://updates.example/?token=1"], EX_USAGE, "is not a URL"),
     ])
     func aWrongAddressIsRefused(arguments: [String], expected: CInt, message: String) async throws {
         let (status, error) = try await failure([scratch.path] + arguments)
@@ -166,5 +213,29 @@ import Testing
             error.hasPrefix("\(scratch.path)/absent: No such file or directory: name a directory of releases"),
             "\(error)")
         #expect(error.split(separator: "\n").count == 1)
+    }
+
+    @Test func aDirectoryOfTheConfigurationThatIsMissingIsNamed() async throws {
+        try scratch.write("sim.toml", "directory = \"\(scratch.path)/artifacts\"\nkeys = []\n")
+        let (status, error) = try await failure(["\(scratch.path)/sim.toml"])
+        #expect(status == .exited(EX_NOINPUT))
+        #expect(
+            error
+                == "cannot list \(scratch.path)/artifacts: No such file or directory: create it, or correct the key directory "
+                + "of \(scratch.path)/sim.toml\n")
+    }
+
+    @Test(.enabled(if: getuid() == 0, "it takes root"))
+    func aDirectoryThatThisUserMayNotReadIsNamed() async throws {
+        let result = try await Subprocess.run(
+            .name("setpriv"),
+            arguments: [
+                "--reuid=65534", "--regid=65534", "--clear-groups", "\(programsDirectory)/upgradelink-sim", "serve",
+                scratch.path, "--listen", "0",
+            ], output: .string(limit: 65_536), error: .string(limit: 65_536))
+        #expect(result.terminationStatus == .exited(EX_NOPERM))
+        #expect(
+            result.standardError == "cannot list \(scratch.path): Permission denied: let this user read the directory\n"
+        )
     }
 }

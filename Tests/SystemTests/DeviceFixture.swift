@@ -36,15 +36,19 @@ struct DeviceFixture: Sendable {
         try configure()
     }
 
-    /// Sets the versions that the server offers after its next start; their files are kept.
+    /// Sets the versions that the server offers after its next start. The quota of the others is consumed: the server still has
+    /// their files, which a device may be downloading.
     func offer(_ versions: [(code: Int, type: Int)]) throws {
-        let entries = versions.map { version in
+        let codes = try Files.list("\(container.root)/srv").compactMap { $0.hasPrefix("v") ? Int($0.dropFirst()) : nil }
+        let others = codes.filter { code in !versions.contains { $0.code == code } }
+        let entries = (versions + others.map { (code: $0, type: 2) }).map { version in
             """
             [[applications.versions]]
             versionCode = \(version.code)
             versionName = "v\(version.code)"
             file = "v\(version.code)"
             upgradeType = \(version.type)
+            \(others.contains(version.code) ? "staged = 0" : "")
 
             """
         }

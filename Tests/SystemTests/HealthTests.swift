@@ -66,7 +66,7 @@ extension SystemTests {
                     #expect(await machine.shell("cat /opt/player/version").contains("VERSION_CODE=1"))
                     // The operator's units add to those of the vendor.
                     let effective = await machine.shell("upgradelinkctl config")
-                    #expect(effective.contains("[\"upgradelinkd.service\",\"broken.service\"]"), "\(effective)")
+                    #expect(effective.contains("[\"upgradelinkd.service\", \"broken.service\"]"), "\(effective)")
 
                     try configure("\"player.service\", \"once.service\", \"absent.service\"")
                     for command in ["upgradelinkd --check-config", "upgradelinkctl doctor"] {

@@ -11,17 +11,42 @@ struct PlantedFault: Sendable {
     var remedy: String
     /// Whether `upgradelinkd --check-config` also reports it, with exit status 78.
     var isConfigurationFault: Bool
+    /// It is unusual, but no fault: nothing is BAD, and there is no warning.
+    var isHarmless: Bool
 
-    /// - Parameter option: a drop-in of the configuration, instead of a line of shell.
+    /// - Parameters:
+    ///   - remedy: empty if there is none.
+    ///   - option: a drop-in of the configuration, instead of a line of shell.
     init(
         _ name: String, _ text: String, _ remedy: String, result: String = "bad", option: String = "",
-        plant: String = "true", undo: String = "true", isConfigurationFault: Bool = false
+        plant: String = "true", undo: String = "true", isConfigurationFault: Bool = false, isHarmless: Bool = false
     ) {
         let dropIn = "/etc/upgradelinkd/upgradelinkd.toml.d/fault.toml"
         (self.name, self.result, self.text, self.remedy) = (name, result, text, remedy)
         self.plant = option.isEmpty ? plant : "\(plant); cat >\(dropIn) <<'EOF'\n\(option)\nEOF\nchmod 644 \(dropIn)"
         self.undo = option.isEmpty ? undo : "\(undo); rm \(dropIn)"
-        self.isConfigurationFault = isConfigurationFault
+        (self.isConfigurationFault, self.isHarmless) = (isConfigurationFault, isHarmless)
+    }
+
+    /// - Parameters:
+    ///   - lines: a drop-in of the unit.
+    ///   - then: a line of shell that follows each change of the drop-in.
+    init(
+        _ name: String, _ text: String, _ remedy: String, result: String = "bad", unit: String, _ lines: String,
+        then: String = "true", isConfigurationFault: Bool = false, isHarmless: Bool = false
+    ) {
+        let directory = "/etc/systemd/system/\(unit).d"
+        self.init(
+            name, text, remedy, result: result,
+            plant: """
+                mkdir -p \(directory)
+                cat >\(directory)/fault.conf <<'EOF'
+                \(lines)
+                EOF
+                systemctl daemon-reload; \(then)
+                """,
+            undo: "rm -r \(directory); systemctl daemon-reload; \(then)", isConfigurationFault: isConfigurationFault,
+            isHarmless: isHarmless)
     }
 }
 
@@ -108,6 +133,27 @@ extension PlantedFault {
             plant: "install -d -m 700 -o upgradelinkd /srv/downloads", undo: "rmdir /srv/downloads",
             isConfigurationFault: true),
         .init(
+            "directories", "/srv/file (download.directory) is not a directory", "move it away",
+            option: "download.directory = \"/srv/file\"", plant: "touch /srv/file; chmod 777 /srv/file",
+            undo: "rm /srv/file", isConfigurationFault: true),
+        .init(
+            "directories", "/srv/link (state.directory) is a symbolic link that points nowhere", "readlink /srv/link",
+            option: "state.directory = \"/srv/link\"", plant: "ln -s /absent /srv/link", undo: "rm /srv/link",
+            isConfigurationFault: true),
+        .init(
+            "directories", "/srv/file (metrics.file) is not a directory", "move it away", result: "warn",
+            option: "metrics.file = \"/srv/file/x.prom\"", plant: "touch /srv/file", undo: "rm /srv/file"),
+        .init(
+            "agent's rights", "User=absent does not exist", "systemctl edit upgradelinkd", unit: "upgradelinkd.service",
+            "[Service]\nUser=absent", isConfigurationFault: true),
+        .init(
+            "agent's rights", "the unit's group absent does not exist", "systemctl edit upgradelinkd",
+            unit: "upgradelinkd.service", "[Service]\nSupplementaryGroups=absent", isConfigurationFault: true),
+        .init(
+            "agent's rights", "there is no user upgradelinkd", "systemd-sysusers",
+            plant: "cp -p /etc/passwd /srv/passwd; sed -i '/^upgradelinkd:/d' /etc/passwd",
+            undo: "cp -p /srv/passwd /etc/passwd", isConfigurationFault: true),
+        .init(
             "directories", "no free inodes", "df -i",
             plant: "mount -t tmpfs -o nr_inodes=1,mode=777 tmpfs /var/cache/upgradelinkd",
             undo: "umount /var/cache/upgradelinkd", isConfigurationFault: true),
@@ -126,6 +172,34 @@ extension PlantedFault {
         module("is not executable", "chmod +x", "chmod 644 \(planted)"),
         module("needs /bin/absent", "install /bin/absent", "printf '#!/bin/absent\\n' >\(planted)"),
         module("every user can change", "chmod o-w", "chmod 757 \(planted)"),
+        module("the group", "chmod g-w", "chgrp upgradelinkd \(planted); chmod 775 \(planted)"),
+        module("is empty", "install the program again", ": >\(planted)"),
+        module("does not begin with #!", "sed -i '1i", "echo 'exit 0' >\(planted)"),
+        module("has no interpreter", "write #!/bin/sh", "echo '#!' >\(planted)"),
+        module("needs /bin,", "install /bin", "echo '#!/bin' >\(planted)"),
+        module("needs nosuchpython", "install nosuchpython", "echo '#!/usr/bin/env nosuchpython' >\(planted)"),
+        module("CRLF line ends", "sed -i 's/\\r$//'", "printf '#!/bin/sh\\r\\n' >\(planted)"),
+        module("damaged program", "install the program again", "printf '\\177ELF garbage' >\(planted)"),
+        module(
+            "another kind of processor", "for this device",
+            "cat /bin/true >\(planted); printf '\\376\\376' | dd of=\(planted) bs=1 seek=18 conv=notrunc"),
+        .init(
+            "module options", "/opt/modules/deb is not a module of this package", "", result: "skip",
+            option: """
+                install.module = "deb"
+                install.moduleDirectories = ["/opt/modules"]
+                install.fileName = "other"
+                """,
+            plant: "mkdir /opt/modules; printf '#!/bin/sh\\n' >/opt/modules/deb; chmod 755 /opt/modules/deb",
+            undo: "rm -r /opt/modules", isHarmless: true),
+        .init(
+            "health check", "/srv/health is empty", "install the program again",
+            option: "install.healthProgram = [\"/srv/health\"]", plant: ": >/srv/health; chmod 755 /srv/health",
+            undo: "rm /srv/health"),
+        .init(
+            "reboot", "/srv/reboot is empty", "install the program again",
+            option: "install.rebootCommand = [\"/srv/reboot\"]", plant: ": >/srv/reboot; chmod 755 /srv/reboot",
+            undo: "rm /srv/reboot"),
         module("belongs to the user", "chown root", "chown upgradelinkd \(planted)"),
         module(
             "mounted with noexec", "remount,exec",
@@ -139,8 +213,14 @@ extension PlantedFault {
             "module options", "install.files.destination is missing", "absolute path",
             option: "install.module = \"file\""),
         .init(
-            "module options", "others than root can write to /tmp", "chmod go-w",
+            // Other programs need /tmp as it is.
+            "module options", "others than root can write to /tmp",
+            "set install.files.destination to another directory",
             option: "install.module = \"file\"\ninstall.files = { destination = \"/tmp/file\" }"),
+        .init(
+            "module options", "/srv/file is not a directory", "move it away",
+            option: "install.module = \"file\"\ninstall.files = { destination = \"/srv/file/x\" }",
+            plant: "touch /srv/file", undo: "rm /srv/file"),
         .init(
             "module options", "needs \"artifact\"", "install.fileName = \"artifact\"",
             option: "install.module = \"deb\"\ninstall.fileName = \"other\""),
@@ -172,53 +252,8 @@ extension PlantedFault {
         .init(
             "configuration", "poll.interval", "upgradelinkd.toml(5)", option: "poll.interval = false",
             isConfigurationFault: true),
-    ]
-
-    static let system: [PlantedFault] = [
         .init(
-            "resume", "masked", "systemctl unmask",
-            plant: "systemctl mask upgradelink-installer-resume",
-            undo: "systemctl unmask upgradelink-installer-resume"),
-        .init(
-            "resume", "nothing starts", "add-wants",
-            plant: """
-                ln -s /dev/null /etc/systemd/system/multi-user.target.wants/upgradelink-installer-resume.service
-                systemctl daemon-reload
-                """,
-            undo: """
-                rm /etc/systemd/system/multi-user.target.wants/upgradelink-installer-resume.service
-                systemctl daemon-reload
-                systemctl start upgradelink-installer-resume
-                """),
-        .init(
-            "installer", "upgradelink-installer.socket is inactive", "systemctl start",
-            plant: "systemctl stop upgradelink-installer.socket",
-            undo: "systemctl start upgradelink-installer.socket"),
-        .init(
-            "installer", "was removed", "systemctl restart",
-            plant: "mv /run/upgradelinkd-installer.socket /run/kept.socket",
-            undo: "mv /run/kept.socket /run/upgradelinkd-installer.socket"),
-        .init(
-            "unit", "does not start at boot", "systemctl enable", plant: "systemctl disable upgradelinkd",
-            undo: "systemctl enable upgradelinkd"),
-        .init(
-            "unit", "have changed", "daemon-reload", result: "warn",
-            plant: "touch -d '+10 seconds' /usr/lib/systemd/system/upgradelinkd.service",
-            undo: "systemctl daemon-reload"),
-        .init(
-            "state", "others than root can write to /var/lib/upgradelink-installer", "chmod go-w",
-            plant: "chmod 777 /var/lib/upgradelink-installer", undo: "chmod 700 /var/lib/upgradelink-installer"),
-        .init(
-            "accounts", "no group upgradelink,", "systemd-sysusers", result: "warn",
-            plant: "cp -p /etc/group /srv/group; sed -i '/^upgradelink:/d' /etc/group",
-            undo: "cp -p /srv/group /etc/group"),
-        .init(
-            "accounts", "no user upgradelinkd", "systemd-sysusers",
-            plant: "cp -p /etc/passwd /srv/passwd; sed -i '/^upgradelinkd:/d' /etc/passwd",
-            undo: "cp -p /srv/passwd /etc/passwd"),
-        .init(
-            "D-Bus", "org.upgradelink.policy", "install upgradelinkd again", result: "warn",
-            plant: "mv /usr/share/polkit-1/actions/org.upgradelink.policy /srv",
-            undo: "mv /srv/org.upgradelink.policy /usr/share/polkit-1/actions"),
+            "configuration", "server.url", "upgradelinkd.toml(5)", option: "server.url = \"http://h:99999/\"",
+            isConfigurationFault: true),
     ]
 }

@@ -26,7 +26,7 @@ extension SystemTests {
                     #expect(run.isSuccess && run.output.contains("Read it before you send it"), "\(run)")
                     let report = container.readOutside("report.txt")
                     for words in [
-                        "== /etc/os-release\n", "PRETTY_NAME=", "== package\nupgradelinkd\t", "systemd 2",
+                        "== /etc/os-release\n", "PRETTY_NAME=", "== package\nupgradelinkd 0", "systemd 2",
                         "Status:      Up to date", "ok   ", "upgradelinkd.service", "Active: active (running)",
                         "*** in the journal", "== journal of the boot before",
                     ] {

@@ -38,6 +38,31 @@ import Testing
         #expect(WebURL("https://h/a@b?")?.shown == "https://h/a@b?…" && WebURL("http://h")?.shown == "http://h")
     }
 
+    @Test func hostsAndPortsAreRead() throws {
+        for (text, host) in [
+            ("http://h", "h"), ("http://h:/", "h"), ("http://h:1/", "h"), ("https://h:65535?q", "h"),
+            ("http://h:0080", "h"), ("http://u:p:q@h:80/a:b", "h"), ("http://u:99999@h", "h"), ("http://[::1]", "::1"),
+            ("http://[::1]:9/x", "::1"), ("http://u:p@[fe80::1%25eth0]:80", "fe80::1%25eth0"),
+            ("http://h/:99999", "h"), ("http://h?:99999", "h"), ("http://h#:99999", "h"),
+        ] {
+            #expect(WebURL(text)?.host == host, "\(text)")
+            #expect(try WebURL(repairing: text).host == host, "\(text)")
+        }
+        for (text, problem) in [
+            ("http://h:0/", "its port"), ("http://h:65536/", "its port"), ("http://h:99999/", "its port"),
+            ("http://h:abc/", "its port"), ("http://h:-1/", "its port"), ("http://h:+1/", "its port"),
+            ("http://h:80:90/", "its port"), ("http://h:18446744073709551617/", "its port"),
+            ("http://[::1]:99999", "its port"), ("http://fe80::1/", "its port"), ("http://[::1", "]"),
+            ("http://[::1:80/", "]"), ("http://[::1]80", "something else"), ("http://[]", "no IPv6 address"),
+            ("http://[h]", "no IPv6 address"), ("http://:80/", "no host"), ("http://u@/", "no host"),
+        ] {
+            #expect(WebURL(text) == nil, "\(text)")
+            #expect {
+                _ = try WebURL(repairing: text)
+            } throws: { ($0 as? WebURL.Problem)?.description.contains(problem) == true }
+        }
+    }
+
     @Test func knownSecretsAreReplaced() throws {
         let connection = ServerConnection(
             url: "http://h", proxy: try ProxyURL("http://operator:s%C3%A9cret%2Bx@h"), connectTimeout: 1,

@@ -13,9 +13,9 @@ loop = GLib.MainLoop()
 
 
 def call(interface, method, signature, *arguments):
-    # The longest wait: polkit may ask for a password for two minutes.
+    # Without ALLOW_INTERACTIVE_AUTHORIZATION polkit asks for no password. -1 is GLib's own time limit.
     reply = bus.call_sync(
-        NAME, PATH, interface, method, GLib.Variant(signature, arguments), None, Gio.DBusCallFlags.NONE, 150_000)
+        NAME, PATH, interface, method, GLib.Variant(signature, arguments), None, Gio.DBusCallFlags.NONE, -1)
     return reply.unpack()
 
 
@@ -24,7 +24,10 @@ def read(name):
 
 
 def ask():
-    """Asks as long as the offered version needs consent. A dictionary may have more fields in later versions."""
+    """Asks as long as the offered version needs consent. Returns whether the input continues.
+
+    A dictionary may have more fields in later versions.
+    """
     while read("State") == "consent" and (offer := read("Offer")):
         code, left = offer["versionCode"], read("DeferralsLeft")
         print(f"Update to {offer['versionName']} ({offer['size']} bytes, from the {offer['source']})")
@@ -32,21 +35,25 @@ def ask():
         print(f"[n]ow, next [w]indow, [l]ater ({left} left), ne[v]er? ", end="", flush=True)
         answer = sys.stdin.readline()
         if not answer:
-            return loop.quit()
+            return False
         try:
             match answer.strip():
                 case "n": call(NAME, "Accept", "(ts)", code, "now")
                 case "w": call(NAME, "Accept", "(ts)", code, "window")
-                case "l": return call(NAME, "Defer", "(tt)", code, 3600)
+                case "l":
+                    call(NAME, "Defer", "(tt)", code, 3600)
+                    break
                 case "v": call(NAME, "Reject", "(t)", code)
         except GLib.Error as error:
             # The offer was replaced, or the last deferral is used: the message says why.
             print(error.message)
+    return True
 
 
 def received(_connection, _sender, _path, _interface, signal, arguments):
     if signal == "ConsentRequested":
-        ask()
+        if not ask():
+            loop.quit()
     elif signal == "Finished":
         _code, name, result, reason, _reason_code = arguments.unpack()
         print(f"{name}: {result} {reason}", flush=True)
@@ -55,7 +62,10 @@ def received(_connection, _sender, _path, _interface, signal, arguments):
 bus.signal_subscribe(NAME, NAME, None, PATH, None, Gio.DBusSignalFlags.NONE, received)
 try:
     # The signal may be older than this program.
-    ask()
+    has_input = ask()
 except GLib.Error as error:
     print(f"waiting for upgradelinkd: {error.message}", file=sys.stderr)
-loop.run()
+    has_input = True
+# A quit() before run() would have no effect.
+if has_input:
+    loop.run()
