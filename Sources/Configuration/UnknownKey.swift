@@ -67,6 +67,9 @@ struct UnknownKey {
     /// The options of the key's own section that have a similar name; nil if there are none, or too many to name.
     private static func similar(_ name: String, _ own: [Option]) -> [Option]? {
         let wanted = current(name).lowercased()
+        let longer = own.filter { $0.name.lowercased().hasPrefix(wanted) }
+        // `file` is meant to be `files`, but `backOff` may be either of two.
+        if (2...3).contains(longer.count), longer.allSatisfy({ $0.name.count > wanted.count + 2 }) { return longer }
         if let near = suggestion(for: current(name), among: own.map(\.name)) {
             let options = own.filter { $0.name == near }
             // `file` for `files` is hardly a name of another section; `interval` for `interface` may be.

@@ -61,7 +61,7 @@ public struct ProxyVariables: Sendable {
 
     /// The lines of a file with an environment. Quotation marks around a value are removed; nothing else of a shell is known here.
     static func assignments(_ text: String) -> [String] {
-        text.split(separator: "\n").compactMap { line in
+        text.split(whereSeparator: \.isNewline).compactMap { line in
             let line = line.trimmed
             guard let first = line.first, first != "#", first != ";", let equals = line.firstIndex(of: "=") else {
                 return nil

@@ -114,7 +114,7 @@ import UpdateCore
             ("[verification]\nkeys = [7]", "verification.keys: found the number 7 in the list, allowed are texts"),
             (
                 "[install]\nmodule = \"../../bin/sh\"",
-                "install.module: found \"../../bin/sh\", allowed is a plain file name"
+                "install.module: found the text \"../../bin/sh\", allowed is a plain file name"
             ),
             ("[install]\nfiles = {\"../x\" = \"y\"}", "install.files: found \"../x\", allowed is a plain file name"),
             ("[install]\nfiles = {a = 1}", "install.files: found the number 1 for \"a\", allowed are texts"),
