@@ -87,7 +87,7 @@ public struct ConfigurationSecrets: Sendable {
                 let key = "\(name).\(option)"
                 if key.hasSuffix("KeyFile"), name == "credentials", case .string(let path) = value {
                     credentialFiles.append(path)
-                } else if Schema.byKey[key]?.isSecret ?? isSecret(option, inCredentials: name == "credentials") {
+                } else if Schema.option(key)?.isSecret ?? isSecret(option, inCredentials: name == "credentials") {
                     collectAll(value)
                 } else if key == "credentials.accessKey" {
                     collectAll(value)

@@ -122,7 +122,7 @@ struct Fragment: Sendable {
         for (name, field) in fields.entries.sorted(by: { $0.value.position < $1.value.position }) {
             let key = "\(section).\(name)"
             let line = field.position.line
-            guard let option = Schema.byKey[key] else {
+            guard let option = Schema.option(key) else {
                 // Dotted keys after the header of a section belong to it.
                 if case .table(let nested) = field.value.content, Schema.sectionNames.contains(name) {
                     for (inner, entry) in nested.entries {

@@ -76,7 +76,7 @@ struct MergedConfiguration: Sendable {
 
     private mutating func merge(_ fragment: Fragment) {
         for (key, value) in fragment.values {
-            let isCumulative = Schema.byKey[key]?.isCumulative == true
+            let isCumulative = Schema.option(key)?.isCumulative == true
             entries[key] = Entry(
                 value: isCumulative ? value.added(to: entries[key]?.value) : value, file: fragment.file,
                 line: fragment.lines[key])
@@ -86,7 +86,7 @@ struct MergedConfiguration: Sendable {
         isIncomplete = isIncomplete || fragment.isIncomplete
         guard fragment.isReadableByOthers else { return }
         for (key, value) in fragment.values.sorted(by: { $0.key < $1.key })
-        where Schema.byKey[key]?.isSecret(value) == true {
+        where Schema.option(key)?.isSecret(value) == true {
             let remedy =
                 key == "credentials.secretKey"
                 ? "move the key to /etc/credstore/upgradelinkd.secretKey or to credentials.secretKeyFile"
@@ -106,7 +106,7 @@ struct MergedConfiguration: Sendable {
     }
 
     /// The configured value, else the default.
-    func value(_ key: String) -> Value? { entries[key]?.value ?? Schema.byKey[key]?.standard }
+    func value(_ key: String) -> Value? { entries[key]?.value ?? Schema.option(key)?.standard }
 
     func text(_ key: String) -> String? {
         if case .string(let text)? = value(key) { text } else { nil }

@@ -151,12 +151,16 @@ package struct Section: Sendable {
     package let summary: String
     /// In the form of ``Option/description``.
     package let description: String
-    package let options: [ConfigurationOption]
+    private let makeOptions: @Sendable () -> [ConfigurationOption]
+    package var options: [ConfigurationOption] { makeOptions() }
 
-    init(_ name: String, summary: String, description: String = "", options: [Option]) {
+    init(
+        _ name: String, summary: String, description: String = "",
+        options: @autoclosure @escaping @Sendable () -> [Option]
+    ) {
         self.name = name
         self.summary = summary
         self.description = description
-        self.options = options
+        makeOptions = options
     }
 }

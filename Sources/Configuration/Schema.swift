@@ -5,9 +5,13 @@ package enum Schema {
         server, credentials, device, poll, download, verification, install, state, metrics,
     ]
 
-    package static let options: [ConfigurationOption] = sections.flatMap(\.options)
+    /// They are made when they are needed, and not kept: the agent reads its configuration at its start and after a reload only.
+    package static var options: [ConfigurationOption] { sections.flatMap(\.options) }
 
-    package static let byKey = Dictionary(uniqueKeysWithValues: options.map { ($0.key, $0) })
+    package static func option(_ key: String) -> ConfigurationOption? {
+        let section = key.prefix { $0 != "." }
+        return sections.first { $0.name == section }?.options.first { $0.key == key }
+    }
 
     package static let sectionNames: [String] = sections.map(\.name)
 }

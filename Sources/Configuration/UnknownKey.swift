@@ -22,7 +22,7 @@ struct UnknownKey {
         }
         if case .table = value { return UnknownKey(name, allowedSections) }
         // Between quotation marks, a dot does not separate a section from its option.
-        if Schema.byKey[name] != nil {
+        if Schema.option(name) != nil {
             return UnknownKey(name, "did you mean \(name)? Write it without quotation marks", meant: [name])
         }
         var options = named { isSpelledAlike($0, current(name)) }
@@ -56,7 +56,7 @@ struct UnknownKey {
     /// An option with its section, below the header of another section: `[poll]`, then `device.urlKey = …`.
     static func option(_ name: String, of section: String, below header: String) -> UnknownKey {
         let key = "\(section).\(name)"
-        let meant = Schema.byKey[key].map { [$0] } ?? named { isSpelledAlike($0, current(name)) }
+        let meant = Schema.option(key).map { [$0] } ?? named { isSpelledAlike($0, current(name)) }
         return UnknownKey(
             "\(header).\(key)",
             "did you mean \(list(meant).nonEmpty ?? key)? It follows the section [\(header)], so it belongs to that: move it "

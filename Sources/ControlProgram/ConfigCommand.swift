@@ -27,7 +27,7 @@ struct ConfigCommand: ParsableCommand {
     @OptionGroup var json: JSONOption
 
     func validate() throws {
-        guard let key, Schema.byKey[key] == nil else { return }
+        guard let key, Schema.option(key) == nil else { return }
         let similar = suggestion(for: key, among: Schema.options.map(\.key)).map { "; did you mean \($0)?" } ?? "."
         throw ValidationError("There is no option \"\(key)\"\(similar) upgradelinkctl config shows all.")
     }
@@ -71,7 +71,7 @@ struct ConfigCommand: ParsableCommand {
     }
 
     private func explain(_ entry: EffectiveConfiguration.Entry) {
-        guard let option = Schema.byKey[entry.key] else { return }
+        guard let option = Schema.option(entry.key) else { return }
         let place: Shown =
             entry.file.map { file in "\(file)\(entry.line.map { ":\($0)" as Shown } ?? "")" } ?? "the default"
         let standard: Shown =

@@ -47,7 +47,7 @@ extension Documents {
         runs.map { run in
             switch run {
             case .text(let text): text.replacing("*", with: "\\*").replacing("_", with: "\\_")
-            case .literal(let text): Schema.byKey[text] == nil ? "`\(text)`" : link(text, text)
+            case .literal(let text): Schema.option(text) == nil ? "`\(text)`" : link(text, text)
             }
         }.joined()
     }

@@ -42,7 +42,7 @@ import Testing
 
     /// Nothing is left out, and every text is complete.
     @Test(arguments: Schema.options.map(\.key)) func everyOptionIsDescribed(key: String) throws {
-        let option = try #require(Schema.byKey[key])
+        let option = try #require(Schema.option(key))
         #expect(!option.summary.isEmpty && !option.summary.contains("\n") && !option.summary.hasSuffix("."))
         #expect(option.standard != nil || option.example != nil, "documents need a value")
         for text in [option.summary, option.description, option.computedDefault ?? ""] {
@@ -65,7 +65,7 @@ import Testing
         for text in Schema.options.flatMap({ [$0.summary, $0.description] }) + Schema.sections.map(\.description) {
             for (index, part) in text.split(separator: "`", omittingEmptySubsequences: false).enumerated()
             where index % 2 == 1 && Schema.sectionNames.contains(where: { part.hasPrefix("\($0).") }) {
-                #expect(Schema.byKey[String(part)] != nil, "\(part)")
+                #expect(Schema.option(String(part)) != nil, "\(part)")
             }
         }
     }

@@ -81,7 +81,7 @@ import UpdateCore
         var options = 0
         let lines = shipped.split(separator: "\n").map { line -> String in
             guard line.hasPrefix("#"), line.dropFirst().first?.isLetter == true, let end = line.firstRange(of: " = "),
-                let option = Schema.byKey[String(line[..<end.lowerBound].dropFirst())], option.standard != nil,
+                let option = Schema.option(String(line[..<end.lowerBound].dropFirst())), option.standard != nil,
                 !snippet.contains("\(option.key) = ")
             else { return String(line) }
             options += 1
