@@ -50,8 +50,8 @@ struct WaitOptions: ParsableArguments {
     private var isChecking = false
     /// The agent that was asked.
     private var owner: String
-    /// The latest entry of the history before the command.
-    private let before: HistoryEntry?
+    /// The history before the command.
+    private let before: [Identity]
 
     /// Seconds for which the agent may be absent: it restarts during its own update.
     private static let patience: Seconds = 120
@@ -64,7 +64,7 @@ struct WaitOptions: ParsableArguments {
     init(_ agent: AgentClient, _ options: WaitOptions) throws {
         self.agent = agent
         timeLimit = options.timeout.flatMap(Amount.seconds)
-        before = try agent.history().first
+        before = try agent.history().map(Identity.init)
         owner = try agent.owner()
         agent.onChange { [weak self] in self?.hasChanged = true }
         agent.onFinished { [weak self] in self?.hasFinished = true }
@@ -151,8 +151,7 @@ struct WaitOptions: ParsableArguments {
         hasFinished = false
         var reason: Shown = "\(status.statusText)"
         if mayHaveEntry {
-            let known = before.map(Identity.init)
-            let news = try agent.history().prefix { Identity($0) != known }
+            let news = news(in: try agent.history())
             for entry in news.reversed() where goal.concerns(entry) {
                 let name: Shown = "\(entry.versionName, limit: 64) (code \(entry.versionCode))"
                 switch entry.result {
@@ -172,6 +171,15 @@ struct WaitOptions: ParsableArguments {
         case "consent", "ready", "restart": Result(status: 3, line: "\(status.statusText)")
         default: nil
         }
+    }
+
+    /// The entries in front of those from before the command. Two attempts within a second can be equal, so one entry does not tell.
+    private func news(in history: [HistoryEntry]) -> ArraySlice<HistoryEntry> {
+        let identities = history.map(Identity.init)
+        let count = (0...history.count).first {
+            identities.dropFirst($0).elementsEqual(before.prefix(history.count - $0))
+        }
+        return history.prefix(count ?? history.count)
     }
 
     private func idle(_ status: AgentStatus, _ goal: Goal, _ reason: Shown) -> Result {
