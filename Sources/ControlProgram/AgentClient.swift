@@ -136,13 +136,22 @@ final class AgentClient {
             do throws(BusError) {
                 return try body()
             } catch {
-                guard isTransient(error) else { throw error }
+                guard isTransient(error) || isStarting(error) else { throw error }
                 guard Clock.bootTime < end else {
                     throw BusError(error.name, "\(error); tried for \(Int(patience)) s: the bus may be overloaded")
                 }
                 usleep(UInt32(pause * 1e6))
             }
         }
+    }
+
+    /// The agent runs, but has no name on the bus yet: systemd takes it as started before. Nothing was done.
+    private static func isStarting(_ error: BusError) -> Bool {
+        let names = ["ServiceUnknown", "NameHasNoOwner"].map { "org.freedesktop.DBus.Error.\($0)" }
+        guard names.contains(error.name), let bus = try? Bus(acceptsDescriptors: false),
+            let unit = try? Unit("upgradelinkd.service", bus)
+        else { return false }
+        return ["active", "activating", "reloading"].contains(unit.state)
     }
 
     /// The bus refused the connection or the call, or the connection or the reply was lost. sd-bus reports some of these as errno
