@@ -165,8 +165,18 @@ struct WaitTests {
                     #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
                     let waiting = Task { try await ctl(bus.address, "check", "--wait") }
                     #expect(await agent.says("Downloading v2: "))
+                    let threads = "/proc/\(agent.pid)/task"
+                    let workers = try Files.list(threads).flatMap { thread in
+                        let bytes = (try? Files.read("\(threads)/\(thread)/children", limit: 4096)) ?? []
+                        return String(decoding: bytes, as: UTF8.self).split(separator: " ")
+                    }
+                    #expect(workers.count == 1)
                     kill(agent.pid, SIGKILL)
                     #expect(await eventually { agent.hasEnded })
+                    // systemd ends the processes of a service before it starts it again.
+                    for worker in workers {
+                        #expect(await eventually { !Files.exists("/proc/\(worker)") })
+                    }
                     return try await AgentProcess.run(device, environment: bus.environment) { _ async throws in
                         try await waiting.value
                     }.value
