@@ -198,7 +198,7 @@ struct WaitTests {
                     #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
                     let waiting = Task { try await ctl(bus.address, "check", "--wait") }
                     #expect(await agent.logs("Check by"))
-                    #expect(agent.statuses.last?.hasPrefix("Checking for updates") == true)
+                    #expect(await eventually { agent.statuses.last?.hasPrefix("Checking for updates") == true })
                     await server.change { $0.applications[0].versions.append(version) }
                     kill(agent.pid, SIGKILL)
                     #expect(await eventually { agent.hasEnded })
