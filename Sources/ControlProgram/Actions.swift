@@ -17,9 +17,13 @@ struct Check: AgentCommand {
         do throws(BusError) {
             try agent.call("Check")
         } catch {
-            guard AgentClient.isNotNow(error) else { throw error }
-            // It works on an offer, which is what the check would have found.
-            complain("\(error); waiting for that")
+            // If the agent ends without a reply, the wait asks the next one.
+            if AgentClient.isNotNow(error) {
+                // It works on an offer, which is what the check would have found.
+                complain("\(error); waiting for that")
+            } else if !AgentClient.isWithoutReply(error) {
+                throw error
+            }
         }
         try waiting.wait(for: .check)
     }

@@ -175,6 +175,9 @@ final class AgentClient {
     /// The agent refuses a call in its present state.
     static func isNotNow(_ error: BusError) -> Bool { error.name == "\(name).Error.NotNow" }
 
+    /// Whether the agent carried the call out is unknown.
+    static func isWithoutReply(_ error: BusError) -> Bool { error.name == "org.freedesktop.DBus.Error.NoReply" }
+
     /// A reply that does not match the interface: from an agent of an unknown version, or one that has been taken over.
     static func unexpected(_ what: String) -> BusError {
         BusError(

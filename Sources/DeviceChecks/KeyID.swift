@@ -10,9 +10,6 @@ public struct KeyID: CustomStringConvertible, Hashable, Sendable {
         number = bytes[2..<10].reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    /// Sixteen hexadecimal digits, as minisign prints them.
-    public var description: String {
-        let digits = String(number, radix: 16, uppercase: true)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
+    /// In hexadecimal digits as minisign prints it, without leading zeros.
+    public var description: String { String(number, radix: 16, uppercase: true) }
 }

@@ -18,10 +18,12 @@ public struct MinisignKey: Hashable, Sendable {
         bytes = Array(raw[10...])
     }
 
-    /// The key ID as minisign prints it: its bytes in reverse order, in upper-case hex.
+    /// The key ID as minisign prints it: its bytes in reverse order, in upper-case hex without leading zeros.
     public var name: String { Self.name(id) }
 
-    static func name(_ id: [UInt8]) -> String { hexadecimal(id.reversed()).uppercased() }
+    static func name(_ id: [UInt8]) -> String {
+        String(id.reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }, radix: 16, uppercase: true)
+    }
 
     /// Whether the key made the signature over the message (RFC 8032).
     func verifies(_ signature: [UInt8], of message: [UInt8]) -> Bool {

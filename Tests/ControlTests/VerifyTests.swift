@@ -48,7 +48,7 @@ import Testing
     /// minisign's own output has the key ID.
     private func keyID() throws -> String {
         let text = String(decoding: try Files.read("\(device.publisher.directory)/key.pub", limit: 4096), as: UTF8.self)
-        return String(try #require(text.firstMatch(of: #/[0-9A-F]{16}/#)).0)
+        return String(try #require(text.firstMatch(of: #/minisign public key ([0-9A-F]+)/#)).1)
     }
 
     @Test func aGoodSignatureIsExplained() async throws {

@@ -128,7 +128,7 @@ extension SystemTests {
                     text[text.count - 2] == "\(counts[0]) ok, \(counts[1]) warn, \(counts[2]) BAD, \(counts[3]) skip")
                 #expect(
                     found.results(of: "keys").first?.text.contains(
-                        /1 trusted: [0-9A-F]{16} \(\/etc\/upgradelinkd\/upgradelinkd.toml\)/) == true)
+                        /1 trusted: [0-9A-F]{8,16} \(\/etc\/upgradelinkd\/upgradelinkd.toml\)/) == true)
 
                 for command in ["upgradelinkctl doctor", "upgradelinkd --check-config"] {
                     let refused = await machine.shell("setpriv --reuid=65534 --clear-groups \(command) 2>&1; echo $?")
