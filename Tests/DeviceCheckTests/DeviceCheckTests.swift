@@ -18,7 +18,10 @@ import UpdateCore
         #expect(
             KeyID(of: "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")?.description == "E7620F1842B4E81F")
         #expect(
-            KeyID(of: "RWQAAAAAAAAAAAAAYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")?.description == "0000000000000000")
+            KeyID(of: "RWQAAAAAAAAAAAAAYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")?.description == "0")
+        // minisign wrote "minisign public key CFB30DA7B28D0A7" into the file of this key.
+        #expect(
+            KeyID(of: "RWSn0Ch72jD7DAouHWinl/+32XOgGFm7PAupkHyVWke4MRsBXary6nAQ")?.description == "CFB30DA7B28D0A7")
         #expect(KeyID(of: "RWQf6LRC") == nil && KeyID(of: "?") == nil)
     }
 
