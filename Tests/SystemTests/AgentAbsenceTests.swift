@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import UpdateCore
 
-extension SystemTests {
+extension SystemTests.Devices {
     /// The agent is stopped, masked or disabled while an installation is not finished: that is not the version's fault.
     @Suite struct AgentAbsenceTests {
         private func run(

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import UpdateCore
 
-extension SystemTests {
+extension SystemTests.Devices {
     /// The place of the units in a boot and in a shutdown.
     @Suite struct BootOrderTests {
         private static let resume = "upgradelink-installer-resume"

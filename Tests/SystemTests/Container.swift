@@ -5,14 +5,17 @@ import Subprocess
 import SystemPackage
 import TestSupport
 
-/// A machine with a real systemd: a container over this machine's root file system, in which the package is installed. What the
-/// container writes is removed at the end.
+/// A machine with a real systemd: a container over this machine's root file system or over a clean Debian, in which the package is
+/// installed. What the container writes is removed at the end.
 struct Container: Sendable {
     /// Where the container stores what it writes.
     enum Disk: Sendable, Equatable {
         case memory
         /// An ext4 file system whose power can be cut: unsynced data reaches the disk after five minutes only.
         case ext4
+        /// The same two, over a clean Debian with the package.
+        case debian(Suite)
+        case debianOnDisk(Suite)
         /// Memory that holds a clean Debian, without the package.
         case cleanDebian(Suite)
         /// An ext4 file system that holds a clean Debian, without the package.
@@ -21,8 +24,6 @@ struct Container: Sendable {
 
     private let scratch: Scratch
     private let disk: Disk
-    /// Directories of this machine that are visible in the container too.
-    private let binds: [String]
     private var directory: String { "\(scratch.path)/machine" }
     /// The container's root directory, as a path of this machine.
     var root: String { "\(scratch.path)/root" }
@@ -34,10 +35,9 @@ struct Container: Sendable {
     static var isPossible: Bool { getuid() == 0 && Files.exists("/usr/bin/systemd-nspawn") }
     static let requirement = "booting a container takes root and systemd-nspawn"
 
-    init(_ disk: Disk = .memory, binds: [String] = []) throws {
+    init(_ disk: Disk = .memory) throws {
         scratch = try Scratch()
         self.disk = disk
-        self.binds = binds
         for path in [scratch.path, directory, root, outside] {
             mkdir(path, 0o755)
             chmod(path, 0o755)
@@ -47,8 +47,8 @@ struct Container: Sendable {
     /// Prepares the root, and removes it afterwards.
     func run<Value: Sendable>(_ body: @Sendable (Container) async throws -> Value) async throws -> Value {
         switch disk {
-        case .memory, .cleanDebian: break
-        case .ext4: try await makeDisk("1g")
+        case .memory, .debian, .cleanDebian: break
+        case .ext4, .debianOnDisk: try await makeDisk("1g")
         case .cleanDebianOnDisk: try await makeDisk("2g")
         }
         try await mount()
@@ -69,9 +69,11 @@ struct Container: Sendable {
     }
 
     private func mount() async throws {
+        var base = PackageLayer.Base.machine
         switch disk {
-        case .memory: try await execute("mount", ["-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", directory])
-        case .ext4:
+        case .memory, .debian:
+            try await execute("mount", ["-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", directory])
+        case .ext4, .debianOnDisk:
             try await execute("mount", ["-o", "loop,commit=300", "\(scratch.path)/disk", directory])
             try await execute("mount", ["--make-private", directory])
         case .cleanDebian(let suite):
@@ -83,9 +85,13 @@ struct Container: Sendable {
             try await execute("tar", ["-xf", suite.archive, "-C", root])
             return
         }
+        switch disk {
+        case .debian(let suite), .debianOnDisk(let suite): base = .debian(suite)
+        default: break
+        }
         for name in ["upper", "work"] { mkdir("\(directory)/\(name)", 0o755) }
         try await Overlay.mount(
-            lower: [try await PackageLayer.upper, "/"], upper: "\(directory)/upper", work: "\(directory)/work", at: root
+            lower: try await PackageLayer.lower(base), upper: "\(directory)/upper", work: "\(directory)/work", at: root
         )
     }
 
@@ -164,7 +170,7 @@ struct Container: Sendable {
                     "-q", "-D", root, "--machine=upgradelink-\(UInt32.random(in: 0...UInt32.max))", "--register=no",
                     "--keep-unit", "--boot", "--private-network", "--console=pipe",
                     "--bind=\(outside):/srv/outside",
-                ] + binds.map { "--bind-ro=\($0)" }),
+                ]),
             environment: .inherit.updating(["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"]), input: .none,
             output: .discarded, error: .discarded
         ) { nspawn in

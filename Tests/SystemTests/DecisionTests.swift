@@ -55,7 +55,7 @@ struct SignalLog {
     }
 }
 
-extension SystemTests {
+extension SystemTests.Devices {
     /// What the user has decided stays decided when the device is switched off and on.
     @Suite struct DecisionTests {
         private static let day = 86_400

@@ -2,7 +2,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// `upgradelinkctl doctor` on a real systemd, with real mounts.
     @Suite struct DoctorTests {
         private func run(_ body: @Sendable (Container, Machine) async throws -> Void) async throws {

@@ -2,7 +2,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// The examples of docs/examples, on a device that follows their comments.
     @Suite struct ExampleDropInTests {
         @Test func aDeviceWithSealedKeysItsOwnStatePartitionAndLessMemoryIsUpdated() async throws {

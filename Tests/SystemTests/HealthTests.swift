@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import UpdateCore
 
-extension SystemTests {
+extension SystemTests.Devices {
     /// What counts as healthy, on a real systemd.
     @Suite struct HealthTests {
         /// systemd stops the agent and the checked units first: that is no failure of the version, and must not delay the power-off.

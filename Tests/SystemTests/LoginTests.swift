@@ -2,7 +2,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Devices {
     /// An overdue version on devices without logind, and with a user interface on a terminal.
     @Suite struct LoginTests {
         /// Boots a device that has missed its window with version 2.

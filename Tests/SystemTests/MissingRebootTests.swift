@@ -3,7 +3,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Devices {
     /// The command for the reboot succeeds, and no reboot follows.
     @Suite struct MissingRebootTests {
         private static let install = "rebootCommand = [\"/bin/true\"]\nrebootTimeout = \"2s\""

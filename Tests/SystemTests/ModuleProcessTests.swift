@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import UpdateCore
 
-extension SystemTests {
+extension SystemTests.Devices {
     /// What a module leaves behind, what a shutdown does to a module, and dpkg's locks.
     @Suite struct ModuleProcessTests {
         /// Writes the module "leaving", whose rollback compares what is written during one second.

@@ -4,10 +4,18 @@ import Simulator
 import Synchronization
 import TestSupport
 
-/// The package that `make deb` built, installed once over this machine's root: the layer below every container.
+/// The package that `make deb` built, installed once over a root directory: the layer below every container.
 enum PackageLayer {
-    private static let directory = Mutex<String?>(nil)
-    private static let shared = Task { try await make() }
+    /// What the package is installed on.
+    enum Base: Hashable, Sendable {
+        /// This machine's root directory.
+        case machine
+        /// A clean Debian, with what the package depends on and recommends.
+        case debian(Suite)
+    }
+
+    private static let layers = Mutex<[Base: Task<[String], any Error>]>([:])
+    private static let directories = Mutex<[String]>([])
 
     static var package: String { get throws { try package("upgradelinkd") } }
 
@@ -21,30 +29,68 @@ enum PackageLayer {
         return "\(directory)/\(file)"
     }
 
-    /// The directory with the files of the package.
-    static var upper: String { get async throws { try await shared.value } }
+    /// The directories of the layer, the uppermost first.
+    static func lower(_ base: Base) async throws -> [String] {
+        try await layers.withLock { layers in
+            let layer = layers[base] ?? Task { try await make(base) }
+            layers[base] = layer
+            return layer
+        }.value
+    }
 
-    private static func make() async throws -> String {
+    private static func make(_ base: Base) async throws -> [String] {
         let package = try package
         let path = try Files.createTemporaryDirectory("/tmp/upgradelinkd-layer")
-        directory.withLock { $0 = path }
+        removeAtExit(path)
+        try await execute("mount", ["-t", "tmpfs", "-o", "size=2g,mode=755", "tmpfs", path])
+        for name in ["base", "upper", "work", "root"] { mkdir("\(path)/\(name)", 0o755) }
+        let root = "\(path)/root"
+        let lower: String
+        switch base {
+        case .machine: lower = "/"
+        case .debian(let suite):
+            lower = "\(path)/base"
+            try await execute("tar", ["-xf", suite.archive, "-C", lower])
+        }
+        try await Overlay.mount(lower: [lower], upper: "\(path)/upper", work: "\(path)/work", at: root)
+        try await execute("mount", ["-t", "proc", "proc", "\(root)/proc"])
+        try await execute("cp", [package, "\(root)/tmp/upgradelinkd.deb"])
+        let inRoot = [root, "env", "-u", "TMPDIR", "DEBIAN_FRONTEND=noninteractive"]
+        switch base {
+        case .machine:
+            try await execute("chroot", inRoot + ["dpkg", "-i", "/tmp/upgradelinkd.deb"])
+            try await installServer(root, from: "\(programsDirectory)/upgradelink-sim")
+        case .debian(let suite):
+            try await execute("tar", ["-xf", suite.packages, "-C", root])
+            try await execute("chroot", inRoot + ["apt-get", "install", "-y", "-qq", "/tmp/upgradelinkd.deb"])
+            try await execute("chroot", inRoot + ["apt-get", "clean"])
+            try await installServer(root)
+        }
+        for mount in ["\(root)/proc", root] { umount2(mount, 0) }
+        return ["\(path)/upper", lower]
+    }
+
+    /// Installs the simulated server. By default the one that `make deb` built, which has its own Swift runtime: there is none in
+    /// a clean Debian.
+    static func installServer(
+        _ root: String, from server: String = "\(repositoryDirectory)/.build-release/stage/upgradelink-sim"
+    ) async throws {
+        try await execute("cp", [server, "\(root)/usr/local/bin/upgradelink-sim"])
+        chmod("\(root)/usr/local/bin/upgradelink-sim", 0o755)
+    }
+
+    private static func removeAtExit(_ path: String) {
+        let isFirst = directories.withLock { directories in
+            directories.append(path)
+            return directories.count == 1
+        }
+        guard isFirst else { return }
         atexit {
-            guard let path = PackageLayer.directory.withLock({ $0 }) else { return }
-            for mount in ["\(path)/root/proc", "\(path)/root", path] { umount2(mount, CInt(MNT_DETACH)) }
-            rmdir(path)
+            for path in PackageLayer.directories.withLock({ $0 }) {
+                for mount in ["\(path)/root/proc", "\(path)/root", path] { umount2(mount, CInt(MNT_DETACH)) }
+                rmdir(path)
+            }
         }
-        try await execute("mount", ["-t", "tmpfs", "-o", "size=1g,mode=755", "tmpfs", path])
-        for name in ["upper", "work", "root"] { mkdir("\(path)/\(name)", 0o755) }
-        try await Overlay.mount(lower: ["/"], upper: "\(path)/upper", work: "\(path)/work", at: "\(path)/root")
-        try await execute("mount", ["-t", "proc", "proc", "\(path)/root/proc"])
-        try await execute("cp", [package, "\(path)/root/tmp/upgradelinkd.deb"])
-        try await execute("chroot", ["\(path)/root", "env", "-u", "TMPDIR", "dpkg", "-i", "/tmp/upgradelinkd.deb"])
-        for (from, to) in [("\(programsDirectory)/upgradelink-sim", "usr/local/bin/upgradelink-sim")] {
-            try await execute("cp", [from, "\(path)/root/\(to)"])
-            chmod("\(path)/root/\(to)", 0o755)
-        }
-        for mount in ["\(path)/root/proc", "\(path)/root"] { umount2(mount, 0) }
-        return "\(path)/upper"
     }
 }
 

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import UpdateCore
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// What a package's upgrade, removal, new installation and purge leave running, on a real systemd.
     @Suite struct PackageLifeTests {
         // MARK: versions of the package

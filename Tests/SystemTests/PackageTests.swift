@@ -4,21 +4,13 @@ import Simulator
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// The package on a clean, minimal Debian.
     @Suite struct PackageTests {
-        /// The Swift runtime of this machine, which the simulated server needs; the package has its own.
-        static func runtimeDirectory() throws -> String {
-            let maps = String(decoding: try Files.read("/proc/self/maps", limit: 16 << 20), as: UTF8.self)
-            let line = try #require(maps.split(separator: "\n").first { $0.hasSuffix("/libswiftCore.so") })
-            return Files.directory(of: String(line.split(separator: " ").last ?? ""))
-        }
-
         @Test(arguments: Suite.available)
         func thePackageIsInstalledUpgradedRemovedAndPurged(on suite: Suite) async throws {
-            let runtime = try Self.runtimeDirectory()
-            try await Container(.cleanDebian(suite), binds: [runtime]).run { container async throws in
-                try await Self.install(try PackageLayer.package, container)
+            try await Container(.cleanDebian(suite)).run { container async throws in
+                try await Self.install(try PackageLayer.package, container, suite)
                 let installed = container.read("etc/upgradelinkd/upgradelinkd.toml")
                 #expect(installed.contains("#device.urlKey = "), "the annotated configuration is there")
                 let fixture = try await DeviceFixture(container, versions: [(2, 2), (3, 2)])
@@ -78,25 +70,21 @@ extension SystemTests {
 
         /// Installs the package as "apt install ./upgradelinkd_*.deb" does, with its dependencies from Debian and no other package:
         /// what a minimal Debian lacks, such as procps, is missing there too.
-        static func install(_ package: String, _ container: Container) async throws {
+        static func install(_ package: String, _ container: Container, _ suite: Suite) async throws {
             for mount in ["proc", "sys", "dev"] {
                 try await execute("mount", ["--rbind", "/\(mount)", "\(container.root)/\(mount)"])
                 try await execute("mount", ["--make-rslave", "\(container.root)/\(mount)"])
             }
             defer { for mount in ["proc", "sys", "dev"] { umount2("\(container.root)/\(mount)", CInt(MNT_DETACH)) } }
             try await execute("cp", [package, "\(container.root)/root/upgradelinkd.deb"])
-            for file in ["/etc/resolv.conf", "/etc/hosts"] {
-                try await execute("cp", ["-L", file, "\(container.root)\(file)"])
-            }
-            try await execute("chroot", [container.root, "env", "-u", "TMPDIR", "apt-get", "update", "-qq"])
+            try await execute("tar", ["-xf", suite.packages, "-C", container.root])
             try await execute(
                 "chroot",
                 [
                     container.root, "env", "-u", "TMPDIR", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y",
                     "-qq", "--no-install-recommends", "/root/upgradelinkd.deb",
                 ])
-            try await execute(
-                "cp", ["\(programsDirectory)/upgradelink-sim", "\(container.root)/usr/local/bin/upgradelink-sim"])
+            try await PackageLayer.installServer(container.root)
         }
 
         /// The same package with a higher version, below /srv.

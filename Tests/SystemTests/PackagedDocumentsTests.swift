@@ -4,7 +4,7 @@ import Simulator
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// The documents that the package brings.
     @Suite struct PackagedDocumentsTests {
         private let root: String

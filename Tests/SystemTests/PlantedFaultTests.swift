@@ -2,7 +2,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// Faults are planted one after another in a device that is all right, and removed again.
     @Suite struct PlantedFaultTests {
         struct Report: Decodable {

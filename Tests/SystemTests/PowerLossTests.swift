@@ -3,7 +3,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Devices {
     /// The power is cut, and unsynced data is lost. At each moment the device then completes the update, or tries again. The
     /// offer is not lost: the server would not send it a second time.
     @Suite struct PowerLossTests {
@@ -44,8 +44,9 @@ extension SystemTests {
                 name: "Cleanup", reached: { await $0.has("/run/stopped") }, stopAt: "Cleanup", inSecondBoot: true),
         ]
 
-        @Test(arguments: moments) func aPowerCutLosesNothing(when moment: Moment) async throws {
-            try await Container(.ext4).run { container async throws in
+        @Test(arguments: moments, Suite.available)
+        func aPowerCutLosesNothing(when moment: Moment, on suite: Suite) async throws {
+            try await Container(.debianOnDisk(suite)).run { container async throws in
                 let fixture = try await prepare(container, moment)
                 if moment.inSecondBoot {
                     try await container.boot { machine async throws in

@@ -2,7 +2,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// A purge on a device whose state is on a partition of its own.
     @Suite struct PurgeTests {
         @Test func whatIsMountedOrReadOnlyDoesNotStopThePurge() async throws {

@@ -2,7 +2,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// Directories that are removed or emptied while the agent runs in its sandbox, where it cannot create them.
     @Suite struct RemovedDirectoryTests {
         private static let removals = [

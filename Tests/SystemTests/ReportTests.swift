@@ -2,7 +2,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// `upgradelinkctl report` on a real systemd, with its journal.
     @Suite struct ReportTests {
         @Test func aReportHasTheJournalAndNoSecret() async throws {

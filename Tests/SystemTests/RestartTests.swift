@@ -4,8 +4,8 @@ import Subprocess
 import TestSupport
 import Testing
 
-extension SystemTests {
-    /// Updates that reboot the device: from version A to version B, or rolled back.
+extension SystemTests.Devices {
+    /// Updates that reboot the device, a clean Debian 12 or 13: from version A to version B, or rolled back.
     @Suite struct RestartTests {
         /// Starts an update while an inhibitor of logind blocks the reboot, and waits for the refusal.
         private static func updateDuringARecording(_ machine: Machine) async throws {
@@ -17,8 +17,8 @@ extension SystemTests {
             #expect(await machine.status(says: "the device cannot be rebooted: Operation inhibited by \"TV\""))
         }
 
-        @Test func anUpdateWithARebootIsCommittedAfterwards() async throws {
-            try await Container().run { container async throws in
+        @Test(arguments: Suite.available) func anUpdateWithARebootIsCommittedAfterwards(on suite: Suite) async throws {
+            try await Container(.debian(suite)).run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)])
                 try fixture.writeRebootingModule()
                 try fixture.configure(module: "rebooting", install: "healthProgram = [\"/srv/is-healthy\"]")
@@ -50,8 +50,10 @@ extension SystemTests {
         }
 
         /// An inhibitor of logind delays a forced version for install.inhibitLimit at most.
-        @Test func anInhibitorDelaysAForcedRebootForTheLimitOnly() async throws {
-            try await Container().run { container async throws in
+        @Test(arguments: Suite.available) func anInhibitorDelaysAForcedRebootForTheLimitOnly(
+            on suite: Suite
+        ) async throws {
+            try await Container(.debian(suite)).run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 3)])
                 try fixture.writeRebootingModule()
                 try fixture.configure(
@@ -65,8 +67,8 @@ extension SystemTests {
         }
 
         /// The version that runs prevents the reboot of its rollback, for example by a wrong command.
-        @Test func aRollbackWhoseRebootDoesNotComeIsForced() async throws {
-            try await Container().run { container async throws in
+        @Test(arguments: Suite.available) func aRollbackWhoseRebootDoesNotComeIsForced(on suite: Suite) async throws {
+            try await Container(.debian(suite)).run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)])
                 try fixture.writeRebootingModule()
                 try fixture.configure(
@@ -100,8 +102,10 @@ extension SystemTests {
         }
 
         /// Version 2 breaks the agent, and the server does not run: the device rolls back by itself.
-        @Test func aVersionThatBreaksTheAgentIsRolledBackWithoutIt() async throws {
-            try await Container().run { container async throws in
+        @Test(arguments: Suite.available) func aVersionThatBreaksTheAgentIsRolledBackWithoutIt(
+            on suite: Suite
+        ) async throws {
+            try await Container(.debian(suite)).run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)])
                 try fixture.writeRebootingModule()
                 try fixture.configure(module: "rebooting", install: "healthTimeout = \"5s\"\nattempts = 1")

@@ -2,7 +2,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Devices {
     /// The application is restarted with the new version, and after a rollback with the old one.
     @Suite struct RestartUnitsTests {
         /// - Parameter check: shell that fails if the application does not work with a version.

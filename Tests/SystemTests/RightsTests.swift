@@ -4,7 +4,7 @@ import Simulator
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// Access rights.
     @Suite struct RightsTests {
         /// The exposure level that systemd-analyze(1) reports; the design allows 1.2 at most.

@@ -5,7 +5,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// The agent updates itself from the real 0.1.0 and is rolled back; each version reads the files of the other.
     @Suite struct SelfUpdateTests {
         /// Made from the repository's history by packaging/earlier-release.sh.
@@ -22,9 +22,8 @@ extension SystemTests {
             more: String = "", _ body: @Sendable (Container, DeviceFixture) async throws -> Void
         ) async throws {
             let earlier = try #require(Self.package)
-            try await Container(.cleanDebian(.bookworm), binds: [try PackageTests.runtimeDirectory()]).run {
-                container async throws in
-                try await PackageTests.install(earlier, container)
+            try await Container(.cleanDebian(.bookworm)).run { container async throws in
+                try await PackageTests.install(earlier, container, .bookworm)
                 let fixture = try await DeviceFixture(container, versions: [(2, 1)])
                 // Version 1 is 0.1.0; its package is stored where the module looks for it at a rollback.
                 let store = "\(container.root)/var/lib/upgradelink-installer/packages"

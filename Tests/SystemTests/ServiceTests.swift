@@ -4,11 +4,12 @@ import TestSupport
 import Testing
 import UpdateCore
 
-extension SystemTests {
-    /// upgradelinkd as a service of systemd, controlled with systemctl.
+extension SystemTests.Packages {
+    /// upgradelinkd as a service of systemd, controlled with systemctl, on a clean Debian 12 and 13.
     @Suite struct ServiceTests {
-        @Test func theEnabledServiceUpdatesTheDeviceAndLogsIt() async throws {
-            try await Container().run { container async throws in
+        @Test(arguments: Suite.available) func theEnabledServiceUpdatesTheDeviceAndLogsIt(on suite: Suite) async throws
+        {
+            try await Container(.debian(suite)).run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)])
                 try fixture.configure(more: "[download]\nspeedLimit = \"150K\"")
                 try await container.boot { machine async throws in
@@ -57,8 +58,10 @@ extension SystemTests {
             #expect(doctor.isSuccess, "\(doctor.output)")
         }
 
-        @Test func anInvalidConfigurationGivesStatus78AndNoRestart() async throws {
-            try await Container().run { container async throws in
+        @Test(arguments: Suite.available) func anInvalidConfigurationGivesStatus78AndNoRestart(
+            on suite: Suite
+        ) async throws {
+            try await Container(.debian(suite)).run { container async throws in
                 try container.write("etc/upgradelinkd/upgradelinkd.toml", "[poll]\ninterval = \"soon\"\n")
                 try await container.boot { machine async throws in
                     #expect(try await !machine.run("systemctl", "start", "upgradelinkd").isSuccess)
@@ -70,8 +73,8 @@ extension SystemTests {
             }
         }
 
-        @Test func systemctlReloadAppliesAValidConfiguration() async throws {
-            try await Container().run { container async throws in
+        @Test(arguments: Suite.available) func systemctlReloadAppliesAValidConfiguration(on suite: Suite) async throws {
+            try await Container(.debian(suite)).run { container async throws in
                 _ = try await DeviceFixture(container)
                 try await container.boot { machine async throws in
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
@@ -91,8 +94,10 @@ extension SystemTests {
         }
 
         /// A download is resumed after the service was stopped, and after the watchdog ended it.
-        @Test func aDownloadResumesAfterAStopAndAfterTheWatchdog() async throws {
-            try await Container().run { container async throws in
+        @Test(arguments: Suite.available) func aDownloadResumesAfterAStopAndAfterTheWatchdog(
+            on suite: Suite
+        ) async throws {
+            try await Container(.debian(suite)).run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 2)], ballast: 6_000_000)
                 try fixture.configure(more: "[download]\nspeedLimit = \"300K\"")
                 try container.write(

@@ -11,8 +11,11 @@ enum Suite: String, CaseIterable, Sendable, CustomTestStringConvertible {
 
     var archive: String { "\(repositoryDirectory)/.cache/debian/\(rawValue).tar" }
 
+    /// What apt installs without a network: what our packages depend on and recommend.
+    var packages: String { "\(repositoryDirectory)/.cache/debian/\(rawValue)-apt.tar" }
+
     /// Those whose root directory is there: without root, packaging/dependencies.sh makes none.
-    static var available: [Suite] { allCases.filter { Files.exists($0.archive) } }
+    static var available: [Suite] { allCases.filter { Files.exists($0.archive) && Files.exists($0.packages) } }
 
     var testDescription: String { rawValue }
 }

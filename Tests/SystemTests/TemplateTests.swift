@@ -3,7 +3,7 @@ import Simulator
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// The configuration file that the package of 0.1.0 brought, after an upgrade.
     @Suite struct TemplateTests {
         private static let place = "etc/upgradelinkd/upgradelinkd.toml"
@@ -19,7 +19,7 @@ extension SystemTests {
             try await Container(.cleanDebian(.bookworm)).run { container async throws in
                 let package = try PackageLayer.package
                 try container.write(Self.place, template)
-                try await PackageTests.install(package, container)
+                try await PackageTests.install(package, container, .bookworm)
                 #expect(container.read(Self.place).contains("\n#device.urlKey = "))
 
                 // One that has been changed stays, as every configuration file.

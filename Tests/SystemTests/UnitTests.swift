@@ -3,7 +3,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Packages {
     /// The units of the package, with the oldest and the newest systemd that is supported here, on a system without procps.
     @Suite struct UnitTests {
         private static let units = [
@@ -15,9 +15,7 @@ extension SystemTests {
         private func run(
             _ suite: Suite, _ body: @Sendable (Container, Machine, DeviceFixture) async throws -> Void
         ) async throws {
-            try await Container(.cleanDebian(suite), binds: [try PackageTests.runtimeDirectory()]).run {
-                container async throws in
-                try await PackageTests.install(try PackageLayer.package, container)
+            try await Container(.debian(suite)).run { container async throws in
                 let fixture = try await DeviceFixture(container)
                 try await container.boot { machine async throws in
                     #expect(await !machine.has("/bin/kill", within: 0), "procps is not installed")

@@ -3,7 +3,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests {
+extension SystemTests.Devices {
     /// Devices that are off in every maintenance window.
     @Suite struct WindowTests {
         private struct Device {
