@@ -10,13 +10,15 @@ LIBDIR = $(PREFIX)/lib/upgradelinkd
 # The agent reads these directories independently of PREFIX.
 VENDORDIR = /usr/lib/upgradelinkd
 CONFDIR = /etc/upgradelinkd
-UNITDIR ?= /usr/lib/systemd/system
-GENERATORDIR ?= /usr/lib/systemd/system-generators
-CATALOGDIR ?= /usr/lib/systemd/catalog
+# systemd's own directories differ between distributions: Debian 12 has units below /lib.
+systemd_directory = $(or $(shell pkg-config --variable=$(1) systemd 2>/dev/null),$(2))
+UNITDIR ?= $(call systemd_directory,systemdsystemunitdir,/usr/lib/systemd/system)
+GENERATORDIR ?= $(call systemd_directory,systemdsystemgeneratordir,/usr/lib/systemd/system-generators)
+CATALOGDIR ?= $(call systemd_directory,catalogdir,/usr/lib/systemd/catalog)
 DBUSDIR ?= /usr/share/dbus-1
 POLKITDIR ?= /usr/share/polkit-1/actions
-SYSUSERSDIR ?= /usr/lib/sysusers.d
-TMPFILESDIR ?= /usr/lib/tmpfiles.d
+SYSUSERSDIR ?= $(call systemd_directory,sysusersdir,/usr/lib/sysusers.d)
+TMPFILESDIR ?= $(call systemd_directory,tmpfilesdir,/usr/lib/tmpfiles.d)
 UNITS = upgradelinkd.service upgradelink-installer.service upgradelink-installer-resume.service upgradelink-boot.service
 # It runs at each boot, whichever units the operator enables.
 RESUME_UNIT = upgradelink-installer-resume.service
@@ -25,12 +27,14 @@ RESUME_UNIT = upgradelink-installer-resume.service
 # Swift. `make bench` measures the size.
 RELEASE = -c release -Xswiftc -Osize --static-swift-stdlib --scratch-path .build-release
 STAGE = .build-release/stage
+# Starts a program of STAGE, which may be of another architecture.
+EMULATOR =
 
 # Swift's package manager leaves temporary directories behind; below .cache "make clean" removes them.
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
-.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint release bench fleet install uninstall deb clean
+.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint programs bench fleet install install-files uninstall deb clean
 
 help:
 	@echo "make demo      build, and show the update of a device (installs nothing, leaves no files behind)"
@@ -44,7 +48,7 @@ help:
 	@echo "               edit $(CONFDIR)/upgradelinkd.toml; systemctl enable --now upgradelinkd"
 	@echo "make picture   run the demonstration, and write its picture to docs/demo.svg"
 	@echo "make install-sim   the same for the simulated server, upgradelink-sim"
-	@echo "make deb       build the Debian packages below .cache/deb"
+	@echo "make deb       build the Debian packages below .cache/deb; SUITE=trixie for Debian 13, ARCH=arm64 for ARM devices"
 	@echo "make bench     compare with other update programs (as root)"
 	@echo "make fleet     simulate a million devices and their server"
 	@echo "make build     build for development"
@@ -147,8 +151,8 @@ fuzz: deps
 	    Tests/FuzzCorpus/$$target 2>&1 | grep -E "Seed:|stat::(number_of_executed_units|average)|ERROR|SUMMARY|Test unit written" || exit 1; \
 	    [ -z "$$(ls .cache/fuzz/$$target/found)" ] || exit 1; done
 
-release:
-	@packaging/dependencies.sh release
+programs:
+	@packaging/dependencies.sh programs
 	@$(SWIFT) build $(RELEASE) --product upgradelink
 	@$(SWIFT) build $(RELEASE) --product upgradelink-sim
 	@mkdir -p $(STAGE)
@@ -156,7 +160,7 @@ release:
 	@for name in upgradelinkd upgradelinkctl upgradelink-fetch upgradelink-installer; do ln -sf upgradelink $(STAGE)/$$name; done
 
 # Compares with other update programs in one run; needs root. BENCH=--quick is shorter.
-bench: release
+bench: programs
 	@packaging/dependencies.sh bench
 	@/usr/bin/python3 Tests/Benchmarks/bench.py $(STAGE) $(BENCH)
 
@@ -168,7 +172,10 @@ fleet: deps
 # The package upgradelinkd contains what this target installs, and upgradelink-sim what the next one does.
 SIM_MANUAL = packaging/man/upgradelink-sim.1
 MANUALS = $(filter-out $(SIM_MANUAL),$(wildcard packaging/man/*))
-install: release
+install: programs
+	@$(MAKE) --no-print-directory install-files
+
+install-files:
 	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(SBINDIR) $(BINDIR) $(LIBDIR) $(VENDORDIR)/modules \
 	    $(VENDORDIR)/upgradelinkd.toml.d $(UNITDIR) $(GENERATORDIR) $(SYSUSERSDIR) $(TMPFILESDIR) $(CATALOGDIR) $(DBUSDIR)/system.d \
 	    $(DBUSDIR)/interfaces $(POLKITDIR) $(SHAREDIR)/upgradelinkd $(SHAREDIR)/bash-completion/completions \
@@ -204,21 +211,24 @@ install: release
 	install -m 644 packaging/polkit/org.upgradelink.policy "$(DESTDIR)$(POLKITDIR)/"
 	for page in $(MANUALS); do install -m 644 $$page "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/" || exit 1; done
 	packaging/install-docs.sh "$(DESTDIR)$(DOCDIR)" "$(SHAREDIR)"
-	ctl=$(STAGE)/upgradelinkctl; share="$(DESTDIR)$(SHAREDIR)"; \
+	ctl="$(EMULATOR) $(STAGE)/upgradelinkctl"; share="$(DESTDIR)$(SHAREDIR)"; \
 	$$ctl --generate-completion-script bash | sed '1{/^#!/d}' >"$$share/bash-completion/completions/upgradelinkctl" && \
 	$$ctl --generate-completion-script zsh >"$$share/zsh/vendor-completions/_upgradelinkctl" && \
 	$$ctl --generate-completion-script fish >"$$share/fish/vendor_completions.d/upgradelinkctl.fish"
 	@test -n "$(DESTDIR)" || packaging/activate.sh
 
 # The simulated server, for developers and integrators: a device does not need it.
-.PHONY: install-sim uninstall-sim
-install-sim: release
+.PHONY: install-sim install-sim-files uninstall-sim
+install-sim: programs
+	@$(MAKE) --no-print-directory install-sim-files
+
+install-sim-files:
 	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(BINDIR) $(SHAREDIR)/man/man1 $(SHAREDIR)/doc/upgradelink-sim/examples \
 	    $(SHAREDIR)/bash-completion/completions $(SHAREDIR)/zsh/vendor-completions $(SHAREDIR)/fish/vendor_completions.d))
 	install $(STAGE)/upgradelink-sim "$(DESTDIR)$(BINDIR)/"
 	install -m 644 $(SIM_MANUAL) "$(DESTDIR)$(SHAREDIR)/man/man1/"
 	install -m 644 config/upgradelink-sim.toml "$(DESTDIR)$(SHAREDIR)/doc/upgradelink-sim/examples/"
-	sim=$(STAGE)/upgradelink-sim; share="$(DESTDIR)$(SHAREDIR)"; \
+	sim="$(EMULATOR) $(STAGE)/upgradelink-sim"; share="$(DESTDIR)$(SHAREDIR)"; \
 	$$sim --generate-completion-script bash | sed '1{/^#!/d}' >"$$share/bash-completion/completions/upgradelink-sim" && \
 	$$sim --generate-completion-script zsh >"$$share/zsh/vendor-completions/_upgradelink-sim" && \
 	$$sim --generate-completion-script fish >"$$share/fish/vendor_completions.d/upgradelink-sim.fish"
@@ -252,10 +262,21 @@ uninstall:
 	    "$(DESTDIR)$(VENDORDIR)" "$(DESTDIR)$(LIBDIR)" 2>/dev/null || true
 	@test -n "$(DESTDIR)" || ! test -d /run/systemd/system || systemctl daemon-reload
 
-# Builds the packages for the running Debian release, below .cache/deb.
-deb: release
+# Builds the packages for a Debian release and an architecture, below .cache/deb. Those for the running release are built with
+# this machine's libraries, those for others with the ones that they will find there. Debian 12 has no compiler for arm64.
+RUNNING_SUITE := $(shell . /etc/os-release && echo $$VERSION_CODENAME)
+NATIVE_ARCH := $(shell dpkg --print-architecture 2>/dev/null)
+ARCH ?= $(NATIVE_ARCH)
+SUITE ?= $(if $(filter $(NATIVE_ARCH),$(ARCH)),$(RUNNING_SUITE),trixie)
+ifeq ($(SUITE) $(ARCH),$(RUNNING_SUITE) $(NATIVE_ARCH))
+deb: programs
 	@packaging/dependencies.sh deb
-	@packaging/deb.sh "$(CURDIR)/.cache/deb"
+	@packaging/deb.sh $(SUITE) $(ARCH) "$(CURDIR)/.cache/deb"
+else
+deb:
+	@packaging/dependencies.sh cross
+	@SWIFT_FLAGS="$(RELEASE)" packaging/cross/deb.sh $(SUITE) $(ARCH) "$(CURDIR)/.cache/deb"
+endif
 
 clean:
 	rm -rf .build .build-release .build-explore .build-fuzz .build-asan .build-tsan .build-fleet .cache

@@ -1,13 +1,15 @@
 #!/bin/sh
 # Installs the missing packages for building and testing on Debian, and prints what it installs.
-# Usage: dependencies.sh build|release|deb|test|bench
+# Usage: dependencies.sh build|programs|deb|cross|test|bench
 set -eu
 
 need_swift="6.2"
 # minisign and dbus-daemon are for the demonstration.
 build="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev minisign dbus-daemon pkg-config"
-release="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev binutils"
-deb="$release debhelper lintian"
+programs="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev binutils"
+deb="$programs debhelper lintian pkg-config"
+# Everything else is in the chroots.
+cross="mmdebstrap dpkg-dev git"
 # gcc, python3-gi and groff-base check the examples and the man page of the D-Bus interface.
 # nginx terminates TLS, curl polls the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
 test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
@@ -17,7 +19,7 @@ test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-contai
 say() { printf '%s\n' "$*" >&2; }
 
 # The programs that `make bench` compares with.
-bench="$release nginx-light curl minisign openssl python3 dbus-daemon systemd swupdate mender-client"
+bench="$programs nginx-light curl minisign openssl python3 dbus-daemon systemd swupdate mender-client"
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -44,11 +46,12 @@ swift_is_new_enough() {
 
 case "${1:-build}" in
     build) wanted=$build ;;
-    release) wanted=$release ;;
+    programs) wanted=$programs ;;
     deb) wanted=$deb ;;
+    cross) wanted=$cross ;;
     test) wanted=$test ;;
     bench) wanted=$bench ;;
-    *) say "usage: $0 build|release|deb|test|bench"; exit 64 ;;
+    *) say "usage: $0 build|programs|deb|cross|test|bench"; exit 64 ;;
 esac
 
 missing=

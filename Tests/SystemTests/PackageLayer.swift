@@ -19,12 +19,19 @@ enum PackageLayer {
 
     static var package: String { get throws { try package("upgradelinkd") } }
 
-    /// The package of this name that `make deb` built.
+    /// The package of this name that `make deb` built for this machine. Those for other releases of Debian and for other
+    /// architectures are in the same directory.
     static func package(_ name: String) throws -> String {
         let directory = "\(repositoryDirectory)/.cache/deb"
-        let isMeant = { (file: String) in file.hasPrefix("\(name)_") && file.hasSuffix(".deb") }
+        let release = try release()
+        let isMeant = { (file: String) in
+            file.hasPrefix("\(name)_") && file.hasSuffix("~deb\(release)u1_\(architecture).deb")
+        }
         guard let file = try? Files.list(directory).last(where: isMeant) else {
-            throw Machine.Failure(description: "there is no package \(name) in \(directory): make deb builds it")
+            throw Machine.Failure(
+                description:
+                    "there is no package \(name) of Debian \(release), \(architecture), in \(directory): make deb builds it"
+            )
         }
         return "\(directory)/\(file)"
     }
@@ -37,6 +44,20 @@ enum PackageLayer {
             return layer
         }.value
     }
+    /// The number of this machine's release of Debian.
+    private static func release() throws -> String {
+        let text = String(decoding: try Files.read("/etc/os-release", limit: 65_536), as: UTF8.self)
+        guard let number = text.firstMatch(of: /VERSION_ID="([0-9]+)"/)?.output.1 else {
+            throw Machine.Failure(description: "/etc/os-release has no VERSION_ID: these tests need Debian")
+        }
+        return String(number)
+    }
+
+    #if arch(arm64)
+        private static let architecture = "arm64"
+    #else
+        private static let architecture = "amd64"
+    #endif
 
     private static func make(_ base: Base) async throws -> [String] {
         let package = try package
