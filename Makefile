@@ -34,7 +34,7 @@ EMULATOR =
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
-.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint programs bench fleet install install-files uninstall deb clean
+.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint programs bench fleet install completions install-files uninstall deb clean
 
 help:
 	@echo "make demo      build, and show the update of a device (installs nothing, leaves no files behind)"
@@ -48,6 +48,7 @@ help:
 	@echo "               edit $(CONFDIR)/upgradelinkd.toml; systemctl enable --now upgradelinkd"
 	@echo "make picture   run the demonstration, and write its picture to docs/demo.svg"
 	@echo "make install-sim   the same for the simulated server, upgradelink-sim"
+	@echo "make install-files, make install-sim-files   install what STAGE contains, for example programs of another architecture"
 	@echo "make deb       build the Debian packages below .cache/deb; SUITE=trixie for Debian 13, ARCH=arm64 for ARM devices"
 	@echo "make bench     compare with other update programs (as root)"
 	@echo "make fleet     simulate a million devices and their server"
@@ -170,24 +171,52 @@ fleet: deps
 	@.build-fleet/release/upgradelink-sim fleet --chart docs/fleet.svg $(FLEET)
 
 # The package upgradelinkd contains what this target installs, and upgradelink-sim what the next one does.
+install: programs
+	@$(MAKE) --no-print-directory completions
+	@$(MAKE) --no-print-directory install-files
+	@test -n "$(DESTDIR)" || packaging/activate.sh
+
+# The simulated server, for developers and integrators: a device does not need it.
+.PHONY: install-sim install-sim-files uninstall-sim
+install-sim: programs
+	@$(MAKE) --no-print-directory completions
+	@$(MAKE) --no-print-directory install-sim-files
+
+# The programs write the completions themselves. Programs of another architecture cannot run here: build their completions with
+# programs of this machine, for example `make completions STAGE=.build/debug COMPLETIONS=DIRECTORY`.
+COMPLETIONS ?= $(STAGE)/completions
+completions:
+	@mkdir -p "$(COMPLETIONS)"
+	@for name in upgradelinkctl upgradelink-sim; do for shell in bash zsh fish; do \
+	    $(EMULATOR) "$(STAGE)/$$name" --generate-completion-script $$shell >"$(COMPLETIONS)/$$name.$$shell" && \
+	    sed -i '1{/^#!/d}' "$(COMPLETIONS)/$$name.$$shell" || exit 1; done; done
+
+# Installs the completions of one program, if COMPLETIONS has them.
+install_completions = if [ -e "$(COMPLETIONS)/$(1).bash" ]; then \
+	    install -D -m 644 "$(COMPLETIONS)/$(1).bash" "$(DESTDIR)$(SHAREDIR)/bash-completion/completions/$(1)" && \
+	    install -D -m 644 "$(COMPLETIONS)/$(1).zsh" "$(DESTDIR)$(SHAREDIR)/zsh/vendor-completions/_$(1)" && \
+	    install -D -m 644 "$(COMPLETIONS)/$(1).fish" "$(DESTDIR)$(SHAREDIR)/fish/vendor_completions.d/$(1).fish"; \
+	else echo "$(COMPLETIONS) has no shell completions of $(1): they are left out"; fi
+
+# The next two compile nothing and run no program from STAGE, so they serve builds for another architecture.
 SIM_MANUAL = packaging/man/upgradelink-sim.1
 MANUALS = $(filter-out $(SIM_MANUAL),$(wildcard packaging/man/*))
-install: programs
-	@$(MAKE) --no-print-directory install-files
-
+# The update modules that are scripts. The others are part of the program.
+UPDATE_MODULES ?= $(notdir $(filter-out %.uninterruptible,$(wildcard packaging/modules/*)))
 install-files:
 	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(SBINDIR) $(BINDIR) $(LIBDIR) $(VENDORDIR)/modules \
 	    $(VENDORDIR)/upgradelinkd.toml.d $(UNITDIR) $(GENERATORDIR) $(SYSUSERSDIR) $(TMPFILESDIR) $(CATALOGDIR) $(DBUSDIR)/system.d \
-	    $(DBUSDIR)/interfaces $(POLKITDIR) $(SHAREDIR)/upgradelinkd $(SHAREDIR)/bash-completion/completions \
-	    $(SHAREDIR)/zsh/vendor-completions $(SHAREDIR)/fish/vendor_completions.d $(SHAREDIR)/man/man1 \
-	    $(SHAREDIR)/man/man5 $(SHAREDIR)/man/man7 $(SHAREDIR)/man/man8))
-	install $(STAGE)/upgradelink "$(DESTDIR)$(LIBDIR)/"
+	    $(DBUSDIR)/interfaces $(POLKITDIR) $(SHAREDIR)/upgradelinkd $(SHAREDIR)/man/man1 $(SHAREDIR)/man/man5 \
+	    $(SHAREDIR)/man/man7 $(SHAREDIR)/man/man8))
+	install "$(STAGE)/upgradelink" "$(DESTDIR)$(LIBDIR)/"
 	ln -sfr "$(DESTDIR)$(LIBDIR)/upgradelink" "$(DESTDIR)$(SBINDIR)/upgradelinkd"
 	ln -sfr "$(DESTDIR)$(LIBDIR)/upgradelink" "$(DESTDIR)$(BINDIR)/upgradelinkctl"
 	ln -sf upgradelink "$(DESTDIR)$(LIBDIR)/upgradelink-fetch"
 	ln -sf upgradelink "$(DESTDIR)$(LIBDIR)/upgradelink-installer"
-	install $(filter-out %.uninterruptible,$(wildcard packaging/modules/*)) "$(DESTDIR)$(VENDORDIR)/modules/"
-	install -m 644 packaging/modules/*.uninterruptible "$(DESTDIR)$(VENDORDIR)/modules/"
+	for name in $(UPDATE_MODULES); do \
+	    install packaging/modules/$$name "$(DESTDIR)$(VENDORDIR)/modules/" || exit 1; \
+	    ! test -e packaging/modules/$$name.uninterruptible || \
+	    install -m 644 packaging/modules/$$name.uninterruptible "$(DESTDIR)$(VENDORDIR)/modules/" || exit 1; done
 	for name in file directory; do \
 	    ln -sfr "$(DESTDIR)$(LIBDIR)/upgradelink" "$(DESTDIR)$(VENDORDIR)/modules/$$name" || exit 1; done
 	install -m 644 config/vendor.toml "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml"
@@ -198,6 +227,7 @@ install-files:
 	install -m 644 packaging/sysusers/upgradelinkd.conf "$(DESTDIR)$(SYSUSERSDIR)/"
 	sed 's|/usr/share/upgradelinkd|$(SHAREDIR)/upgradelinkd|' packaging/tmpfiles/upgradelinkd.conf \
 	    >"$(DESTDIR)$(TMPFILESDIR)/upgradelinkd.conf"
+	chmod 644 "$(DESTDIR)$(TMPFILESDIR)/upgradelinkd.conf"
 	for unit in $(UNITS); do \
 	    sed 's|@SBINDIR@|$(SBINDIR)|; s|@BINDIR@|$(BINDIR)|; s|@LIBDIR@|$(LIBDIR)|' packaging/systemd/$$unit.in >"$(DESTDIR)$(UNITDIR)/$$unit" && \
 	    chmod 644 "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; done
@@ -211,27 +241,14 @@ install-files:
 	install -m 644 packaging/polkit/org.upgradelink.policy "$(DESTDIR)$(POLKITDIR)/"
 	for page in $(MANUALS); do install -m 644 $$page "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/" || exit 1; done
 	packaging/install-docs.sh "$(DESTDIR)$(DOCDIR)" "$(SHAREDIR)"
-	ctl="$(EMULATOR) $(STAGE)/upgradelinkctl"; share="$(DESTDIR)$(SHAREDIR)"; \
-	$$ctl --generate-completion-script bash | sed '1{/^#!/d}' >"$$share/bash-completion/completions/upgradelinkctl" && \
-	$$ctl --generate-completion-script zsh >"$$share/zsh/vendor-completions/_upgradelinkctl" && \
-	$$ctl --generate-completion-script fish >"$$share/fish/vendor_completions.d/upgradelinkctl.fish"
-	@test -n "$(DESTDIR)" || packaging/activate.sh
-
-# The simulated server, for developers and integrators: a device does not need it.
-.PHONY: install-sim install-sim-files uninstall-sim
-install-sim: programs
-	@$(MAKE) --no-print-directory install-sim-files
+	@$(call install_completions,upgradelinkctl)
 
 install-sim-files:
-	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(BINDIR) $(SHAREDIR)/man/man1 $(SHAREDIR)/doc/upgradelink-sim/examples \
-	    $(SHAREDIR)/bash-completion/completions $(SHAREDIR)/zsh/vendor-completions $(SHAREDIR)/fish/vendor_completions.d))
-	install $(STAGE)/upgradelink-sim "$(DESTDIR)$(BINDIR)/"
+	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(BINDIR) $(SHAREDIR)/man/man1 $(SHAREDIR)/doc/upgradelink-sim/examples))
+	install "$(STAGE)/upgradelink-sim" "$(DESTDIR)$(BINDIR)/"
 	install -m 644 $(SIM_MANUAL) "$(DESTDIR)$(SHAREDIR)/man/man1/"
 	install -m 644 config/upgradelink-sim.toml "$(DESTDIR)$(SHAREDIR)/doc/upgradelink-sim/examples/"
-	sim="$(EMULATOR) $(STAGE)/upgradelink-sim"; share="$(DESTDIR)$(SHAREDIR)"; \
-	$$sim --generate-completion-script bash | sed '1{/^#!/d}' >"$$share/bash-completion/completions/upgradelink-sim" && \
-	$$sim --generate-completion-script zsh >"$$share/zsh/vendor-completions/_upgradelink-sim" && \
-	$$sim --generate-completion-script fish >"$$share/fish/vendor_completions.d/upgradelink-sim.fish"
+	@$(call install_completions,upgradelink-sim)
 
 uninstall-sim:
 	rm -f "$(DESTDIR)$(BINDIR)/upgradelink-sim" "$(DESTDIR)$(SHAREDIR)/man/man1/upgradelink-sim.1" \
