@@ -1,0 +1,16 @@
+SUMMARY = "Simulated UpgradeLink server, and releases for it"
+DESCRIPTION = "Behaves as UpgradeLink does, for tests on a developer's device. A device in the field does not need it."
+# FlyingFox, the HTTP server that the program contains, has the MIT license.
+LICENSE = "Apache-2.0 & MIT"
+
+require upgradelinkd.inc
+
+UPGRADELINKD_PRODUCT = "upgradelink-sim"
+
+do_install() {
+    oe_runmake -C ${S} install-sim-files
+}
+
+# libcrypto is loaded when it is needed; minisign signs releases, and can also run on another machine.
+RDEPENDS:${PN} += "libcrypto"
+RRECOMMENDS:${PN} += "minisign"
