@@ -14,7 +14,7 @@ cross="mmdebstrap dpkg-dev git"
 # nginx terminates TLS, curl polls the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
 test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
     python3-jsonschema libnss-wrapper tzdata mmdebstrap e2fsprogs rauc swupdate squashfs-tools cpio gcc libc6-dev \
-    python3-gi groff-base"
+    python3-gi groff-base python3-venv"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -112,6 +112,20 @@ if [ "${1:-build}" = test ]; then
         say "Fetching what the packages depend on in Debian ($suite) (100 MB, below .cache)"
         "$(dirname "$0")/apt-archive.sh" "$debian/$suite.tar" "$debian/$suite-apt.tar"
     done
+    # The checker of Yocto recipes, for the test of packaging/yocto. Debian does not have it.
+    oelint=$(dirname "$0")/../.cache/oelint
+    requirements=$(dirname "$0")/../Tests/Yocto/requirements.txt
+    if ! cmp -s "$requirements" "$oelint/requirements.txt"; then
+        say "Installing oelint-adv from PyPI, below .cache"
+        rm -rf "$oelint"
+        if /usr/bin/python3 -m venv "$oelint" &&
+            "$oelint/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$requirements"; then
+            cp "$requirements" "$oelint/"
+        else
+            rm -rf "$oelint"
+            say "There is no oelint-adv: the tests of the Yocto recipes are skipped"
+        fi
+    fi
     # The previous release, for the test that updates from it and rolls back to it.
     "$(dirname "$0")/earlier-release.sh" 0.1.0 "$(cd "$(dirname "$0")/.." && pwd)/.cache/releases/0.1.0" ||
         say "There is no package of 0.1.0: the test of the update from it is skipped"
