@@ -34,7 +34,7 @@ EMULATOR =
 TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
-.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint programs bench fleet install completions install-files uninstall deb clean
+.PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint programs release bench fleet install completions install-files uninstall deb clean
 
 help:
 	@echo "make demo      build, and show the update of a device (installs nothing, leaves no files behind)"
@@ -50,6 +50,8 @@ help:
 	@echo "make install-sim   the same for the simulated server, upgradelink-sim"
 	@echo "make install-files, make install-sim-files   install what STAGE contains, for example programs of another architecture"
 	@echo "make deb       build the Debian packages below .cache/deb; SUITE=trixie for Debian 13, ARCH=arm64 for ARM devices"
+	@echo "make release   build all packages of a tagged version, sign them, and add them to the apt repository (MINISIGN_KEY=…"
+	@echo "               APT_KEY=… APT_URL=…); below .cache/release; docs/releasing.md"
 	@echo "make bench     compare with other update programs (as root)"
 	@echo "make fleet     simulate a million devices and their server"
 	@echo "make build     build for development"
@@ -294,6 +296,17 @@ deb:
 	@packaging/dependencies.sh cross
 	@SWIFT_FLAGS="$(RELEASE)" packaging/cross/deb.sh $(SUITE) $(ARCH) "$(CURDIR)/.cache/deb"
 endif
+
+# The checks and the keys first, because the builds take long. A package that an earlier run has left must not be released.
+RELEASES = bookworm/amd64 trixie/amd64 trixie/arm64
+release:
+	@packaging/dependencies.sh publish
+	@packaging/release-version.sh >/dev/null
+	@packaging/release-keys.sh
+	@rm -f .cache/deb/*.deb
+	@for release in $(RELEASES); do \
+	    $(MAKE) --no-print-directory deb SUITE=$${release%/*} ARCH=$${release#*/} || [ -n "$(RELEASE_PARTIAL)" ] || exit 1; done
+	@packaging/release.sh .cache/deb .cache/release $(RELEASES)
 
 clean:
 	rm -rf .build .build-release .build-explore .build-fuzz .build-asan .build-tsan .build-fleet .cache

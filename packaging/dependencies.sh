@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the missing packages for building and testing on Debian, and prints what it installs.
-# Usage: dependencies.sh build|programs|deb|cross|test|bench
+# Usage: dependencies.sh build|programs|deb|cross|publish|test|bench
 set -eu
 
 need_swift="6.2"
@@ -10,9 +10,11 @@ programs="libcurl4-openssl-dev libssl-dev libsystemd-dev libtomlplusplus-dev bin
 deb="$programs debhelper lintian pkg-config"
 # Everything else is in the chroots.
 cross="mmdebstrap dpkg-dev git"
+# apt-ftparchive (apt-utils) makes the indices of the apt repository.
+publish="apt-utils dpkg-dev git gnupg gpgv minisign xz-utils"
 # gcc, python3-gi and groff-base check the examples and the man page of the D-Bus interface.
 # nginx terminates TLS, curl polls the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
-test="$build $deb nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
+test="$build $deb $publish nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
     python3-jsonschema libnss-wrapper tzdata mmdebstrap e2fsprogs rauc swupdate squashfs-tools cpio gcc libc6-dev \
     python3-gi groff-base python3-venv"
 
@@ -49,9 +51,10 @@ case "${1:-build}" in
     programs) wanted=$programs ;;
     deb) wanted=$deb ;;
     cross) wanted=$cross ;;
+    publish) wanted=$publish ;;
     test) wanted=$test ;;
     bench) wanted=$bench ;;
-    *) say "usage: $0 build|programs|deb|cross|test|bench"; exit 64 ;;
+    *) say "usage: $0 build|programs|deb|cross|publish|test|bench"; exit 64 ;;
 esac
 
 missing=
@@ -61,7 +64,8 @@ done
 # shellcheck disable=SC2086
 [ -z "$missing" ] || install $missing
 
-if ! swift_is_new_enough; then
+# The machine that signs builds nothing.
+if [ "${1:-build}" != publish ] && ! swift_is_new_enough; then
     candidate=$(apt-cache policy swiftlang 2>/dev/null | sed -n 's/.*Candidate: \([0-9.]*\).*/\1/p')
     if [ -n "$candidate" ] && [ "$(printf '%s\n%s\n' "$need_swift" "$candidate" | sort -V | head -n 1)" = "$need_swift" ]; then
         install swiftlang
