@@ -22,6 +22,7 @@ refuse() {
 
 new=$repository.new
 trap 'openpgp_close; rm -rf "$new"' EXIT
+trap 'exit 130' HUP INT TERM
 openpgp_open
 # Killed between the two renames at the end, an earlier run has left the old tree under this name.
 [ -e "$repository" ] || [ ! -e "$repository.old" ] || mv "$repository.old" "$repository"

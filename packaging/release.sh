@@ -39,6 +39,7 @@ find_package() (
 
 new=$directory/$version.new
 trap 'rm -rf "$new"' EXIT
+trap 'exit 130' HUP INT TERM
 rm -rf "$new"
 mkdir "$new"
 missing=
