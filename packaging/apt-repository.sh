@@ -9,9 +9,10 @@ umask 022
 repository=$(realpath -m "$1")
 shift
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/suites.sh"
+# shellcheck source=packaging/openpgp.sh
 . "$here/openpgp.sh"
 keyring=upgradelink-archive-keyring.gpg
+suites="bookworm trixie"
 architectures="amd64 arm64"
 url=${APT_URL:-https://packages.example/upgradelink}
 
@@ -41,9 +42,10 @@ fi
 
 suite_of() {
     for suite in $suites; do
-        case "$1" in *"~$(suite_mark "$suite")u"*) echo "$suite"; return ;; esac
+        version=$("$here/version.sh" "$suite")
+        case "$1" in *"~${version##*~}_"*) echo "$suite"; return ;; esac
     done
-    refuse "$1: its version does not end with the mark of a suite, such as ~deb12u1: make deb SUITE=… builds it"
+    refuse "$1: its version does not end with one of the suites $suites, as in ~deb12u1: make deb SUITE=… builds it"
 }
 
 for package in "$@"; do

@@ -12,7 +12,6 @@ mkdir -p "$2"
 directory=$(cd "$2" && pwd)
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
-. "$here/suites.sh"
 version=$("$here/release-version.sh")
 "$here/release-keys.sh"
 SOURCE_DATE_EPOCH=$(git -C "$here" log -1 --format=%ct HEAD)
@@ -23,18 +22,15 @@ refuse() {
     exit 1
 }
 
-# Prints the file of a package.
+# Prints the file of a package, if it is there.
 find_package() (
-    name=$1 suite=$2 architecture=$3
-    mark=$(suite_mark "$suite")
-    set -- "$packages/${name}_$version"-*"~${mark}u"*"_$architecture.deb"
-    [ $# = 1 ] || refuse "several packages $name for $suite/$architecture: remove all but one of $*"
-    [ -e "$1" ] || return 0
+    file=$packages/$1_$("$here/version.sh" "$2")_$3.deb
+    [ -e "$file" ] || return 0
     # shellcheck disable=SC2016
-    says=$(dpkg-deb -W --showformat='${Package}_${Version}_${Architecture}.deb' "$1")
-    [ "$says" = "${1##*/}" ] || refuse "$1 contains $says: build it again"
-    [ "$(stat -c %Y "$1")" -ge "$SOURCE_DATE_EPOCH" ] || refuse "$1 is older than the commit of this release: build it again"
-    echo "$1"
+    says=$(dpkg-deb -W --showformat='${Package}_${Version}_${Architecture}.deb' "$file")
+    [ "$says" = "${file##*/}" ] || refuse "$file contains $says: build it again"
+    [ "$(stat -c %Y "$file")" -ge "$SOURCE_DATE_EPOCH" ] || refuse "$file is older than the commit of this release: build it again"
+    echo "$file"
 )
 
 new=$directory/$version.new

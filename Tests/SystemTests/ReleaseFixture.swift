@@ -100,7 +100,7 @@ struct ReleaseFixture: Sendable {
     ) async throws {
         for name in names {
             for suite in Suite.allCases {
-                try await addStub(name, version: "\(version)-1~\(suite.mark)u1", architecture: architecture)
+                try await addStub(name, version: "\(version)-1~\(suite.mark)", architecture: architecture)
             }
         }
     }
@@ -110,14 +110,13 @@ struct ReleaseFixture: Sendable {
     func addPackage(for suite: Suite) async throws {
         let built = "\(repositoryDirectory)/.cache/deb"
         let meant = try Files.list(built).first {
-            $0.hasPrefix("upgradelinkd_\(productVersion)-") && $0.contains("~\(suite.mark)u")
-                && $0.hasSuffix("_\(architecture).deb")
+            $0 == "upgradelinkd_\(productVersion)-1~\(suite.mark)_\(architecture).deb"
         }
         if let meant {
             try await execute("cp", ["\(built)/\(meant)", packages])
             return
         }
-        let version = "\(productVersion)-1~\(suite.mark)u1"
+        let version = "\(productVersion)-1~\(suite.mark)"
         let line = """
             dpkg-deb -R "$1" unpacked
             sed -i 's/^Version: .*/Version: \(version)/' unpacked/DEBIAN/control
@@ -156,11 +155,11 @@ struct ReleaseFixture: Sendable {
 }
 
 extension Suite {
-    /// What the version of a package for this suite ends with, before its number.
+    /// What the version of a package for this suite ends with (packaging/version.sh).
     var mark: String {
         switch self {
-        case .bookworm: "deb12"
-        case .trixie: "deb13"
+        case .bookworm: "deb12u1"
+        case .trixie: "deb13u1"
         }
     }
 }
