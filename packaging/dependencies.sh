@@ -11,7 +11,7 @@ deb="$programs debhelper lintian pkg-config"
 # Everything else is in the chroots.
 cross="mmdebstrap dpkg-dev git"
 # apt-ftparchive (apt-utils) makes the indices of the apt repository.
-publish="apt-utils dpkg-dev git gnupg gpgv minisign xz-utils"
+publish="apt-utils dpkg-dev git gpg gpg-agent gpgv minisign xz-utils"
 # gcc, python3-gi and groff-base check the examples and the man page of the D-Bus interface.
 # nginx terminates TLS, curl polls the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
 test="$build $deb $publish nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
