@@ -68,11 +68,13 @@ extension SystemTests {
             try use("release", .bookworm, fixture, container)
             #expect(try await apt("update", machine).isSuccess)
             let install = try await apt("install -y upgradelinkd", machine)
-            #expect(install.isSuccess && (await installed(machine)).contains("~deb12u"), "\(install.output)")
+            #expect(install.isSuccess, "\(install.output)")
+            #expect(await installed(machine).hasSuffix("~deb12u1"))
             try use("release", .trixie, fixture, container)
             #expect(try await apt("update", machine).isSuccess)
             let upgrade = try await apt("dist-upgrade -y", machine, ours: true)
-            #expect(upgrade.isSuccess && (await installed(machine)).contains("~deb13u"), "\(upgrade.output)")
+            #expect(upgrade.isSuccess, "\(upgrade.output)")
+            #expect(await installed(machine).hasSuffix("~deb13u1"))
         }
 
         private func expectRefusal(

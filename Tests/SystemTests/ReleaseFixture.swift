@@ -69,8 +69,11 @@ struct ReleaseFixture: Sendable {
 
     @discardableResult
     func git(_ arguments: String...) async throws -> String {
-        let author = ["-c", "user.name=maintainer", "-c", "user.email=maintainer@upgradelink.example"]
-        return try await execute("git", author + ["-c", "commit.gpgSign=false"] + arguments, in: checkout)
+        let settings = [
+            "user.name=maintainer", "user.email=maintainer@upgradelink.example", "commit.gpgSign=false",
+            "tag.gpgSign=false",
+        ]
+        return try await execute("git", settings.flatMap { ["-c", $0] } + arguments, in: checkout)
     }
 
     // MARK: packages
@@ -86,6 +89,7 @@ struct ReleaseFixture: Sendable {
 
             """
         try scratch.write("stub/DEBIAN/control", control, mode: 0o644)
+        chmod("\(scratch.path)/stub/DEBIAN", 0o755)
         try await execute(
             "dpkg-deb",
             [

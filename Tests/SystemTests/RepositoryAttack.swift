@@ -1,5 +1,6 @@
 import Host
 import Simulator
+import TestSupport
 
 /// What an attacker who controls the web server or the network can serve instead of the repository.
 enum Attack: String, CaseIterable {

@@ -6,7 +6,7 @@ import Testing
 import UpdateCore
 
 /// packaging/release.sh with packages that contain nothing.
-@Suite struct ReleaseTests {
+@Suite struct ReleaseScriptTests {
     private func released() async throws -> ReleaseFixture {
         let fixture = try await ReleaseFixture()
         try await fixture.tag()
