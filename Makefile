@@ -35,10 +35,13 @@ TEMPORARY = $(CURDIR)/.cache/tmp
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
 .PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint programs release bench fleet install completions install-files uninstall deb clean
+.PHONY: test-arm64 test-machine
 
 help:
 	@echo "make demo      build, and show the update of a device (installs nothing, leaves no files behind)"
 	@echo "make test      install missing packages, and run every test"
+	@echo "make test-arm64   install the arm64 packages on an emulated machine, and update it with reboots and power cuts"
+	@echo "make test-machine   the same with the packages of this machine (ARCH=$(ARCH))"
 	@echo "make explore   explore every state of the update machine"
 	@echo "make soak      power cuts at thirty random moments (SEED=…)"
 	@echo "make test-asan, make test-tsan   run the tests with the address or the thread sanitizer"
@@ -92,6 +95,17 @@ test:
 	$(MAKE) --no-print-directory deb
 	@$(SWIFT) build --build-tests
 	@export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8; $(SWIFT) test --skip-build
+
+# An emulated machine with Debian 13 installs the packages, and is updated, with reboots and power cuts. Needs root.
+# MACHINE contains options: --only PART, --time-limit SECONDS.
+ARCH ?= amd64
+test-machine:
+	@packaging/dependencies.sh machine
+	@ls .cache/deb/upgradelinkd_*_$(ARCH).deb >/dev/null 2>&1 || $(MAKE) --no-print-directory deb ARCH=$(ARCH)
+	@/usr/bin/python3 Tests/Machine/machine.py $(ARCH) $(MACHINE)
+
+test-arm64:
+	@$(MAKE) --no-print-directory test-machine ARCH=arm64
 
 # Explores the whole state space of the state machine, with repeated attempts, and prints the number of states.
 explore: build

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the missing packages for building and testing on Debian, and prints what it installs.
-# Usage: dependencies.sh build|programs|deb|cross|publish|test|bench
+# Usage: dependencies.sh build|programs|deb|cross|publish|test|machine|bench
 set -eu
 
 need_swift="6.2"
@@ -17,6 +17,9 @@ publish="apt-utils dpkg-dev git gpg gpg-agent gpgv minisign xz-utils"
 test="$build $deb $publish nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
     python3-jsonschema libnss-wrapper tzdata mmdebstrap e2fsprogs rauc swupdate squashfs-tools cpio gcc libc6-dev \
     python3-gi groff-base python3-venv"
+
+# The emulated machine: qemu boots it, mmdebstrap makes its Debian with qemu-user, depmod (kmod) sorts its drivers.
+machine="qemu-system-arm qemu-system-x86 qemu-user-static mmdebstrap kmod e2fsprogs python3"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -53,8 +56,10 @@ case "${1:-build}" in
     cross) wanted=$cross ;;
     publish) wanted=$publish ;;
     test) wanted=$test ;;
+    machine) wanted=$machine ;;
+    machine) wanted=$machine ;;
     bench) wanted=$bench ;;
-    *) say "usage: $0 build|programs|deb|cross|publish|test|bench"; exit 64 ;;
+    *) say "usage: $0 build|programs|deb|cross|publish|test|machine|bench"; exit 64 ;;
 esac
 
 missing=
@@ -63,6 +68,9 @@ for package in $wanted; do
 done
 # shellcheck disable=SC2086
 [ -z "$missing" ] || install $missing
+
+# The emulated machine runs packages, and builds nothing.
+[ "${1:-build}" != machine ] || exit 0
 
 # The machine that signs builds nothing.
 if [ "${1:-build}" != publish ] && ! swift_is_new_enough; then
