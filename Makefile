@@ -102,7 +102,7 @@ ARCH ?= amd64
 test-machine:
 	@packaging/dependencies.sh machine
 	@ls .cache/deb/upgradelinkd_*_$(ARCH).deb >/dev/null 2>&1 || $(MAKE) --no-print-directory deb ARCH=$(ARCH)
-	@/usr/bin/python3 Tests/Machine/machine.py $(ARCH) $(MACHINE)
+	@/usr/bin/python3 -B Tests/Machine/machine.py $(ARCH) $(MACHINE)
 
 test-arm64:
 	@$(MAKE) --no-print-directory test-machine ARCH=arm64

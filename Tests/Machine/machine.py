@@ -11,80 +11,105 @@ import signal
 import subprocess
 import sys
 import time
+from types import FrameType
 
-import images
+import content
+import memory
 import packages
 import root
-from architecture import ARCHITECTURES
+from architecture import ARCHITECTURES, Architecture
 from guest import Guest, GuestFailure
-from results import Results
-from scenarios import Scenarios
+from results import Results, note
+from scenarios import PARTS, Scenarios
 
-_TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_CACHE = f"{_TOP}/.cache/machine"
 _FILES = os.path.dirname(os.path.abspath(__file__))
-_PARTS = ["install", "memory", "demo", "silent", "reboot", "rollback", "fallback", "power"]
+_TOP = os.path.dirname(os.path.dirname(_FILES))
+_CACHE = f"{_TOP}/.cache/machine"
+
+
+class Interrupted(Exception):
+    """A signal ends the run."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("architecture", choices=sorted(ARCHITECTURES))
-    parser.add_argument("--only", action="append", choices=_PARTS, help="run these parts only")
-    parser.add_argument("--time-limit", type=float, default=1500, help="seconds for all scenarios")
+    parser.add_argument("--only", action="append", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--time-limit", type=float, default=1500, metavar="SECONDS", help="of all scenarios")
     arguments = parser.parse_args()
     architecture = ARCHITECTURES[arguments.architecture]
-    # An interrupted run also ends qemu and removes its directory.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    directory = f"{_CACHE}/run-{architecture.name}-{os.getpid()}"
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    results = Results()
+    start = time.monotonic()
+    is_complete = False
+    lines = []
     try:
-        found = [
-            packages.newest(f"{_TOP}/.cache/deb", name, architecture.name, root.SUITE)
-            for name in ["upgradelinkd", "upgradelink-sim"]
-        ]
-        files = root.prepare(architecture, _CACHE, f"{_FILES}/boot")
-        os.makedirs(directory)
-        tests = _gather_tests(directory, found)
-        start = time.monotonic()
-        results = Results()
-        guest = Guest(architecture, files, directory, tests, start + arguments.time_limit)
+        _run(architecture, arguments.only or PARTS, results, arguments.time_limit)
+        seconds = time.monotonic() - start
+        if results.figures:
+            lines = memory.report(architecture, results.figures, _reference_figures)
+        is_complete = True
+    except Interrupted:
+        seconds = time.monotonic() - start
+        print("A signal ended the run.")
+    except (packages.MissingPackage, PermissionError, subprocess.CalledProcessError) as error:
+        print(f"machine.py: {error}", file=sys.stderr)
+        return 2
+    for line in [*lines, *(f"failed: {failure}" for failure in results.failed)]:
+        print(line)
+    name = f"{architecture.name} ({architecture.accelerator})"
+    print(f"{results.passed} of {results.total} checks passed on {name} in {seconds:.0f} s", flush=True)
+    return 0 if is_complete and not results.failed else 1
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # The clean-up must not be interrupted again.
+    signal.signal(number, signal.SIG_IGN)
+    raise Interrupted
+
+
+def _run(architecture: Architecture, parts: list[str], results: Results, time_limit: float) -> None:
+    """Makes what is missing, and runs the parts on a new machine. Nothing of it is left behind but the cache."""
+    found = _packages(architecture)
+    files = root.prepare(architecture, _CACHE, f"{_FILES}/boot")
+    directory = f"{_CACHE}/run-{architecture.name}-{os.getpid()}"
+    os.makedirs(directory)
+    try:
+        tests = f"{directory}/tests.tree"
+        content.gather(tests, f"{_FILES}/guest", found)
+        guest = Guest(architecture, files, directory, tests, time.monotonic() + time_limit)
         guest.write_slot(0, f"{tests}/images/v10")
         try:
-            Scenarios(guest, results, architecture.hardware).run(arguments.only or _PARTS)
+            Scenarios(guest, results, architecture.hardware).run(parts)
         except GuestFailure as failure:
             results.take(f"not ok {failure}")
             print(f"The end of the console:\n{guest.log_tail()}", flush=True)
         finally:
             guest.cut_power()
-    except (packages.MissingPackage, PermissionError, subprocess.CalledProcessError) as error:
-        print(f"machine.py: {error}", file=sys.stderr)
-        return 2
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    _report(results, architecture.name, architecture.accelerator, time.monotonic() - start)
-    return 1 if results.failed else 0
+    if results.figures and not results.failed:
+        memory.remember(_CACHE, architecture, results.figures, found[0])
 
 
-def _gather_tests(directory: str, found: list[str]) -> str:
-    """The content of the disk /tests."""
-    tests = f"{directory}/tests.tree"
-    shutil.copytree(f"{_FILES}/guest", tests)
-    os.makedirs(f"{tests}/packages")
-    for path in found:
-        shutil.copy(path, f"{tests}/packages/{os.path.basename(path).split('_')[0]}.deb")
-    os.makedirs(f"{tests}/images")
-    for version in [10, 11, 14]:
-        images.make(f"{tests}/images/v{version}", version)
-    images.make(f"{tests}/images/v12", 12, healthy=False)
-    images.make_broken(f"{tests}/images/v13")
-    return tests
+def _packages(architecture: Architecture) -> list[str]:
+    directory = f"{_TOP}/.cache/deb"
+    return [packages.newest(directory, name, architecture.name, root.SUITE) for name in ["upgradelinkd", "upgradelink-sim"]]
 
 
-def _report(results: Results, name: str, accelerator: str, seconds: float) -> None:
-    for key, value in results.figures.items():
-        print(f"{key}: {value}")
-    for failure in results.failed:
-        print(f"failed: {failure}")
-    print(f"{results.passed} of {results.total} checks passed on {name} ({accelerator}) in {seconds:.0f} s", flush=True)
+def _reference_figures() -> dict[str, int]:
+    """The figures of amd64, which are measured if they are not known."""
+    reference = ARCHITECTURES["amd64"]
+    known = memory.recall(_CACHE, reference, _packages(reference)[0])
+    if known is not None:
+        return known
+    note("the same figures on amd64, for a comparison")
+    results = Results()
+    _run(reference, ["install", "memory"], results, 600)
+    if results.failed:
+        raise RuntimeError(results.failed[0])
+    return results.figures
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from results import Results, note
 _BOOT = 240
 _STEP = 400
 
+PARTS = ["install", "memory", "demo", "silent", "reboot", "rollback", "fallback", "power"]
+
 
 class Scenarios:
     """Runs scenarios on one machine."""
