@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the missing packages for building and testing on Debian, and prints what it installs.
-# Usage: dependencies.sh build|programs|deb|cross|publish|test|machine|bench
+# Usage: dependencies.sh build|programs|deb|cross|publish|test|machine|bench|device amd64|device arm64
 set -eu
 
 need_swift="6.2"
@@ -25,6 +25,14 @@ say() { printf '%s\n' "$*" >&2; }
 
 # The programs that `make bench` compares with.
 bench="$programs nginx-light curl minisign openssl python3 dbus-daemon systemd swupdate mender-client"
+
+# The tools that make a disk without root, qemu, and the firmware for it.
+device="mmdebstrap rauc minisign openssl squashfs-tools e2fsprogs dosfstools mtools fdisk kmod fakeroot util-linux systemd python3"
+case "${2:-amd64}" in
+    amd64) device="$device qemu-system-x86 ovmf" ;;
+    arm64) device="$device qemu-system-arm qemu-efi-aarch64" ;;
+    *) say "there is no demonstration for the architecture $2: ARCH=amd64 or ARCH=arm64"; exit 64 ;;
+esac
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -57,9 +65,9 @@ case "${1:-build}" in
     publish) wanted=$publish ;;
     test) wanted=$test ;;
     machine) wanted=$machine ;;
-    machine) wanted=$machine ;;
+    device) wanted=$device ;;
     bench) wanted=$bench ;;
-    *) say "usage: $0 build|programs|deb|cross|publish|test|machine|bench"; exit 64 ;;
+    *) say "usage: $0 build|programs|deb|cross|publish|test|machine|bench|device"; exit 64 ;;
 esac
 
 missing=
@@ -69,11 +77,10 @@ done
 # shellcheck disable=SC2086
 [ -z "$missing" ] || install $missing
 
-# The emulated machine runs packages, and builds nothing.
-[ "${1:-build}" != machine ] || exit 0
+# These run or sign packages, and build nothing.
+case "${1:-build}" in machine | device | publish) exit 0 ;; esac
 
-# The machine that signs builds nothing.
-if [ "${1:-build}" != publish ] && ! swift_is_new_enough; then
+if ! swift_is_new_enough; then
     candidate=$(apt-cache policy swiftlang 2>/dev/null | sed -n 's/.*Candidate: \([0-9.]*\).*/\1/p')
     if [ -n "$candidate" ] && [ "$(printf '%s\n%s\n' "$need_swift" "$candidate" | sort -V | head -n 1)" = "$need_swift" ]; then
         install swiftlang
