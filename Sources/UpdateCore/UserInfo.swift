@@ -16,7 +16,7 @@ extension String {
             }
             shown += mark
             index += mark.count
-            let end = bytes[index...].firstIndex { $0 <= 0x20 } ?? bytes.count
+            let end: Int = bytes[index...].firstIndex { $0 <= 0x20 } ?? bytes.count
             guard let at = bytes[index..<end].lastIndex(of: UInt8(ascii: "@")) else { continue }
             shown += Array("***".utf8)
             index = at
