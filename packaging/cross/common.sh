@@ -28,7 +28,7 @@ finish() {
 native=$(dpkg --print-architecture)
 
 # architecture ARCH VARIABLE: one of dpkg-architecture(1), such as DEB_HOST_GNU_TYPE.
-architecture() { CC= dpkg-architecture -a"$1" -q "$2" 2>/dev/null; }
+architecture() { env -u CC dpkg-architecture -a"$1" -q "$2" 2>/dev/null; }
 
 # The Debian mirror that this machine uses.
 mirror() {

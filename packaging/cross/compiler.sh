@@ -12,7 +12,7 @@ need_swift=6.2
 compiler=$cache/compiler
 library=$cache/swift-$arch
 packages=swiftlang,libc6-dev,git,ca-certificates
-inputs="$native $arch $packages"
+inputs="$native $arch $need_swift $packages"
 
 # An apt of its own: nothing of this machine's apt is changed.
 own_apt() {
@@ -28,7 +28,7 @@ update_indexes() {
     mkdir -p "$cache/apt/state/lists/partial" "$cache/apt/cache/archives/partial"
     : >"$cache/apt/status"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(mirror) sid main" >"$cache/apt/sources.list"
-    own_apt apt-get update -qq
+    own_apt apt-get update -qq --error-on=any
 }
 
 # A rebuild for new libraries (+b1) is the same version of Swift.
@@ -68,6 +68,8 @@ if ! is_current "$compiler" "$inputs" || [ "$(cat "$compiler/version")" != "$ver
     say "Making a chroot with Debian's Swift $version (600 MB to fetch, 3.3 GB below .cache)"
     rm -rf "$compiler.new"
     make_debian sid "$compiler.new" --include="$packages"
+    version=$(dpkg-query --admindir="$compiler.new/var/lib/dpkg" -W -f '${Version}' swiftlang)
+    version=${version%+b*}
     echo "$version" >"$compiler.new/version"
     finish "$compiler" "$inputs"
 fi
