@@ -17,6 +17,7 @@ import content
 import memory
 import packages
 import root
+import unit_tests
 from architecture import ARCHITECTURES, Architecture
 from guest import Guest, GuestFailure
 from results import Results, note
@@ -78,10 +79,12 @@ def _run(architecture: Architecture, parts: list[str], results: Results, time_li
     try:
         tests = f"{directory}/tests.tree"
         content.gather(tests, f"{_FILES}/guest", found)
+        built = f".cache/cross/tests-{architecture.name}"
+        has_unit_tests = "unit" in parts and unit_tests.gather(f"{_TOP}/{built}", _TOP, f"{tests}/unit")
         guest = Guest(architecture, files, directory, tests, time.monotonic() + time_limit)
         guest.write_slot(0, f"{tests}/images/v10")
         try:
-            Scenarios(guest, results, architecture.hardware).run(parts)
+            Scenarios(guest, results, architecture.hardware, built, has_unit_tests).run(parts)
         except GuestFailure as failure:
             results.take(f"not ok {failure}")
             print(f"The end of the console:\n{guest.log_tail()}", flush=True)

@@ -7,14 +7,15 @@ from results import Results, note
 _BOOT = 240
 _STEP = 400
 
-PARTS = ["install", "memory", "demo", "silent", "reboot", "rollback", "fallback", "power"]
+PARTS = ["install", "memory", "demo", "silent", "reboot", "rollback", "fallback", "power", "unit"]
 
 
 class Scenarios:
     """Runs scenarios on one machine."""
 
-    def __init__(self, guest: Guest, results: Results, hardware: str) -> None:
+    def __init__(self, guest: Guest, results: Results, hardware: str, unit_tests: str, has_unit_tests: bool) -> None:
         self._guest, self._results, self._hardware = guest, results, hardware
+        self._unit_tests, self._has_unit_tests = unit_tests, has_unit_tests
 
     def run(self, parts: list[str]) -> None:
         """Runs the parts in this order; each needs those before it."""
@@ -38,10 +39,17 @@ class Scenarios:
         if not line.startswith("end "):
             self._results.take(line)
 
+    def _no_reboot(self, line: str) -> None:
+        if line.startswith("ready "):
+            raise GuestFailure("the machine rebooted in the middle of a step")
+        if line.startswith("end "):
+            raise GuestFailure(f"the step ended too early, with status {line.removeprefix('end ')}")
+        self._results.take(line)
+
     def _step(self, name: str, **variables: str | int) -> None:
         """Runs a script of the guest to its end."""
         self._begin(name, **variables)
-        end = self._guest.read_until("end ", _STEP, self._results.take)
+        end = self._guest.read_until("end ", _STEP, self._no_reboot)
         if end != "end 0":
             raise GuestFailure(f"the scenario {name} ended with status {end.removeprefix('end ')}")
 
@@ -86,6 +94,8 @@ class Scenarios:
         note("an update whose slot does not boot")
         self._begin("slots-publish", VERSION=13)
         self._await_boot("b")
+        # The bootloader has chosen slot b again, and the installer rolls back, which is followed by a reboot.
+        self._await_boot("b")
         self._step("slots-rolled-back", SLOT="b", VERSION=11, FAILED=13, REASON="the_device_still_runs_from_slot_b")
 
     def _power(self) -> None:
@@ -102,9 +112,16 @@ class Scenarios:
         self._step("cut-finish", SLOT="a")
         self._step("slots-updated", SLOT="a", VERSION=14)
 
+    def _unit(self) -> None:
+        if not self._has_unit_tests:
+            note(f"skipped: the unit tests, because {self._unit_tests} is missing: packaging/cross/tests.sh builds it")
+            return
+        note("unit tests")
+        self._step("unit-tests")
+
     def _cut_in(self, name: str, **variables: str | int) -> None:
         """Runs a script of the guest until it says that the power can be cut, and cuts it."""
         self._begin(name, **variables)
-        self._guest.read_until("cut now", _STEP, self._results.take)
+        self._guest.read_until("cut now", _STEP, self._no_reboot)
         self._guest.cut_power()
         note(f"the power was cut in {name}")
