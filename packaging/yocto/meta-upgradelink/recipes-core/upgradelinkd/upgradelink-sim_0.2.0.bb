@@ -11,6 +11,5 @@ do_install() {
     oe_runmake -C ${S} install-sim-files
 }
 
-# libcrypto is loaded when it is needed; minisign signs releases, and can also run on another machine.
+# libcrypto is loaded when it is needed. To sign releases, the program runs minisign, for which there is no recipe: sign elsewhere.
 RDEPENDS:${PN} += "libcrypto"
-RRECOMMENDS:${PN} += "minisign"
