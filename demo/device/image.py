@@ -40,7 +40,8 @@ class Publisher:
         content.mkdir()
         (content / "root.img").hardlink_to(image)
         (content / "manifest.raucm").write_text(
-            f"[update]\ncompatible=upgradelinkd-demo\nversion=v{code}\n\n[bundle]\nformat=verity\n\n[image.rootfs]\nfilename=root.img\n")
+            f"[update]\ncompatible=upgradelinkd-demo\nversion=v{code}\n\n"
+            "[bundle]\nformat=verity\n\n[image.rootfs]\nfilename=root.img\n")
         bundle = into / f"v{code}.raucb"
         tools.run("rauc", "--cert=rauc.pem", "--key=rauc.key", "bundle", content, bundle, directory=self.directory)
         tools.run(

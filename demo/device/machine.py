@@ -54,11 +54,14 @@ class Machine:
             if not os.path.exists(path):
                 raise Problem(f"{path} is missing: apt install {architecture.firmware_package}")
         shutil.copyfile(architecture.firmware_variables, variables)
-        accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else ["-accel", "tcg,thread=multi", "-cpu", architecture.emulated_cpu]
+        emulated = ["-accel", "tcg,thread=multi", "-cpu", architecture.emulated_cpu]
+        accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else emulated
         command = [
-            tools.find("setpriv"), "--pdeathsig", "KILL", tools.find(architecture.qemu), *architecture.board, *accelerator,
+            tools.find("setpriv"), "--pdeathsig", "KILL", tools.find(architecture.qemu), *architecture.board,
+            *accelerator,
             # With an emulated second processor, the EFI firmware was seen to hang after a reset.
-            "-smp", "2" if kvm else "1", "-m", "768", "-nodefaults", "-nic", "none", "-display", "none", "-monitor", "none", "-serial", "stdio",
+            "-smp", "2" if kvm else "1", "-m", "768", "-nodefaults", "-nic", "none",
+            "-display", "none", "-monitor", "none", "-serial", "stdio",
             "-drive", f"if=pflash,format=raw,readonly=on,file={architecture.firmware}",
             "-drive", f"if=pflash,format=raw,file={variables}",
             "-drive", f"if=none,id=disk,format=raw,cache=writeback,file={disk}", "-device", "virtio-blk-pci,drive=disk",

@@ -123,17 +123,18 @@ class Demonstration:
         def seconds(begin: str, end: str) -> str:
             return f"{story.times[end] - story.times[begin]:.0f} s"
 
+        used = story.figures.get("data_used_mb", "?")
         how = "KVM" if kvm else "emulated"
+        size = {name: f"{count / 1e6:.0f} MB" for name, count in self._sizes.items()}
         self._narrator.narrate("Summary")
         for name, text in (
             ("machine", f"{self._target.debian}, {how}; {story.boots} boots in {seconds('start', 'end')}; built in {built:.0f} s"),
-            ("image", f"{self._sizes['image'] / 1e6:.1f} MB (squashfs with the kernel); as a signed bundle {self._sizes['bundle'] / 1e6:.1f} MB"),
-            ("disk", f"{self._sizes['disk'] >> 20} MB: 2 slots of {self._sizes['slot'] >> 20} MB, data {self._sizes['data'] >> 20} MB,"
-                     f" {story.figures.get('data_used_mb', '?')} MB of it used"),
+            ("image", f"{size['image']} (squashfs, with the kernel); as a bundle {size['bundle']}"),
+            ("disk", f"{size['disk']}: two slots of {size['slot']}, data {size['data']}, {used} MiB of it used"),
             ("v1", f"up {seconds('start', 'v1 up')} after power-on, slot A"),
             ("v2", f"committed {seconds('v2 published', 'v2 committed')} after its release, slot B"),
-            ("v3", f"kernel panic; GRUB was back in slot B {seconds('v3 published', 'v3 left')} after its release"),
-            ("v4", f"health check failed; rolled back to slot B {seconds('v4 published', 'v4 left')} after its release"),
+            ("v3", f"kernel panic, three times; back in slot B {seconds('v3 published', 'v3 left')} after its release"),
+            ("v4", f"health check failed; back in slot B {seconds('v4 published', 'v4 left')} after its release"),
             ("end", "v2 in slot B, marked good; the device is off"),
         ):
             self._narrator.line(name, text)
@@ -142,7 +143,7 @@ class Demonstration:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--architecture", choices=architecture.ALL, default="amd64")
-    parser.add_argument("--packages", type=pathlib.Path, required=True, help="directory of upgradelinkd_*.deb and upgradelink-sim_*.deb")
+    parser.add_argument("--packages", type=pathlib.Path, required=True, help="directory of our two packages")
     parser.add_argument("--cache", type=pathlib.Path, required=True, help="directory for everything that is built")
     parser.add_argument("--find", action="store_true", help="only print the packages")
     options = parser.parse_args()

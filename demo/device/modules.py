@@ -10,7 +10,8 @@ from tree import Tree
 
 # What the initramfs and systemd need to mount the file systems, and RAUC to mount a bundle. Some kernels have them built in.
 _WANTED = (
-    "virtio_pci", "virtio_blk", "squashfs", "ext4", "vfat", "nls_cp437", "nls_ascii", "nls_utf8", "loop", "autofs4", "dm_mod", "dm_verity",
+    "virtio_pci", "virtio_blk", "squashfs", "ext4", "vfat", "nls_cp437", "nls_ascii", "nls_utf8", "loop", "autofs4",
+    "dm_mod", "dm_verity",
 )
 _OPTIONAL = ("crc32c_generic", "sha256_generic")
 

@@ -16,15 +16,18 @@ from tree import Tree
 
 _GUEST = pathlib.Path(__file__).parent / "guest"
 _PACKAGES = (
-    "base-files base-passwd bash dash coreutils util-linux mount libc-bin sed grep gzip tar findutils systemd-sysv dbus udev kmod "
+    "base-files base-passwd bash dash coreutils util-linux mount libc-bin sed grep gzip tar findutils "
+    "systemd-sysv dbus udev kmod "
     "rauc rauc-service grub-common busybox-static minisign libcurl4t64 libssl3t64 libstdc++6 libsystemd0"
 )
 _UNITS = ("upgradelinkd", "publisher", "player", "mark-good", "demo-story")
 _LEFT_OUT = (
-    "usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/info/", "usr/share/zoneinfo/", "usr/share/grub/",
-    "usr/share/bash-completion/", "usr/share/zsh/", "usr/share/fish/", "usr/share/i18n/", "usr/share/lintian/", "usr/share/bug/",
-    "usr/share/gettext/", "usr/share/perl5/", "usr/lib/systemd/boot/", "usr/lib/udev/hwdb.d/", "usr/lib/gconv/", "usr/sbin/grub-", "usr/bin/grub-",
-    "usr/share/polkit-1/rules.d/", "usr/share/pixmaps/", "usr/lib/klibc", "usr/lib/systemd/systemd-networkd", "usr/share/fonts/", "usr/share/initramfs-tools/", "etc/grub.d/", "etc/rc", "etc/init.d/", "boot/System.map", "boot/config",
+    "usr/share/doc/", "usr/share/man/", "usr/share/locale/", "usr/share/info/", "usr/share/zoneinfo/",
+    "usr/share/grub/", "usr/share/bash-completion/", "usr/share/zsh/", "usr/share/fish/", "usr/share/i18n/",
+    "usr/share/lintian/", "usr/share/bug/", "usr/share/gettext/", "usr/share/perl5/", "usr/lib/systemd/boot/",
+    "usr/lib/udev/hwdb.d/", "usr/lib/gconv/", "usr/sbin/grub-", "usr/bin/grub-", "usr/share/polkit-1/rules.d/",
+    "usr/share/pixmaps/", "usr/lib/klibc", "usr/lib/systemd/systemd-networkd", "usr/share/fonts/",
+    "usr/share/initramfs-tools/", "etc/grub.d/", "etc/rc", "etc/init.d/", "boot/System.map", "boot/config",
 )
 _KEPT = ("usr/bin/grub-editenv",)
 _LEFT_OUT_INSIDE = ("/gconv/", "/perl", "/e2fsprogs/")
