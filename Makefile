@@ -27,7 +27,8 @@ RESUME_UNIT = upgradelink-installer-resume.service
 # Swift. `make bench` measures the size. A program that exports nothing lets the linker leave out what it does not need, function
 # by function; relative relocations in the compact form (RELR, known to the C library since 2.36) are another megabyte.
 RELEASE = -c release -Xswiftc -Osize --static-swift-stdlib --scratch-path .build-release \
-    -Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -use-ld=lld -Xlinker -O2 \
+    -Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always -Xcc -Oz -Xcxx -Oz -Xcxx -fno-exceptions \
+    -Xswiftc -use-ld=lld -Xlinker -O2 \
     -Xlinker --version-script=$(CURDIR)/packaging/exports.map -Xlinker -z -Xlinker pack-relative-relocs
 STAGE = .build-release/stage
 # Starts a program of STAGE, which may be of another architecture.

@@ -9,12 +9,8 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-/// What is installed on devices does without Swift's regular expressions, which are 1 MB: see UpdateCore/TextSearch.swift.
-let installed: [SwiftSetting] =
-    strict + [.unsafeFlags(["-Xfrontend", "-disable-implicit-string-processing-module-import"])]
-
 /// The agent runs on the main queue: the declarations of its target belong to the main actor.
-let mainQueue: [SwiftSetting] = installed + [.defaultIsolation(MainActor.self)]
+let mainQueue: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
 
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -45,7 +41,7 @@ let package = Package(
     ],
     targets: [
         // The core makes decisions only.
-        .target(name: "UpdateCore", swiftSettings: installed + [.strictMemorySafety()]),
+        .target(name: "UpdateCore", swiftSettings: strict + [.strictMemorySafety()]),
 
         // C: module maps, and shims for what Swift cannot call (variadic functions, macros).
         .target(name: "CHost"),
@@ -56,29 +52,29 @@ let package = Package(
         .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
         // toml++ (libtomlplusplus-dev) with a C interface, and its Swift interface.
         .target(name: "CTOML"),
-        .target(name: "TOML", dependencies: ["CTOML"], swiftSettings: installed),
+        .target(name: "TOML", dependencies: ["CTOML"], swiftSettings: strict),
 
         // Adapters: each imports the core and Host, and no other adapter. Installation also imports Verification, because it
         // installs nothing but a `VerifiedArtifact`.
-        .target(name: "UpgradeLinkAPI", dependencies: ["UpdateCore"], swiftSettings: installed),
+        .target(name: "UpgradeLinkAPI", dependencies: ["UpdateCore"], swiftSettings: strict),
         .target(
             name: "Host",
             dependencies: [
                 "UpdateCore", "CHost",
-            ], swiftSettings: installed),
-        .target(name: "Configuration", dependencies: ["UpdateCore", "Host", "TOML"], swiftSettings: installed),
-        .target(name: "Fetch", dependencies: ["UpdateCore", "Host", "CCurl"], swiftSettings: installed),
-        .target(name: "Verification", dependencies: ["UpdateCore", "Host", "CCrypto"], swiftSettings: installed),
+            ], swiftSettings: strict),
+        .target(name: "Configuration", dependencies: ["UpdateCore", "Host", "TOML"], swiftSettings: strict),
+        .target(name: "Fetch", dependencies: ["UpdateCore", "Host", "CCurl"], swiftSettings: strict),
+        .target(name: "Verification", dependencies: ["UpdateCore", "Host", "CCrypto"], swiftSettings: strict),
         .target(
-            name: "Installation", dependencies: ["UpdateCore", "Host", "Verification"], swiftSettings: installed),
-        .target(name: "Systemd", dependencies: ["UpdateCore", "Host", "CSystemd", logging], swiftSettings: installed),
+            name: "Installation", dependencies: ["UpdateCore", "Host", "Verification"], swiftSettings: strict),
+        .target(name: "Systemd", dependencies: ["UpdateCore", "Host", "CSystemd", logging], swiftSettings: strict),
         // The update modules that are part of the one program.
-        .target(name: "Modules", dependencies: ["Host", "UpdateCore"], swiftSettings: installed),
+        .target(name: "Modules", dependencies: ["Host"], swiftSettings: strict),
 
         // What the agent needs on a device: the agent, upgradelinkd --check-config and upgradelinkctl doctor check it.
         .target(
             name: "DeviceChecks", dependencies: ["UpdateCore", "Host", "Configuration", "Systemd"],
-            swiftSettings: installed),
+            swiftSettings: strict),
 
         .target(
             name: "Agent",
@@ -91,30 +87,30 @@ let package = Package(
             dependencies: [
                 "Agent", "Configuration", "DeviceChecks", "Host", "Systemd", "UpdateCore", logging, arguments,
             ],
-            swiftSettings: installed),
+            swiftSettings: strict),
         .target(
             name: "ControlProgram",
             dependencies: [
                 "Configuration", "DeviceChecks", "Host", "Systemd", "UpdateCore", "Verification", arguments,
             ],
-            swiftSettings: installed),
+            swiftSettings: strict),
         .target(
             name: "FetchProgram", dependencies: ["Fetch", "UpgradeLinkAPI", "Verification", "Host", "UpdateCore"],
-            swiftSettings: installed),
+            swiftSettings: strict),
         .target(
             name: "InstallerProgram",
             dependencies: ["Installation", "Verification", "Configuration", "Host", "UpdateCore"],
-            swiftSettings: installed),
+            swiftSettings: strict),
         // The executables for tests and demonstrations, and the one file with all programs, which is installed.
-        .executableTarget(name: "upgradelinkd", dependencies: ["DaemonProgram"], swiftSettings: installed),
-        .executableTarget(name: "upgradelinkctl", dependencies: ["ControlProgram"], swiftSettings: installed),
-        .executableTarget(name: "upgradelink-fetch", dependencies: ["FetchProgram"], swiftSettings: installed),
-        .executableTarget(name: "upgradelink-installer", dependencies: ["InstallerProgram"], swiftSettings: installed),
-        .executableTarget(name: "upgradelink-module", dependencies: ["Modules"], swiftSettings: installed),
+        .executableTarget(name: "upgradelinkd", dependencies: ["DaemonProgram"], swiftSettings: strict),
+        .executableTarget(name: "upgradelinkctl", dependencies: ["ControlProgram"], swiftSettings: strict),
+        .executableTarget(name: "upgradelink-fetch", dependencies: ["FetchProgram"], swiftSettings: strict),
+        .executableTarget(name: "upgradelink-installer", dependencies: ["InstallerProgram"], swiftSettings: strict),
+        .executableTarget(name: "upgradelink-module", dependencies: ["Modules"], swiftSettings: strict),
         .executableTarget(
             name: "upgradelink",
             dependencies: ["DaemonProgram", "ControlProgram", "FetchProgram", "InstallerProgram", "Modules", "Host"],
-            swiftSettings: installed),
+            swiftSettings: strict),
 
         // Writes the documents about the options from the schema; in no installed program.
         .target(name: "Reference", dependencies: ["Configuration"], swiftSettings: strict),

@@ -1,5 +1,4 @@
 import TOML
-import UpdateCore
 
 /// The lines of a file that is not TOML, without those that are wrong: the other lines are checked as well.
 struct RemainingLines {

@@ -1,8 +1,6 @@
 // Tables that the operator fills freely, and the arguments of programs, may contain secrets that no option declares. Their names
 // tell: `token = "…"`, `--password=…`.
 
-import UpdateCore
-
 extension String {
     /// Whether a value of this name is probably a secret: `apiKey`, `access_token`, `--password`.
     var soundsSecret: Bool {

@@ -1,7 +1,6 @@
 import Configuration
 import Glibc
 import Host
-import UpdateCore
 
 /// A file of the configuration that exists, and that this user may not read.
 struct UnreadableFile {

@@ -184,8 +184,9 @@ import UpdateCore
     /// A line for the reason of a failure: without the priority for the journal, such as `<3>` (sd-daemon(3)), and safe for
     /// terminals. Nil if it is empty.
     private static func reason(_ line: String) -> String? {
-        let isPriority = (0...7).contains { line.hasPrefix("<\($0)>") }
-        let reason = String(line.dropFirst(isPriority ? 3 : 0)).sanitized(limit: reasonLimit)
+        var text = line[...]
+        if let priority = text.prefixMatch(of: /<[0-7]>/) { text = text[priority.range.upperBound...] }
+        let reason = String(text).sanitized(limit: reasonLimit)
         return reason.isEmpty ? nil : reason
     }
 

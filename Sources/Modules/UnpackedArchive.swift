@@ -1,6 +1,5 @@
 import Glibc
 import Host
-import UpdateCore
 
 /// A tar archive that is unpacked by tar(1), which also decompresses it. What tar made is then checked, whatever its version and
 /// its defaults are: only files, directories and links, which belong to root, and that others cannot write to.

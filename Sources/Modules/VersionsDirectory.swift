@@ -1,6 +1,5 @@
 import Glibc
 import Host
-import UpdateCore
 
 /// The directory that holds the versions of the module `directory`. It may hold other directories too: the module removes only
 /// those with its mark, a file in each that it made.
@@ -21,9 +20,9 @@ struct VersionsDirectory {
     func isName(_ name: FileName) -> Bool {
         guard let key = Self.key(artifact[...]) else { return false }
         let name = name.description
-        guard let ending = name.firstRange(of: ".again") else { return Self.key(name[...]) == key }
-        let isEnding = name[ending.upperBound...].allSatisfy { $0.isASCII && $0.isNumber }
-        return isEnding && Self.key(name[..<ending.lowerBound]) == key
+        let parts = name.split(separator: ".again", maxSplits: 1, omittingEmptySubsequences: false)
+        let isEnding = parts.count == 1 || parts[1].allSatisfy { $0.isASCII && $0.isNumber }
+        return isEnding && Self.key(parts[0]) == key
     }
 
     /// URLKEY of URLKEY-VERSIONCODE.
