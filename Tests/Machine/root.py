@@ -56,7 +56,8 @@ def _make_system(architecture: Architecture, directory: str) -> None:
         f"busybox-static $(apt-cache depends {architecture.kernel_package} | sed -n 's/.*Depends: //p' | head -n 1)"
     )
     # What mmdebstrap mounts is in a namespace of its own: an interrupted run leaves no mounts.
-    command = ["unshare", "--mount", "--propagation", "private", "mmdebstrap", "--quiet", f"--architectures={architecture.name}", "--variant=apt"]
+    command = ["unshare", "--mount", "--propagation", "private", "mmdebstrap", "--quiet"]
+    command += [f"--architectures={architecture.name}", "--variant=apt"]
     command += [f"--include={_PACKAGES.replace(' ', ',')}", f"--customize-hook={hook}"]
     # The directory is removed if the power fails, so dpkg need not sync it; root reads what apt has no user for.
     command += ["--dpkgopt=force-unsafe-io", '--aptopt=APT::Sandbox::User "root"']
