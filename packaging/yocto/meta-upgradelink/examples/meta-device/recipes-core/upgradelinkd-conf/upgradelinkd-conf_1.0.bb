@@ -10,8 +10,7 @@ SRC_URI = "\
 "
 
 # scarthgap has no UNPACKDIR.
-UNPACKDIR ??= "${WORKDIR}"
-S = "${UNPACKDIR}"
+S = "${@d.getVar('UNPACKDIR') or d.getVar('WORKDIR')}"
 
 inherit allarch
 
@@ -21,9 +20,9 @@ do_compile[noexec] = "1"
 do_install() {
     # The vendor's defaults: files in /etc take precedence over them.
     install -d ${D}${nonarch_libdir}/upgradelinkd/upgradelinkd.toml.d
-    install -m 0644 ${UNPACKDIR}/50-device.toml ${D}${nonarch_libdir}/upgradelinkd/upgradelinkd.toml.d/
+    install -m 0644 ${S}/50-device.toml ${D}${nonarch_libdir}/upgradelinkd/upgradelinkd.toml.d/
     install -d ${D}${sysconfdir}/upgradelinkd/keys.d
-    install -m 0644 ${UNPACKDIR}/release.pub ${D}${sysconfdir}/upgradelinkd/keys.d/
+    install -m 0644 ${S}/release.pub ${D}${sysconfdir}/upgradelinkd/keys.d/
 }
 
 FILES:${PN} += "\
