@@ -55,6 +55,9 @@ STEPS = [
     _PANIC,
     _boot("B", 1, "Slot A has no attempt left: GRUB boots the slot before, and the installer notices."),
     _up(2, "B", mark="v3 left"),
+    # The installer reboots after each rollback.
+    _boot("B", 1),
+    _up(2, "B"),
     *_offer(4, "The publisher releases v4, which boots, but its player does not run."),
     _boot("A", 1),
     _up(4, "A", "Slot A boots. The health check waits for the player, and rolls back."),
