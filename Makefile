@@ -25,10 +25,10 @@ RESUME_UNIT = upgradelink-installer-resume.service
 
 # All four programs and two update modules are one file with the required parts of the Swift runtime, so the device needs no
 # Swift. `make bench` measures the size. A program that exports nothing lets the linker leave out what it does not need, function
-# by function; relative relocations in the compact form (RELR, known to the C library since 2.36) are another megabyte.
+# by function, and functions with the same code are kept once (ICF: nothing here compares the addresses of functions). Relative
+# relocations in the compact form (RELR, known to the C library since 2.36) are another megabyte.
 RELEASE = -c release -Xswiftc -Osize --static-swift-stdlib --scratch-path .build-release \
-    -Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -Xllvm -Xswiftc -enable-machine-outliner=always -Xcc -Oz -Xcxx -Oz -Xcxx -fno-exceptions \
-    -Xswiftc -use-ld=lld -Xlinker -O2 \
+    -Xswiftc -Xfrontend -Xswiftc -function-sections -Xswiftc -use-ld=lld -Xlinker -O2 -Xlinker --icf=all \
     -Xlinker --version-script=$(CURDIR)/packaging/exports.map -Xlinker -z -Xlinker pack-relative-relocs
 STAGE = .build-release/stage
 # Starts a program of STAGE, which may be of another architecture.

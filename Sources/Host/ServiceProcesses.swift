@@ -37,13 +37,16 @@ public struct ServiceProcesses: Sendable {
     }
 
     /// Kills all processes of the services, except this one, those that run the given program, and the parents of both. Waits until
-    /// they have ended, for at most five seconds.
+    /// they have ended, for at most five seconds. A process that is being started may become one of the program: it is waited
+    /// for, for at most three of these seconds.
     ///
     /// - Parameter program: the name of the program.
     /// - Returns: a description of each process that was found, of twenty at most.
     public func end(except program: String) -> [String] {
-        ProcessTable.end(within: 5) { table in
+        let start = Clock.bootTime
+        return ProcessTable.end(within: 5) { table in
             let members = table.entries.values.filter { !$0.hasEnded && contains($0.pid) }
+            while Clock.bootTime - start < 3, members.contains(where: { Self.isStarting($0.pid) }) { usleep(2000) }
             let kept = members.filter { $0.pid == getpid() || Self.name($0.pid) == program }
                 .reduce(into: table.lineage(of: getpid())) { $0.formUnion(table.lineage(of: $1.pid)) }
             return members.filter { !kept.contains($0.pid) }.sorted { $0.pid < $1.pid }
@@ -60,6 +63,15 @@ public struct ServiceProcesses: Sendable {
         let line = (try? Files.read("/proc/\(pid)/cmdline", limit: 1 << 21)) ?? []
         return String(decoding: line.prefix { $0 != 0 }, as: UTF8.self).split(separator: "/").last.map(String.init)
             ?? ""
+    }
+
+    /// Whether the process is between fork(2) and the end of execve(2): until then systemd's child has a name in parentheses, and
+    /// the kernel sets the command line last.
+    private static func isStarting(_ pid: pid_t) -> Bool {
+        guard let name = try? Files.read("/proc/\(pid)/comm", limit: 64), let first = name.first,
+            let line = try? Files.read("/proc/\(pid)/cmdline", limit: 1 << 21)
+        else { return false }
+        return first == UInt8(ascii: "(") || line.isEmpty
     }
 
     private static func controlGroups(of process: String) -> [String: String] {

@@ -86,6 +86,40 @@ extension SystemTests.Devices {
             }
         }
 
+        /// What the installer ends is what it left, not another installer that systemd has just started.
+        @Test func anInstallerThatIsBeingStartedIsNotEnded() async throws {
+            try await Container().run { container async throws in
+                let fixture = try await DeviceFixture(container, versions: [(2, 2)])
+                try fixture.configure()
+                // Like systemd's child: first with a name in parentheses, then with the program, here half a second after the
+                // installation has begun.
+                try container.write(
+                    "srv/starting",
+                    """
+                    #!/usr/bin/python3
+                    import os, time
+                    open("/proc/self/comm", "w").write("(upgradelink)")
+                    open("/srv/ready", "w")
+                    def names():
+                        for pid in os.listdir("/proc"):
+                            try: yield open(f"/proc/{pid}/comm").read().strip()
+                            except OSError: pass
+                    while "upgradelink-ins" not in names(): time.sleep(0.001)
+                    time.sleep(0.5)
+                    os.execv("/bin/sleep", ["upgradelink-installer", "1000"])
+                    """, mode: 0o755)
+                try await container.boot { machine async throws in
+                    let unit = "upgradelink-installer-starting"
+                    try await machine.run("systemd-run", "-q", "--unit=\(unit)", "/srv/starting")
+                    #expect(await machine.has("/srv/ready"))
+                    try await machine.run("systemctl", "start", "sim", "upgradelinkd")
+                    #expect(await machine.status(says: "Up to date (v2, code 2)"))
+                    #expect(await machine.property("ActiveState", of: unit) == "active")
+                    #expect(await machine.shell("cat /proc/$(systemctl show -P MainPID \(unit))/comm") == "sleep")
+                }
+            }
+        }
+
         // MARK: a shutdown
 
         /// Powers the machine off while the module installs.
