@@ -9,6 +9,6 @@ package enum Documents {
         guard let first = page.firstRange(of: "\(start)\n")?.upperBound,
             let last = page[first...].firstRange(of: end)?.lowerBound
         else { return nil }
-        return page[..<first] + generated + page[last...]
+        return "\(page[..<first])\(generated)\(page[last...])"
     }
 }
