@@ -163,11 +163,22 @@ struct Container: Sendable {
     func boot<Value: Sendable>(
         _ body: @Sendable (Machine) async throws -> Value
     ) async throws -> (value: Value, status: TerminationStatus) {
+        // A mount namespace holds every mount that was there when it was made: without the mounts of other containers, a disk of
+        // theirs is free when they unmount it.
+        let withoutOthers = """
+            own=$1; shift
+            while read -r _ at _; do
+                case $at in "$own"/*) ;; */upgradelinkd-test.*) umount -l "$at" ;; esac
+            done </proc/mounts
+            exec "$@"
+            """
         let result = try await Subprocess.run(
-            .path("/usr/bin/systemd-nspawn"),
+            .path("/usr/bin/unshare"),
             arguments: .init(
                 [
-                    "-q", "-D", root, "--machine=upgradelink-\(UInt32.random(in: 0...UInt32.max))", "--register=no",
+                    "-m", "--propagation", "private", "/bin/sh", "-c", withoutOthers, "sh", scratch.path,
+                    "/usr/bin/systemd-nspawn", "-q", "-D", root,
+                    "--machine=upgradelink-\(UInt32.random(in: 0...UInt32.max))", "--register=no",
                     "--keep-unit", "--boot", "--private-network", "--console=pipe",
                     "--bind=\(outside):/srv/outside",
                 ]),
