@@ -76,8 +76,8 @@ fi
 say "Fetching Debian's Swift library $version for $arch (500 MB to fetch, 2 GB below .cache)"
 rm -rf "$library.new"
 mkdir -p "$library.new/download"
-(cd "$library.new/download" && own_apt apt-get download -qq "swiftlang:$arch")
-dpkg -x "$library.new"/download/*.deb "$library.new"
+(cd "$library.new/download" && own_apt apt-get download -qq "swiftlang:$arch" "libswiftlang:$arch")
+for package in "$library.new"/download/*.deb; do dpkg -x "$package" "$library.new"; done
 # The compiler itself runs on the other architecture only.
 rm -rf "$library.new/download" "$library.new/usr/libexec/swift/bin"
 # Debian leaves this library out, with which unit tests are linked.
