@@ -83,7 +83,7 @@ extension Checkup {
                     name, "install.healthProgram: \(problem.text), so no update would pass the health check",
                     problem.remedy))
         }
-        let parts = install.healthUnits + install.restartUnits + install.healthProgram.prefix(1)
+        let parts = install.healthUnits + install.restartUnits + Array(install.healthProgram.prefix(1))
         if !problems.isEmpty { return problems }
         return [
             parts.isEmpty

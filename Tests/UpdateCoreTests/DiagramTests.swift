@@ -24,8 +24,8 @@ import Testing
         let start = try #require(text.firstRange(of: Self.first)).upperBound
         let end = try #require(text[start...].firstRange(of: Self.last)).lowerBound
         if Self.writes {
-            try Files.replace(
-                Self.page, with: Array((text[..<start] + diagram + text[end...]).utf8), mode: 0o644)
+            let page = "\(text[..<start])\(diagram)\(text[end...])"
+            try Files.replace(Self.page, with: Array(page.utf8), mode: 0o644)
         } else {
             #expect(String(text[start..<end]) == diagram, "run make diagram to generate it again")
         }

@@ -31,7 +31,8 @@ struct RandomWorld {
                 ]
             world.policy.reboot = RebootPolicy.allCases.randomElement(using: &chance) ?? .immediate
             world.policy.missedWindows = MissedWindows.allCases.randomElement(using: &chance) ?? .idle
-            world.policy.windowLimit = [0, 3600, 3 * 86_400].randomElement(using: &chance) ?? 0
+            let limits: [Seconds] = [0, 3600, 3 * 86_400]
+            world.policy.windowLimit = limits.randomElement(using: &chance) ?? 0
             world.activity =
                 Bool.random(using: &chance)
                 ? nil : Activity(observed: world.now, Logins(), lastUse: BootInstant(world.now.seconds - 4000))
