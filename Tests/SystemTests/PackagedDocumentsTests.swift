@@ -31,7 +31,7 @@ extension SystemTests.Packages {
             let wanted =
                 try Files.list("\(repositoryDirectory)/docs").filter { $0.hasSuffix(".md") }
                 + Files.list("\(repositoryDirectory)/docs/examples").map { "examples/\($0)" }
-                + ["README.md", "NEWS.md", "changelog.gz", "copyright"]
+                + ["README.md", "NEWS.md", "changelog.Debian.gz", "copyright"]
             for name in wanted { #expect(found.contains(name), "\(name)") }
             for name in try Files.list("\(repositoryDirectory)/docs/examples") {
                 let original = try Files.read("\(repositoryDirectory)/docs/examples/\(name)", limit: 1 << 20)
