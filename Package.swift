@@ -12,6 +12,10 @@ let strict: [SwiftSetting] = [
 /// The agent runs on the main queue: the declarations of its target belong to the main actor.
 let mainQueue: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
 
+/// Where `long` has 32 bits, the C library's sizes, offsets and times have 64 bits only with these macros. They change nothing
+/// where it has 64. Swift's module of the C library is made without them: CHost/include/WideFiles.h.
+let wide: [CSetting] = [.define("_FILE_OFFSET_BITS", to: "64"), .define("_TIME_BITS", to: "64")]
+
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
@@ -44,11 +48,11 @@ let package = Package(
         .target(name: "UpdateCore", swiftSettings: strict + [.strictMemorySafety()]),
 
         // C: module maps, and shims for what Swift cannot call (variadic functions, macros).
-        .target(name: "CHost"),
+        .target(name: "CHost", cSettings: wide),
         // Loads libcurl and libcrypto when they are first needed: the agent itself needs neither.
-        .target(name: "CLibrary"),
-        .target(name: "CCurl", dependencies: ["CLibrary"]),
-        .target(name: "CCrypto", dependencies: ["CLibrary"]),
+        .target(name: "CLibrary", cSettings: wide),
+        .target(name: "CCurl", dependencies: ["CLibrary"], cSettings: wide),
+        .target(name: "CCrypto", dependencies: ["CLibrary"], cSettings: wide),
         .systemLibrary(name: "CSystemd", providers: [.apt(["libsystemd-dev"])]),
         // toml++ (libtomlplusplus-dev) with a C interface, and its Swift interface.
         .target(name: "CTOML"),
@@ -164,7 +168,9 @@ let package = Package(
         .testTarget(
             name: "VerificationTests",
             dependencies: ["Verification", "Host", "UpdateCore", "Simulator", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "ArchitectureTests", dependencies: ["Host", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ArchitectureTests", dependencies: ["Host", "Simulator", "TestSupport", "UpdateCore"],
+            swiftSettings: strict),
         .testTarget(
             name: "FetchTests", dependencies: ["upgradelink-fetch", "Host", "UpdateCore", "Simulator", "TestSupport"],
             swiftSettings: strict),

@@ -21,6 +21,12 @@ test="$build $deb $publish nginx-light curl openssl python3 libglib2.0-bin syste
 # The emulated machine: qemu boots it, mmdebstrap makes its Debian with qemu-user, depmod (kmod) sorts its drivers.
 machine="qemu-system-arm qemu-system-x86 qemu-user-static mmdebstrap kmod e2fsprogs python3"
 
+# gcc -m32 compiles the C targets for 32 bits. gcc-multilib would conflict with the cross-compilers.
+if [ "$(dpkg --print-architecture)" = amd64 ]; then
+    gcc=$(apt-cache depends gcc 2>/dev/null | sed -n 's/.*Depends: gcc-\([0-9]*\)$/\1/p' | head -n 1)
+    test="$test g++ libc6-dev-i386 ${gcc:+lib32stdc++-$gcc-dev}"
+fi
+
 say() { printf '%s\n' "$*" >&2; }
 
 # The programs that `make bench` compares with.

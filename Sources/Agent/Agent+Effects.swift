@@ -190,7 +190,7 @@ extension Notice.Level {
 
 /// Download progress for the log: a line for each tenth of the file, and at most one in ten seconds.
 struct ProgressLog {
-    private var lastTenth = 0
+    private var lastTenth: Int64 = 0
     private var lastTime = BootInstant(-.infinity)
 
     mutating func line(_ progress: DownloadProgress, _ offer: Offer, now: BootInstant) -> String? {

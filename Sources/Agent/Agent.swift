@@ -84,7 +84,7 @@ public final class Agent {
     /// Starts after the running download has ended.
     var nextDownload: Offer?
     /// In bytes per second, 0 for no limit. Set over the bus; replaces the configured limit until the agent restarts.
-    var speedLimit: Int?
+    var speedLimit: ByteCount?
     /// The directory of downloads, once this process has seen that it can write there.
     var downloadDirectory: String?
     var inhibitors: [ActiveInhibitor] = []

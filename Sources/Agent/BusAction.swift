@@ -10,7 +10,7 @@ enum BusAction {
     case installDescriptors
     case inhibit(Inhibitor)
     /// In bytes per second; 0 for no limit.
-    case setSpeedLimit(Int)
+    case setSpeedLimit(ByteCount)
 
     /// Nil if the method is no action, or the arguments are invalid.
     init?(_ method: BusMethod, _ arguments: [BusValue]) {
@@ -40,8 +40,8 @@ enum BusAction {
             else { return nil }
             self = .inhibit(Inhibitor(what: what, who: who, why: why))
         case (.setSpeedLimit, 1):
-            guard let code else { return nil }
-            self = .setSpeedLimit(code)
+            guard let limit = arguments[0].number.flatMap({ ByteCount(exactly: $0) }) else { return nil }
+            self = .setSpeedLimit(limit)
         default: return nil
         }
     }

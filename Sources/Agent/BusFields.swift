@@ -15,7 +15,7 @@ extension Offer {
     ]
 
     /// - Parameter size: bytes; 0 if it is not known.
-    func busValue(size: Int) -> BusValue {
+    func busValue(size: ByteCount) -> BusValue {
         .dictionary([
             ("versionCode", .number(versionCode)), ("versionName", .string(versionName)),
             ("upgradeType", .string(upgradeType.word)), ("text", .string(promptUpgradeContent)),
@@ -90,5 +90,6 @@ extension Attempt {
 }
 
 extension BusValue {
-    static func number(_ value: Int) -> BusValue { .uint64(UInt64(max(0, value))) }
+    static func number(_ value: Int64) -> BusValue { .uint64(UInt64(max(0, value))) }
+    static func number(_ value: Int) -> BusValue { .number(Int64(value)) }
 }

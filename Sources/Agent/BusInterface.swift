@@ -24,7 +24,7 @@ struct BusProperties {
 
     init(
         _ state: AgentState, _ context: Context, status: String, hasError: Bool, progress: DownloadProgress?,
-        speedLimit: Int, installsAtBoot: Bool = false
+        speedLimit: ByteCount, installsAtBoot: Bool = false
     ) {
         values = BusProperty.allCases.map { property in
             let value: BusValue =

@@ -22,6 +22,6 @@ struct RefusedCalls {
     mutating func summary() -> String? {
         defer { count = 0 }
         isCounting = count > 0
-        return count > 0 ? "Refused \(count) more calls on D-Bus within \(Int(Self.interval)) s" : nil
+        return count > 0 ? "Refused \(count) more calls on D-Bus within \(Int64(cut: Self.interval)) s" : nil
     }
 }

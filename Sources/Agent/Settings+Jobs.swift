@@ -30,7 +30,7 @@ extension Settings {
             devModelKey: device.devModelKey, devKey: devKey, report: report)
     }
 
-    func downloadJob(_ offer: Offer, speedLimit: Int?) -> DownloadJob {
+    func downloadJob(_ offer: Offer, speedLimit: ByteCount?) -> DownloadJob {
         DownloadJob(
             offer: offer, devModelKey: device.devModelKey, connection: server, directory: download.directory,
             speedLimit: speedLimit ?? download.speedLimit, sizeLimit: download.sizeLimit, keepFree: download.keepFree,

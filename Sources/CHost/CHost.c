@@ -23,6 +23,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+_Static_assert(sizeof(off_t) == 8 && sizeof(time_t) == 8, "compile with -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64");
+
 int upgradelink_permanent_address(const char *interface_name, uint8_t address[6]) {
     union {
         struct ethtool_perm_addr request;

@@ -6,7 +6,7 @@ public enum Amount {
     public static func seconds(_ text: String) -> Seconds? { Quantity.seconds(text) }
 
     /// `65536`, `512K`, `64MB`; nil for anything else.
-    public static func bytes(_ text: String) -> Int? { Quantity.bytes(text) }
+    public static func bytes(_ text: String) -> ByteCount? { Quantity.bytes(text) }
 
     /// The units of ``seconds(_:)``, sorted.
     package static var durationUnits: [String] { Quantity.durationUnits.keys.sorted() }

@@ -1,4 +1,5 @@
 import Host
+import UpdateCore
 
 /// The merged files of the vendor and the administrator: the later file wins, key by key.
 struct MergedConfiguration: Sendable {
@@ -113,7 +114,7 @@ struct MergedConfiguration: Sendable {
     }
 
     func integer(_ key: String) -> Int? {
-        if case .integer(let number)? = value(key) { number } else { nil }
+        if case .integer(let number)? = value(key) { Int(exactly: number) } else { nil }
     }
 
     func flag(_ key: String) -> Bool? {
@@ -122,7 +123,7 @@ struct MergedConfiguration: Sendable {
 
     func seconds(_ key: String) -> Double? { value(key).flatMap(Option.seconds) }
 
-    func bytes(_ key: String) -> Int? { value(key).flatMap(Option.bytes) }
+    func bytes(_ key: String) -> ByteCount? { value(key).flatMap(Option.bytes) }
 
     func texts(_ key: String) -> [String]? {
         guard case .list(let items)? = value(key) else { return nil }
@@ -144,6 +145,6 @@ struct MergedConfiguration: Sendable {
 
     func require(text key: String) -> String { text(key) ?? "" }
     func require(seconds key: String) -> Double { seconds(key) ?? 0 }
-    func require(bytes key: String) -> Int { bytes(key) ?? 0 }
+    func require(bytes key: String) -> ByteCount { bytes(key) ?? 0 }
     func require(integer key: String) -> Int { integer(key) ?? 0 }
 }

@@ -38,7 +38,8 @@ extension Option {
         case (.flag, .bool): return nil
         case (.flag, _): return "found \(found), allowed are true and false"
 
-        case (.integer(let range), .integer(let number)) where range.contains(number): return nil
+        case (.integer(let range), .integer(let number)) where Int(exactly: number).map(range.contains) == true:
+            return nil
         case (.integer(let range), _):
             return "found \(found), allowed is a whole number \(Self.bounds(range) { "\($0)" })"
 
@@ -113,7 +114,7 @@ extension Option {
         }
     }
 
-    static func bytes(_ value: Value) -> Int? {
+    static func bytes(_ value: Value) -> ByteCount? {
         switch value {
         case .integer(let number): number
         case .string(let text): Quantity.bytes(text)

@@ -22,7 +22,7 @@ package struct ConfigurationOption: Sendable {
         /// A duration; the bounds are in seconds.
         case duration(ClosedRange<Seconds>)
         /// The bounds are in bytes.
-        case size(ClosedRange<Int>)
+        case size(ClosedRange<ByteCount>)
         case choice([String])
         case texts(Element = .text)
         /// The name of a file, without a directory.
@@ -137,8 +137,10 @@ package struct ConfigurationOption: Sendable {
         "from \(Quantity.describe(seconds: range.lowerBound)) to \(Quantity.describe(seconds: range.upperBound))"
     }
 
-    static func bounds(_ range: ClosedRange<Int>, _ shown: (Int) -> String) -> String {
-        range.upperBound == Int.max
+    static func bounds<Number: FixedWidthInteger>(
+        _ range: ClosedRange<Number>, _ shown: (Number) -> String
+    ) -> String {
+        range.upperBound == Number.max
             ? "of at least \(shown(range.lowerBound))"
             : "from \(shown(range.lowerBound)) to \(shown(range.upperBound))"
     }

@@ -12,7 +12,7 @@ enum Quantity {
     ]
 
     /// `1048576`, `512K`, `64M`, `8G`: powers of 1024, as in systemd's size options; `kB`, `MB`, `GB` are powers of 1000.
-    static func bytes(_ text: String) -> Int? { sum(text, sizeUnits).flatMap { $0 < 9e18 ? Int($0) : nil } }
+    static func bytes(_ text: String) -> ByteCount? { sum(text, sizeUnits).flatMap { $0 < 9e18 ? ByteCount($0) : nil } }
 
     static let sizeUnits: [String: Double] = [
         "": 1, "B": 1, "K": 1024, "M": 1_048_576, "G": 1_073_741_824, "T": 1_099_511_627_776, "KiB": 1024,
@@ -21,9 +21,9 @@ enum Quantity {
     ]
 
     /// The form of ``bytes(_:)``, with the largest unit that is exact: `8G`, `64M`, `1000`.
-    static func describe(bytes: Int) -> String {
-        for (unit, factor) in [("T", 1 << 40), ("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)]
-        where bytes > 0 && bytes.isMultiple(of: factor) { return "\(bytes / factor)\(unit)" }
+    static func describe(bytes: ByteCount) -> String {
+        for (unit, power) in [("T", 40), ("G", 30), ("M", 20), ("K", 10)] as [(String, ByteCount)]
+        where bytes > 0 && bytes.isMultiple(of: 1 << power) { return "\(bytes >> power)\(unit)" }
         return "\(bytes)"
     }
 

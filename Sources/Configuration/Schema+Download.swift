@@ -14,21 +14,21 @@ extension Schema {
                     After a change, the files in the old directory are not removed.
                     """),
             Option(
-                "download.speedLimit", .size(0...Int.max), 0, unit: "bytes per second",
+                "download.speedLimit", .size(0...ByteCount.max), 0, unit: "bytes per second",
                 summary: "The highest speed of a download in bytes per second; 0 is no limit",
                 description: "`upgradelinkctl limit` replaces it until the agent restarts, also for a running download."
             ),
             Option(
-                "download.sizeLimit", .size(1...Int.max), "8G",
+                "download.sizeLimit", .size(1...ByteCount.max), "8G",
                 summary: "The maximum size of an artifact"),
             Option(
-                "download.keepFree", .size(0...Int.max), "64M",
+                "download.keepFree", .size(0...ByteCount.max), "64M",
                 summary: "The disk space that must stay free",
                 description: """
                     The installer keeps as much free where it copies the artifact to, in `state.installerDirectory`.
                     """),
             Option(
-                "download.lowSpeed", .size(0...Int.max), "1K", unit: "bytes per second",
+                "download.lowSpeed", .size(0...ByteCount.max), "1K", unit: "bytes per second",
                 summary: "A download that is slower than this for `download.lowSpeedTime` ends its connection",
                 description: "The download resumes later."),
             Option(

@@ -37,13 +37,13 @@ public struct DeviceSettings: Hashable, Sendable {
 public struct DownloadSettings: Hashable, Sendable {
     public var directory: String
     /// Bytes per second; 0 is no limit.
-    public var speedLimit: Int
+    public var speedLimit: ByteCount
     /// Bytes; a larger file is refused.
-    public var sizeLimit: Int
+    public var sizeLimit: ByteCount
     /// Bytes that must stay free on the file system.
-    public var keepFree: Int
+    public var keepFree: ByteCount
     /// The connection ends if it is slower than this many bytes per second for `lowSpeedTime`.
-    public var lowSpeed: Int
+    public var lowSpeed: ByteCount
     public var lowSpeedTime: Seconds
     /// A download worker is stopped after this time; the next worker resumes the download.
     public var timeout: Seconds

@@ -2,7 +2,7 @@ import UpdateCore
 
 extension Value: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral {
     package init(stringLiteral text: String) { self = .string(text) }
-    package init(integerLiteral number: Int) { self = .integer(number) }
+    package init(integerLiteral number: Int64) { self = .integer(number) }
     package init(booleanLiteral flag: Bool) { self = .bool(flag) }
 }
 

@@ -5,7 +5,7 @@ import UpdateCore
 /// A value of a configuration file.
 package enum Value: Hashable, Sendable {
     case string(String)
-    case integer(Int)
+    case integer(Int64)
     case number(Double)
     case bool(Bool)
     case list([Value])

@@ -138,9 +138,9 @@ final class AgentClient {
             } catch {
                 guard isTransient(error) || isStarting(error) else { throw error }
                 guard Clock.bootTime < end else {
-                    throw BusError(error.name, "\(error); tried for \(Int(patience)) s: the bus may be overloaded")
+                    throw BusError(error.name, "\(error); tried for \(describe(patience)): the bus may be overloaded")
                 }
-                usleep(UInt32(pause * 1e6))
+                usleep(UInt32(min(pause, 10) * 1e6))
             }
         }
     }

@@ -33,7 +33,7 @@ struct HistoryCommand: AgentCommand {
         let kind: Shown = entry.source == "file" ? "from a local file" : "\(entry.upgradeType, limit: 64)"
         let version: Shown = "\(entry.versionName, limit: 64) (code \(entry.versionCode)), \(kind)"
         let line: Shown =
-            "\(when)  \(result)  \(version), \(describe(bytes: Int(clamping: entry.bytes))), took \(took)"
+            "\(when)  \(result)  \(version), \(describe(bytes: ByteCount(clamping: entry.bytes))), took \(took)"
         return entry.reason.isEmpty ? line : "\(line): \(entry.reason, limit: 500)"
     }
 }

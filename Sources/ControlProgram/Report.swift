@@ -76,9 +76,8 @@ struct ReportCommand: ParsableCommand {
     /// A new file that only its owner can read, or a device or a FIFO that ``output`` names. A link is neither followed nor
     /// replaced, and nothing but a regular file is removed.
     private func destination(_ path: String) throws(Refusal) -> OpenFile {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return try create(path) }
-        switch status.st_mode & S_IFMT {
+        guard let status = FileStatus(path, followsLinks: false) else { return try create(path) }
+        switch status.type {
         case S_IFREG:
             guard force else { throw Refusal(line: "\(path) exists; use --force to replace it, or --output") }
             guard unlink(path) == 0 || errno == ENOENT else {
@@ -87,13 +86,13 @@ struct ReportCommand: ParsableCommand {
             return try create(path)
         case S_IFCHR, S_IFIFO:
             // Another user may have planted it in a directory that all can write to.
-            guard output != nil, [0, geteuid()].contains(status.st_uid) else {
+            guard output != nil, [0, geteuid()].contains(status.user) else {
                 throw Refusal(line: "\(path) is a device or a FIFO of another user; name another file with --output")
             }
             let file = try open(path, O_WRONLY | O_NOFOLLOW)
-            var opened = stat()
-            guard fstat(file.descriptor, &opened) == 0, opened.st_ino == status.st_ino, opened.st_dev == status.st_dev
-            else { throw Refusal(line: "\(path) has just been replaced; run the command again") }
+            guard FileStatus(descriptor: file.descriptor)?.identity == status.identity else {
+                throw Refusal(line: "\(path) has just been replaced; run the command again")
+            }
             return file
         case S_IFLNK:
             throw Refusal(

@@ -54,7 +54,7 @@ enum StatusRows {
         ]
         let offer = status.offer
         if offer.versionCode > 0 {
-            let size: Shown = offer.size > 0 ? ", \(describe(bytes: Int(clamping: offer.size)))" : ""
+            let size: Shown = offer.size > 0 ? ", \(describe(bytes: ByteCount(clamping: offer.size)))" : ""
             let kind: Shown = offer.source == "file" ? "from a local file" : "\(offer.upgradeType, limit: 64)"
             rows.append(("Offer", "\(title(offer.versionCode, offer.versionName)), \(kind)\(size)"))
             if !offer.text.isEmpty { rows.append(("", "\(offer.text)")) }
@@ -76,7 +76,7 @@ enum StatusRows {
         if status.lastCheck > 0 { rows.append(("Last check", Terminal.moment(status.lastCheck))) }
         if !status.lastError.isEmpty { rows.append(("Last error", "\(status.lastError)")) }
         if status.speedLimit > 0 {
-            rows.append(("Speed limit", "\(describe(configuredSize: Int(clamping: status.speedLimit)))/s"))
+            rows.append(("Speed limit", "\(describe(configuredSize: ByteCount(clamping: status.speedLimit)))/s"))
         }
         return rows
     }

@@ -177,10 +177,10 @@ struct VerifyingDevice {
             sidecar: sidecar, offer: offer,
             devModelKey: settings == nil ? statement.devModelKey : settings?.device.devModelKey)
         var buffer = [UInt8](repeating: 0, count: 1 << 18)
-        var size = 0
+        var size: ByteCount = 0
         while case let count = try artifact.read(into: &buffer), count > 0 {
             expectation.digest?.add(buffer.span.extracting(first: count).bytes)
-            size += count
+            size += ByteCount(count)
         }
         try expectation.verify()
         let key = keys.firstIndex { MinisignKey($0) == statement.key }
@@ -263,7 +263,7 @@ struct DeviceVerdict {
 /// The result of `upgradelinkctl verify`.
 struct VerifiedFile: Encodable {
     private let file: String
-    private let size: Int
+    private let size: ByteCount
     private let isVerified = true
     private let keyID: String
     private let keyFile: String?
@@ -275,7 +275,7 @@ struct VerifiedFile: Encodable {
     private let isAccepted: Bool?
     private let notes: [String]
 
-    init(file: String, size: Int, _ statement: SignatureStatement, keyFile: String?, device: DeviceVerdict) {
+    init(file: String, size: ByteCount, _ statement: SignatureStatement, keyFile: String?, device: DeviceVerdict) {
         self.file = file
         self.size = size
         keyID = statement.key.name

@@ -54,8 +54,7 @@ struct Access {
     }
 
     static func isDirectory(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+        FileStatus(path)?.kind == .directory
     }
 
     /// The link that prevents that a missing directory is created; nil if none does.
@@ -99,15 +98,15 @@ struct Access {
             let reason = String(cString: strerror(code))
             return .bad(name, "the agent cannot write to \(path) (\(option)): \(reason)", remedy(code, path, option))
         }
-        var status = statvfs()
-        guard statvfs(path, &status) == 0 else { return nil }
-        if Int(status.f_bavail) * Int(status.f_frsize) < directory.minimum {
+        guard let free = try? Files.freeSpace(at: path), let hasNoFreeInode = Files.hasNoFreeInode(at: path) else {
+            return nil
+        }
+        if free < directory.minimum {
             return .bad(
                 name, "the file system of \(path) (\(option)) is full, so the agent cannot store its state",
                 "free some space: df \(path)")
         }
-        // A file system without a fixed number of inodes reports none.
-        if status.f_files > 0, status.f_favail == 0 {
+        if hasNoFreeInode {
             return .bad(
                 name, "the file system of \(path) (\(option)) has no free inodes, so no file can be created",
                 "remove some files: df -i \(path)")

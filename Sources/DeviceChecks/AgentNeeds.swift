@@ -33,7 +33,7 @@ public struct AgentNeeds: Codable, Hashable, Sendable {
         var option: String
         var path: String
         /// Bytes; less free space is an error.
-        var minimum: Int
+        var minimum: ByteCount
         /// Updates work without it.
         var isOptional = false
     }
@@ -75,7 +75,7 @@ public struct AgentNeeds: Codable, Hashable, Sendable {
     public var worker: String?
 
     /// The agent stores its state with this much space, in bytes.
-    private static let spaceForState = 1 << 20
+    private static let spaceForState: ByteCount = 1 << 20
 
     /// - Parameter root: the directory that replaces `/` when the configuration is read.
     public init(_ settings: Settings, root: String) {

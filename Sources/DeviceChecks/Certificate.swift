@@ -1,5 +1,5 @@
 import FoundationEssentials
-import Glibc
+import Host
 import UpdateCore
 
 /// What a certificate says about its time (RFC 5280). Nothing else is read, and no signature is verified: libcurl does that.
@@ -40,19 +40,13 @@ enum Certificate {
             digits.allSatisfy((0...9).contains)
         else { return nil }
         let numbers = digits.dropFirst(yearDigits)
-        var pairs = stride(from: numbers.startIndex, to: numbers.endIndex, by: 2).map {
+        let pairs = stride(from: numbers.startIndex, to: numbers.endIndex, by: 2).map {
             CInt(numbers[$0] * 10 + numbers[$0 + 1])
         }
         var year = digits.prefix(yearDigits).reduce(0) { $0 * 10 + $1 }
         if tag == 0x17 { year += year < 50 ? 2000 : 1900 }
-        var date = tm()
-        date.tm_sec = pairs.removeLast()
-        date.tm_min = pairs.removeLast()
-        date.tm_hour = pairs.removeLast()
-        date.tm_mday = pairs.removeLast()
-        date.tm_mon = pairs.removeLast() - 1
-        date.tm_year = CInt(year - 1900)
-        return WallTime(unixSeconds: Seconds(timegm(&date)))
+        return Clock.date(
+            year: CInt(year), month: pairs[0], day: pairs[1], hour: pairs[2], minute: pairs[3], second: pairs[4])
     }
 
     /// A sequence of values in DER (X.690): a tag, a length, and the content.

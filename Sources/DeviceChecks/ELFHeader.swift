@@ -1,5 +1,6 @@
 import Glibc
 import Host
+import UpdateCore
 
 /// The header of a program in ELF (elf(5)), as far as the kernel checks it before it starts the program.
 enum ELFHeader {
@@ -53,8 +54,8 @@ enum ELFHeader {
             bytes[at..<at + count].reversed().reduce(0) { $0 << 8 | UInt64($1) }
         }
         let (offset, width, count) = (number(head, 32, 8), number(head, 54, 2), number(head, 56, 2))
-        guard let length = file.length, width == 56, count > 0, offset <= UInt64(length),
-            let table = read(file, at: Int(offset), Int(count) * 56), table.count == Int(count) * 56
+        guard let length = try? file.size, width == 56, count > 0, offset <= UInt64(length),
+            let table = read(file, at: ByteCount(offset), Int(count) * 56), table.count == Int(count) * 56
         else { return damaged }
         for index in 0..<Int(count) {
             let entry = Array(table[index * 56..<(index + 1) * 56])
@@ -64,7 +65,7 @@ enum ELFHeader {
                 return ("is incomplete: its end is missing", "install the program again")
             }
             guard number(entry, 0, 4) == 3 else { continue }
-            guard extent < 4096, let name = read(file, at: Int(start), Int(extent)) else { return damaged }
+            guard extent < 4096, let name = read(file, at: ByteCount(start), Int(extent)) else { return damaged }
             let loader = String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
             guard Files.isExecutable(loader), !Access.isDirectory(loader) else {
                 return (
@@ -76,16 +77,9 @@ enum ELFHeader {
         return nil
     }
 
-    private static func read(_ file: OpenFile, at offset: Int, _ count: Int) -> [UInt8]? {
+    private static func read(_ file: OpenFile, at offset: ByteCount, _ count: Int) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: count)
         guard let found = try? file.read(into: &bytes, at: offset) else { return nil }
         return Array(bytes[..<found])
-    }
-}
-
-extension OpenFile {
-    fileprivate var length: Int? {
-        var status = Glibc.stat()
-        return fstat(descriptor, &status) == 0 ? Int(status.st_size) : nil
     }
 }

@@ -9,16 +9,15 @@ public enum InstalledProgram {
     ///
     /// - Parameter path: absolute.
     public static func problem(of path: String) -> Problem? {
-        var status = stat()
-        guard stat(path, &status) == 0 else {
+        guard let status = FileStatus(path) else {
             return Files.isLink(path)
                 ? ("\(path) is a symbolic link that leads nowhere", "correct it, or install the program")
                 : ("\(path) does not exist", "install it")
         }
-        guard status.st_mode & S_IFMT == S_IFREG else {
+        guard status.kind == .regular else {
             return ("\(path) is not a regular file", "put the program there")
         }
-        guard status.st_mode & 0o111 != 0 else { return ("\(path) is not executable", "chmod +x \(path)") }
+        guard status.mode & 0o111 != 0 else { return ("\(path) is not executable", "chmod +x \(path)") }
         if let mount = MountTable.current.mount(of: Files.resolved(path)), mount.isNoExec {
             return (
                 "\(path) cannot be executed: \(mount.point) is mounted with noexec",
@@ -29,17 +28,17 @@ public enum InstalledProgram {
     }
 
     /// Whether another user could replace what root runs. The kernel ignores all of this for root.
-    private static func trust(_ path: String, _ status: stat) -> Problem? {
-        if status.st_uid != 0, geteuid() == 0 {
-            return ("\(path) belongs to the user \(status.st_uid), who can change what root runs", "chown root \(path)")
+    private static func trust(_ path: String, _ status: FileStatus) -> Problem? {
+        if status.user != 0, geteuid() == 0 {
+            return ("\(path) belongs to the user \(status.user), who can change what root runs", "chown root \(path)")
         }
-        if status.st_mode & 0o002 != 0 {
-            let chmod = status.st_mode & 0o020 == 0 ? "chmod o-w" : "chmod go-w"
+        if status.mode & 0o002 != 0 {
+            let chmod = status.mode & 0o020 == 0 ? "chmod o-w" : "chmod go-w"
             return ("every user can change \(path), which root runs", "\(chmod) \(path)")
         }
         // As FileStatus.isWritableByOthers: a user may be added to any group later.
-        if status.st_mode & 0o020 != 0, geteuid() == 0 {
-            return ("the group \(status.st_gid) can change \(path), which root runs", "chmod g-w \(path)")
+        if status.mode & 0o020 != 0, geteuid() == 0 {
+            return ("the group \(status.group) can change \(path), which root runs", "chmod g-w \(path)")
         }
         return nil
     }

@@ -1,9 +1,11 @@
+import UpdateCore
+
 /// A header `Content-Range` (RFC 9110, section 14.4), read with the blanks that servers put into it.
 enum ContentRange: Equatable {
     /// `bytes 100-199/200`; the total is nil for `*`.
-    case range(first: Int, last: Int, total: Int?)
+    case range(first: ByteCount, last: ByteCount, total: ByteCount?)
     /// `bytes */200`, with HTTP 416.
-    case unsatisfied(total: Int)
+    case unsatisfied(total: ByteCount)
 
     init?(_ header: String) {
         let text = header.lowercased().filter { $0 != " " && $0 != "\t" }
@@ -20,11 +22,11 @@ enum ContentRange: Equatable {
         }
         let ends = halves[0].split(separator: "-", omittingEmptySubsequences: false)
         guard ends.count == 2, let first = Self.number(ends[0]), let last = Self.number(ends[1]) else { return nil }
-        guard first <= last, last < total ?? Int.max else { return nil }
+        guard first <= last, last < total ?? ByteCount.max else { return nil }
         self = .range(first: first, last: last, total: total)
     }
 
-    private static func number(_ text: Substring) -> Int? {
-        text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(text) : nil
+    private static func number(_ text: Substring) -> ByteCount? {
+        text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? ByteCount(text) : nil
     }
 }

@@ -4,21 +4,21 @@ import UpdateCore
 /// Keeps `download.keepFree` bytes free on the partial file's file system.
 struct DiskSpace {
     private let part: PartialFile
-    private let keepFree: Int
+    private let keepFree: ByteCount
     private let directory: String
     /// Free bytes that may be written before the free space is read again.
-    private var allowance = 0
+    private var allowance: ByteCount = 0
 
-    private static let measureEvery = 1 << 20
+    private static let measureEvery: ByteCount = 1 << 20
 
-    init(_ part: PartialFile, keepFree: Int) {
+    init(_ part: PartialFile, keepFree: ByteCount) {
         self.part = part
         self.keepFree = keepFree
         directory = Files.directory(of: part.file.path)
     }
 
     /// Why a file of this size does not fit; nil if it does. Space that is reserved for it counts as used already.
-    func missing(for total: Int) -> DownloadFailure? {
+    func missing(for total: ByteCount) -> DownloadFailure? {
         let needed = total - part.size - part.reserved
         guard needed > 0 else { return nil }
         do throws(SystemError) {
@@ -34,7 +34,7 @@ struct DiskSpace {
     }
 
     /// Why these bytes cannot be appended; nil if they can.
-    mutating func exhausted(by count: Int) throws(SystemError) -> DownloadFailure? {
+    mutating func exhausted(by count: ByteCount) throws(SystemError) -> DownloadFailure? {
         if part.origin.total != nil, part.reserved >= count { return nil }
         if allowance < count {
             let free = try Files.freeSpace(at: directory)

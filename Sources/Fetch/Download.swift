@@ -18,9 +18,9 @@ public enum DownloadFailure: Error, Hashable, Sendable {
 /// What the responses of one download brought.
 public final class Traffic {
     /// Bytes of response bodies.
-    public internal(set) var received = 0
+    public internal(set) var received: ByteCount = 0
     /// The size of the file; 0 if it is not known.
-    public internal(set) var size = 0
+    public internal(set) var size: ByteCount = 0
 
     public init() {}
 }
@@ -56,7 +56,7 @@ public struct Download {
     /// A file that has been received to its end.
     public struct Received {
         /// Bytes.
-        public var size: Int
+        public var size: ByteCount
         /// Part of it is from an earlier run or from another response.
         public var isPieced: Bool
         /// The last response marked its end. Otherwise the file may have been cut.
@@ -212,12 +212,12 @@ extension PartialFile {
     /// Passes the bytes on from the start to the end.
     func reread(_ onBytes: (RawSpan) -> Void) throws(SystemError) {
         var buffer = [UInt8](repeating: 0, count: 256 * 1024)
-        var offset = 0
+        var offset: ByteCount = 0
         while offset < size {
-            let count = min(try file.read(into: &buffer, at: offset), size - offset)
+            let count = Int(clamping: min(ByteCount(try file.read(into: &buffer, at: offset)), size - offset))
             guard count > 0 else { throw SystemError("read", file.path, code: EIO) }
             onBytes(buffer.span.extracting(first: count).bytes)
-            offset += count
+            offset += ByteCount(count)
         }
     }
 
@@ -225,6 +225,6 @@ extension PartialFile {
     func start() throws(SystemError) -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: 2048)
         let count = try file.read(into: &buffer, at: 0)
-        return Array(buffer.prefix(min(count, size)))
+        return Array(buffer.prefix(min(count, Int(clamping: size))))
     }
 }

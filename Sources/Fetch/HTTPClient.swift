@@ -98,7 +98,7 @@ public struct HTTPClient {
         } catch {
             var isOutOfDate = false
             if case .curl(let curlError) = error { isOutOfDate = curlError.isOutOfDate }
-            let tooLong = "the \(name) is longer than \(describe(bytes: limit))"
+            let tooLong = "the \(name) is longer than \(describe(bytes: ByteCount(limit)))"
             if case .stopped = error, name != "reply" {
                 // An error page may be long; its status says enough.
                 guard (200..<300).contains(head.status) || head.status == 0 else {

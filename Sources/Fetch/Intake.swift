@@ -35,13 +35,13 @@ final class Intake {
     private(set) var hasMarkedEnd = true
 
     /// The offset of the next byte in the file.
-    private var position = 0
+    private var position: ByteCount = 0
     /// The size of the file by this response; nil if it does not tell.
-    private var total: Int?
+    private var total: ByteCount?
     /// The size of the file by a response to a request for a range. A filter does not answer those in this way.
-    private var confirmedTotal: Int?
+    private var confirmedTotal: ByteCount?
     /// No byte behind this offset belongs to the file.
-    private var bound = Int.max
+    private var bound = ByteCount.max
     /// The partial file is noted to be from this response.
     private var hasBegun = false
     /// The first bytes of this response's body.
@@ -50,7 +50,7 @@ final class Intake {
     private var isOverrun = false
 
     /// Bytes that a power cut may lose.
-    private static let syncEvery = 32 << 20
+    private static let syncEvery: ByteCount = 32 << 20
     private static let startLimit = 2048
 
     init(
@@ -97,14 +97,16 @@ final class Intake {
         case (416, _) where requestsRange:
             return .whole
         case (200, _), (203, _):
-            return begins(at: 0, reply.headers["content-length"].flatMap { Int($0) }.flatMap { $0 < 0 ? nil : $0 })
+            return begins(
+                at: 0, reply.headers["content-length"].flatMap { ByteCount($0) }.flatMap { $0 < 0 ? nil : $0 })
         default:
             return .fail(.status(reply))
         }
     }
 
-    private func judgeRange(_ first: Int, _ total: Int?) -> Verdict {
-        guard first <= part.size, total ?? Int.max >= part.size, total == part.origin.total || part.origin.total == nil
+    private func judgeRange(_ first: ByteCount, _ total: ByteCount?) -> Verdict {
+        guard first <= part.size, total ?? ByteCount.max >= part.size,
+            total == part.origin.total || part.origin.total == nil
         else {
             confirmedTotal = total
             return .whole
@@ -116,9 +118,9 @@ final class Intake {
         return begins(at: first, total)
     }
 
-    private func begins(at first: Int, _ total: Int?) -> Verdict {
+    private func begins(at first: ByteCount, _ total: ByteCount?) -> Verdict {
         self.total = total
-        bound = total ?? part.origin.total ?? Int.max
+        bound = total ?? part.origin.total ?? ByteCount.max
         position = first
         if let total, total > job.sizeLimit { return .fail(tooLarge(total)) }
         if let total, let failure = space.missing(for: total) { return .fail(failure) }
@@ -145,7 +147,7 @@ final class Intake {
 
     /// - Returns: whether more is wanted.
     func body(_ bytes: RawSpan) -> Bool {
-        traffic.received += bytes.byteCount
+        traffic.received += ByteCount(bytes.byteCount)
         if start.count < Self.startLimit {
             bytes.extracting(first: min(bytes.byteCount, Self.startLimit - start.count)).withUnsafeBytes {
                 start.append(contentsOf: $0)
@@ -169,9 +171,9 @@ final class Intake {
         var rest = bytes
         do throws(SystemError) {
             if position < part.size {
-                let known = rest.extracting(first: min(rest.byteCount, part.size - position))
+                let known = rest.extracting(first: min(rest.byteCount, Int(clamping: part.size - position)))
                 let matched = try part.matching(known, at: position)
-                position += matched
+                position += ByteCount(matched)
                 rest = rest.extracting(droppingFirst: matched)
                 if matched < known.byteCount, let failure = try differ() { return failure }
                 if rest.byteCount == 0 { return nil }
@@ -190,7 +192,7 @@ final class Intake {
             return .transientError(.file(line, code: .contentUnexpected))
         }
         if !isReplacement(total) { return .file(another()) }
-        bound = total ?? Int.max
+        bound = total ?? ByteCount.max
         try part.shorten(to: position)
         onRestart()
         try part.reread(onBytes)
@@ -198,7 +200,7 @@ final class Intake {
     }
 
     /// Whether a file of this size, whose content is another one, replaces the part.
-    private func isReplacement(_ total: Int?) -> Bool {
+    private func isReplacement(_ total: ByteCount?) -> Bool {
         if let total, total == part.origin.total || total == confirmedTotal { return true }
         return part.isReplaced(byTotal: total)
     }
@@ -210,9 +212,9 @@ final class Intake {
     }
 
     private func append(_ all: RawSpan) -> DownloadFailure? {
-        let bytes = all.extracting(first: min(all.byteCount, bound - part.size))
+        let bytes = all.extracting(first: min(all.byteCount, Int(clamping: bound - part.size)))
         isOverrun = bytes.byteCount < all.byteCount
-        let count = bytes.byteCount
+        let count = ByteCount(bytes.byteCount)
         guard part.size + count <= job.sizeLimit else { return tooLarge(part.size + count) }
         do throws(SystemError) {
             if let failure = try space.exhausted(by: count) { return failure }
@@ -227,7 +229,7 @@ final class Intake {
         }
     }
 
-    private func tooLarge(_ size: Int) -> DownloadFailure {
+    private func tooLarge(_ size: ByteCount) -> DownloadFailure {
         .refused(
             "the file has \(describe(bytes: size)) or more, download.sizeLimit is \(describe(configuredSize: job.sizeLimit))"
         )
@@ -275,7 +277,7 @@ final class Intake {
         }
     }
 
-    private func ended(at size: Int) -> Verdict {
+    private func ended(at size: ByteCount) -> Verdict {
         do throws(SystemError) {
             try part.end(at: hasMarkedEnd ? size : nil, unmarkedEnd: hasMarkedEnd ? nil : size)
             return .complete
@@ -286,7 +288,7 @@ final class Intake {
 }
 
 extension PartialFile.Origin {
-    init(_ head: HTTPReply, url: WebURL, total: Int?) {
+    init(_ head: HTTPReply, url: WebURL, total: ByteCount?) {
         let tag = head.headers["etag"].flatMap { $0.hasPrefix("W/") ? nil : $0 }
         self.init(url: url.text, validator: tag ?? head.headers["last-modified"], total: total)
     }

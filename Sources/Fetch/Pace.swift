@@ -12,7 +12,7 @@ struct Pace {
     private static let nap: Seconds = 0.1
 
     /// Bytes of one piece: a tenth of a second's bytes, at least 256.
-    static func piece(of limit: Int) -> Int { limit > 0 ? max(limit / 10, 256) : .max }
+    static func piece(of limit: ByteCount) -> Int { limit > 0 ? Int(clamping: max(limit / 10, 256)) : .max }
 
     /// Waits until the bytes are due.
     ///

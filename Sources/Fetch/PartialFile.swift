@@ -10,20 +10,20 @@ final class PartialFile {
         /// A strong ETag, or a Last-Modified date, as `If-Range` wants it (RFC 9110, section 13.1.5). Only a file that is not
         /// verified needs it.
         var validator: String?
-        var total: Int?
+        var total: ByteCount?
     }
 
     struct Note: Codable, Sendable {
         var origin: Origin
         /// Bytes that are known to be on the disk, not only in memory.
-        var synced: Int
+        var synced: ByteCount
         /// The boot id at the time of the note. In the same boot, bytes in the page cache are not lost.
         var bootID: String
         /// The download ended because of a full disk, and its size is unknown: it is not worth a request before this many bytes
         /// are free.
-        var freeNeeded: Int?
+        var freeNeeded: ByteCount?
         /// The size at which a response ended that did not mark its end.
-        var unmarkedEnd: Int?
+        var unmarkedEnd: ByteCount?
         /// Responses that sent another file: their length, and how many there were in a row. Missing: none.
         var other: Other?
         /// The requests in a row that brought nothing. Missing: none.
@@ -32,14 +32,16 @@ final class PartialFile {
 
     struct Other: Codable, Equatable, Sendable {
         /// Nil if the response had no length.
-        var total: Int?
+        var total: ByteCount?
         var count: Int
     }
 
     /// How many responses must send another file of the same length before it replaces the part that is there: a filter or a
     /// captive portal must not destroy it, but the published file may have been replaced. A file that is small, or has no length, is
     /// more likely a filter's text; with the default back-off, twelve tries take more than a day.
-    private static func otherLimit(_ total: Int?, _ size: Int) -> Int { total ?? 0 >= min(size, 100_000) ? 3 : 12 }
+    private static func otherLimit(_ total: ByteCount?, _ size: ByteCount) -> Int {
+        total ?? 0 >= min(size, 100_000) ? 3 : 12
+    }
     /// A host that refuses ranges may have the whole file: one of so many requests is for that.
     private static let wholeEvery = 4
 
@@ -49,11 +51,11 @@ final class PartialFile {
     private let notePath: String
     private let bootID: String
     private var note: Note
-    private(set) var size: Int
+    private(set) var size: ByteCount
     /// Bytes whose write-out to the disk has begun.
-    private var begun = 0
+    private var begun: ByteCount = 0
     /// Bytes whose write-out to the disk has ended.
-    private var finished = 0
+    private var finished: ByteCount = 0
 
     /// Opens the file of an earlier run, and truncates it to the bytes that may be right.
     ///
@@ -69,7 +71,7 @@ final class PartialFile {
         note = Note(origin: Origin(url: url), synced: 0, bootID: bootID)
         if let found, isVerified || found.origin.url == url && found.origin.validator != nil {
             // After a power cut, the file may have its full length but not its content.
-            size = min(try file.size, found.bootID == bootID ? Int.max : found.synced)
+            size = min(try file.size, found.bootID == bootID ? ByteCount.max : found.synced)
             note.origin = found.origin
             note.synced = min(found.synced, size)
             note.unmarkedEnd = found.unmarkedEnd
@@ -87,11 +89,11 @@ final class PartialFile {
 
     var isComplete: Bool { size > 0 && size == note.origin.total }
 
-    var freeNeeded: Int? { note.freeNeeded }
-    var unmarkedEnd: Int? { note.unmarkedEnd }
+    var freeNeeded: ByteCount? { note.freeNeeded }
+    var unmarkedEnd: ByteCount? { note.unmarkedEnd }
 
     /// Drops the bytes behind this offset, which are not those of the file.
-    func shorten(to offset: Int) throws(SystemError) {
+    func shorten(to offset: ByteCount) throws(SystemError) {
         try file.truncate(to: offset)
         try file.seek(to: offset)
         size = offset
@@ -115,7 +117,7 @@ final class PartialFile {
     /// Notes that a response sends another file.
     ///
     /// - Returns: whether that file replaces this one.
-    func isReplaced(byTotal total: Int?) -> Bool {
+    func isReplaced(byTotal total: ByteCount?) -> Bool {
         // Without a length, the part itself is doubtful.
         if note.origin.total == nil { return true }
         let count = note.other.map { $0.total == total ? $0.count + 1 : 1 } ?? 1
@@ -132,32 +134,32 @@ final class PartialFile {
     }
 
     /// Notes how large the complete file is.
-    func end(at total: Int?, unmarkedEnd: Int?) throws(SystemError) {
+    func end(at total: ByteCount?, unmarkedEnd: ByteCount?) throws(SystemError) {
         note.origin.total = total
         note.unmarkedEnd = unmarkedEnd
         try writeNote()
     }
 
-    func awaitSpace(_ bytes: Int) {
+    func awaitSpace(_ bytes: ByteCount) {
         note.freeNeeded = bytes
         try? writeNote()
     }
 
     /// Reserves disk space for the whole file, so that a full disk is detected before the download and not after an hour.
-    func reserve(_ total: Int) throws(SystemError) {
+    func reserve(_ total: ByteCount) throws(SystemError) {
         guard total > size else { return }
         try file.reserve(from: size, count: total - size)
     }
 
     /// The bytes behind the end of the file for which disk space is reserved.
-    var reserved: Int { max(0, file.allocatedSize - size) }
+    var reserved: ByteCount { max(0, file.allocatedSize - size) }
 
     /// How many of the bytes, from the first one on, are those of the file at this offset.
-    func matching(_ bytes: RawSpan, at offset: Int) throws(SystemError) -> Int {
+    func matching(_ bytes: RawSpan, at offset: ByteCount) throws(SystemError) -> Int {
         var buffer = [UInt8](repeating: 0, count: min(bytes.byteCount, 64 * 1024))
         var matched = 0
         while matched < bytes.byteCount {
-            let count = try file.read(into: &buffer, at: offset + matched)
+            let count = try file.read(into: &buffer, at: offset + ByteCount(matched))
             let wanted = min(count, bytes.byteCount - matched)
             guard wanted > 0 else { break }
             let equal = bytes.extracting(matched..<matched + wanted).withUnsafeBytes { other in
@@ -171,7 +173,7 @@ final class PartialFile {
 
     func append(_ bytes: RawSpan) throws(SystemError) {
         try file.write(bytes)
-        size += bytes.byteCount
+        size += ByteCount(bytes.byteCount)
     }
 
     /// Writes received bytes to the disk in steps, because one large write-out would delay other processes. Begins a step and
@@ -194,7 +196,7 @@ final class PartialFile {
         try writeNote()
     }
 
-    var unsynced: Int { size - note.synced }
+    var unsynced: ByteCount { size - note.synced }
 
     private func writeNote() throws(SystemError) {
         // A value of strings and integers always encodes.

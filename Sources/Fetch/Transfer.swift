@@ -1,6 +1,6 @@
 import CCurl
 import Synchronization
-import UpdateCore
+public import UpdateCore
 
 /// Cancels a transfer, which then ends within about a second.
 public final class Cancellation: Sendable {
@@ -14,12 +14,12 @@ public final class Cancellation: Sendable {
 
 /// A limit in bytes per second, 0 for none. It may change while a transfer runs.
 public final class SpeedLimit: Sendable {
-    private let value: Atomic<Int>
+    private let value: Atomic<ByteCount>
 
-    public init(_ bytesPerSecond: Int) { value = Atomic(bytesPerSecond) }
+    public init(_ bytesPerSecond: ByteCount) { value = Atomic(bytesPerSecond) }
 
-    public func set(_ bytesPerSecond: Int) { value.store(bytesPerSecond, ordering: .relaxed) }
-    var bytesPerSecond: Int { value.load(ordering: .relaxed) }
+    public func set(_ bytesPerSecond: ByteCount) { value.store(bytesPerSecond, ordering: .relaxed) }
+    var bytesPerSecond: ByteCount { value.load(ordering: .relaxed) }
 }
 
 /// One HTTP exchange by libcurl's easy interface (libcurl-easy(3)). It does not follow redirects, because the caller has rules
@@ -31,7 +31,7 @@ struct Transfer {
         var totalTimeout: Seconds = 0
         var speedLimit = SpeedLimit(0)
         /// A transfer that is slower than this many bytes per second for ``lowSpeedTime`` fails; 0 for no limit.
-        var lowSpeed = 0
+        var lowSpeed: ByteCount = 0
         var lowSpeedTime: Seconds = 0
         /// Accept every certificate. Nothing that is received then can be relied on.
         var trustsAnyone = false
@@ -183,8 +183,8 @@ struct Transfer {
         upgradelink_set_long(handle, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(limits.connectTimeout))
         upgradelink_set_long(handle, CURLOPT_TIMEOUT_MS, milliseconds(limits.totalTimeout))
         expectSpeed(handle)
-        upgradelink_set_long(handle, CURLOPT_LOW_SPEED_TIME, Int(limits.lowSpeedTime))
-        upgradelink_set_long(handle, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        upgradelink_set_long(handle, CURLOPT_LOW_SPEED_TIME, CLong(min(max(limits.lowSpeedTime, 0), 1e6)))
+        upgradelink_set_long(handle, CURLOPT_SSLVERSION, CLong(CURL_SSLVERSION_TLSv1_2))
         if limits.trustsAnyone {
             upgradelink_set_long(handle, CURLOPT_SSL_VERIFYPEER, 0)
             upgradelink_set_long(handle, CURLOPT_SSL_VERIFYHOST, 0)
@@ -200,10 +200,11 @@ struct Transfer {
     private func expectSpeed(_ handle: UnsafeMutableRawPointer) {
         let limit = limits.speedLimit.bytesPerSecond
         upgradelink_set_long(
-            handle, CURLOPT_LOW_SPEED_LIMIT, limit > 0 ? min(limits.lowSpeed, limit / 2) : limits.lowSpeed)
+            handle, CURLOPT_LOW_SPEED_LIMIT,
+            CLong(clamping: limit > 0 ? min(limits.lowSpeed, limit / 2) : limits.lowSpeed))
     }
 
-    private func milliseconds(_ seconds: Seconds) -> Int { Int(min(max(seconds, 0), 1e6) * 1000) }
+    private func milliseconds(_ seconds: Seconds) -> CLong { CLong(min(max(seconds, 0), 1e6) * 1000) }
 }
 
 /// Receives the data of libcurl's callbacks.

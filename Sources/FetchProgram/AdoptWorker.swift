@@ -39,9 +39,9 @@ struct AdoptWorker {
         init(_ description: String) { self.description = description }
     }
 
-    private func requireSpace(for size: Int) throws {
+    private func requireSpace(for size: ByteCount) throws {
         let free = try Files.freeSpace(at: job.directory)
-        guard size <= free, size + job.keepFree <= free else {
+        guard size <= free, job.keepFree <= free - size else {
             throw Refusal(
                 "\(describe(bytes: size)) are needed in \(job.directory), \(describe(bytes: free)) are free and "
                     + "\(describe(configuredSize: job.keepFree)) must stay so (download.keepFree)")

@@ -139,7 +139,7 @@ struct DownloadWorker {
         }
     }
 
-    private func artifact(size: Int) throws -> Artifact {
+    private func artifact(size: ByteCount) throws -> Artifact {
         Artifact(path: artifactPath, sidecarPath: job.verification.mode == .none ? nil : sidecarPath, size: size)
     }
 }

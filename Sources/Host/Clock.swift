@@ -16,7 +16,10 @@ public enum Clock {
     }
 
     /// CLOCK_MONOTONIC in microseconds, for `MONOTONIC_USEC=` (sd_notify(3)).
-    public static var monotonicMicroseconds: UInt64 { UInt64(read(CLOCK_MONOTONIC) * 1e6) }
+    public static var monotonicMicroseconds: UInt64 {
+        let now = moment(CLOCK_MONOTONIC)
+        return UInt64(clamping: now.seconds) * 1_000_000 + UInt64(clamping: now.nanoseconds) / 1000
+    }
 
     /// The kernel's boot ID, which changes with every boot (random(4)).
     ///
@@ -53,12 +56,15 @@ public enum Clock {
             words.count == 4, let month = months.firstIndex(of: words[0]), let day = Int(words[1]),
             let year = Int(words[2])
         else { return WallTime(unixSeconds: 0) }
-        var date = tm()
-        date.tm_mday = CInt(day)
-        date.tm_mon = CInt(month)
-        date.tm_year = CInt(year - 1900)
-        return WallTime(unixSeconds: Seconds(timegm(&date)) - 86_400)
+        return Clock.date(year: CInt(clamping: year), month: CInt(month) + 1, day: CInt(clamping: day)) + -86_400
     }()
+
+    /// A date and time in UTC. The month is from 1 to 12; values out of range count on, as a 32nd day does.
+    public static func date(
+        year: CInt, month: CInt, day: CInt, hour: CInt = 0, minute: CInt = 0, second: CInt = 0
+    ) -> WallTime {
+        WallTime(unixSeconds: Seconds(upgradelink_unix_time(year, month, day, hour, minute, second)))
+    }
 
     /// When this boot began: when process 1 was started (proc_pid_stat(5), `starttime`). In a container CLOCK_BOOTTIME is that
     /// of the host, and began earlier.
@@ -73,9 +79,15 @@ public enum Clock {
         return BootInstant(start / Seconds(ticks))
     }
 
-    private static func read(_ clock: clockid_t) -> Seconds {
-        var time = timespec()
-        clock_gettime(clock, &time)
-        return Seconds(time.tv_sec) + Seconds(time.tv_nsec) / 1e9
+    private static func read(_ clock: clockid_t) -> Seconds { moment(clock).unixSeconds }
+
+    private static func moment(_ clock: clockid_t) -> upgradelink_moment {
+        var now = upgradelink_moment()
+        upgradelink_clock(clock, &now)
+        return now
     }
+}
+
+extension upgradelink_moment {
+    var unixSeconds: Seconds { Seconds(seconds) + Seconds(nanoseconds) / 1e9 }
 }

@@ -14,7 +14,7 @@ public final class Directory: Sendable {
 
     /// Opens a directory; symbolic links in the path are followed.
     public convenience init(_ path: String) throws(SystemError) {
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let descriptor = upgradelink_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
         guard descriptor >= 0 else { throw SystemError("open", path) }
         self.init(OpenFile(descriptor: descriptor, path: path), path: path)
     }
@@ -51,7 +51,8 @@ public final class Directory: Sendable {
     }
 
     private func opened(_ name: [CChar], at path: String) throws(SystemError) -> Directory {
-        let descriptor = openat(self.descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        let descriptor = upgradelink_open_at(
+            self.descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
         guard descriptor >= 0 else { throw SystemError("open", path) }
         return Directory(OpenFile(descriptor: descriptor, path: path), path: path)
     }
@@ -59,8 +60,8 @@ public final class Directory: Sendable {
     /// Opens a regular file for reading. Anything else is an error, and does not block: ELOOP for a symbolic link.
     public func file(_ name: FileName) throws(SystemError) -> OpenFile {
         let path = path(of: name)
-        let descriptor = openat(
-            self.descriptor, name.cString, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+        let descriptor = upgradelink_open_at(
+            self.descriptor, name.cString, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0)
         guard descriptor >= 0 else { throw SystemError("open", path) }
         let file = OpenFile(descriptor: descriptor, path: path)
         guard file.isRegular else { throw SystemError("read", path, code: EINVAL) }
@@ -75,7 +76,7 @@ public final class Directory: Sendable {
     public func createFile(_ name: FileName, mode: mode_t = 0o600) throws(SystemError) -> OpenFile {
         let path = path(of: name)
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-        let descriptor = openat(self.descriptor, name.cString, flags, mode)
+        let descriptor = upgradelink_open_at(self.descriptor, name.cString, flags, mode)
         guard descriptor >= 0 else { throw SystemError("create", path) }
         return OpenFile(descriptor: descriptor, path: path)
     }
@@ -119,19 +120,14 @@ public final class Directory: Sendable {
 
     /// What has this name, a symbolic link itself included; nil if nothing has.
     public func status(of name: FileName) throws(SystemError) -> FileStatus? {
-        var status = stat()
-        guard fstatat(descriptor, name.cString, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
-            if errno == ENOENT { return nil }
-            throw SystemError("examine", path(of: name))
-        }
-        return FileStatus(status)
+        if let status = FileStatus(name.cString, in: descriptor, followsLinks: false) { return status }
+        if errno == ENOENT { return nil }
+        throw SystemError("examine", path(of: name))
     }
 
     /// The file that a path leads to from this directory, symbolic links followed; nil if it leads to none.
     public func target(of path: [UInt8]) -> FileStatus? {
-        var status = stat()
-        let path = path.map { CChar(bitPattern: $0) } + [0]
-        return fstatat(descriptor, path, &status, 0) == 0 ? FileStatus(status) : nil
+        FileStatus(path.map { CChar(bitPattern: $0) } + [0], in: descriptor, followsLinks: true)
     }
 
     /// The bytes of a symbolic link.
@@ -145,7 +141,7 @@ public final class Directory: Sendable {
     /// The names in this directory, sorted, without `.` and `..`.
     public func names() throws(SystemError) -> [FileName] {
         // A descriptor of its own, whose position is the start.
-        let own = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let own = upgradelink_open_at(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
         guard own >= 0, let stream = fdopendir(own) else {
             let error = SystemError("list", path)
             if own >= 0 { close(own) }
@@ -153,10 +149,8 @@ public final class Directory: Sendable {
         }
         defer { closedir(stream) }
         var names: [FileName] = []
-        while true {
-            errno = 0
-            guard let entry = readdir(stream) else { break }
-            let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+        while let entry = upgradelink_next_name(UnsafeMutableRawPointer(stream)) {
+            let bytes = Array(UnsafeRawBufferPointer(start: entry, count: strlen(entry)))
             if let name = FileName(bytes) { names.append(name) }
         }
         guard errno == 0 else { throw SystemError("list", path) }

@@ -1,5 +1,6 @@
 import CHost
 public import Glibc
+public import UpdateCore
 
 /// What a file is, as its inode says (inode(7)).
 public struct FileStatus: Sendable {
@@ -21,11 +22,40 @@ public struct FileStatus: Sendable {
     /// How many names the file has.
     public let linkCount: Int
     public let identity: Identity
-    fileprivate let times: [timespec]
+    public let size: ByteCount
+    /// The bytes of disk space that it occupies, including those that are reserved.
+    public let allocatedSize: ByteCount
+    /// When the content, or the list of a directory, changed last.
+    public var modified: WallTime { WallTime(unixSeconds: times.modified.unixSeconds) }
+    /// When the content or the attributes changed last.
+    public let changed: WallTime
+    /// The bits of ``S_IFMT``.
+    public let type: mode_t
+    fileprivate let times: (accessed: upgradelink_moment, modified: upgradelink_moment)
+    private let ownDevice: UInt64
 
-    init(_ status: stat) {
+    /// What a path leads to; nil if nothing is there, or it cannot be examined, with errno.
+    public init?(_ path: String, followsLinks: Bool = true) {
+        self.init(path, in: AT_FDCWD, followsLinks: followsLinks)
+    }
+
+    /// - Parameter descriptor: an open file.
+    public init?(descriptor: CInt) {
+        var file = upgradelink_file()
+        guard upgradelink_examine_open(descriptor, &file) == 0 else { return nil }
+        self.init(file)
+    }
+
+    init?(_ name: UnsafePointer<CChar>, in directory: CInt, followsLinks: Bool) {
+        var file = upgradelink_file()
+        guard upgradelink_examine(directory, name, followsLinks ? 1 : 0, &file) == 0 else { return nil }
+        self.init(file)
+    }
+
+    private init(_ status: upgradelink_file) {
+        type = status.mode & S_IFMT
         kind =
-            switch status.st_mode & S_IFMT {
+            switch type {
             case S_IFREG: .regular
             case S_IFDIR: .directory
             case S_IFLNK: .symbolicLink
@@ -33,12 +63,16 @@ public struct FileStatus: Sendable {
             case S_IFSOCK: .socket
             default: .device
             }
-        mode = status.st_mode & 0o7777
-        user = status.st_uid
-        group = status.st_gid
-        linkCount = Int(status.st_nlink)
-        identity = Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
-        times = [status.st_atim, status.st_mtim]
+        mode = status.mode & 0o7777
+        user = status.user
+        group = status.group
+        linkCount = Int(clamping: status.links)
+        identity = Identity(device: status.device, inode: status.inode)
+        size = status.size
+        allocatedSize = status.allocated
+        changed = WallTime(unixSeconds: status.changed.unixSeconds)
+        times = (status.accessed, status.modified)
+        ownDevice = status.own_device
     }
 
     /// The permissions without the set-user-ID, set-group-ID and sticky bits.
@@ -47,15 +81,20 @@ public struct FileStatus: Sendable {
     /// Whether it belongs to root or to this process's user.
     public var isOwn: Bool { user == 0 || user == geteuid() }
     public var isWritableByOthers: Bool { mode & 0o022 != 0 }
+    /// A regular file, or the device `/dev/null` (null(4)), to which a configuration file can be linked to mask another one.
+    var isRegularOrNull: Bool { type == S_IFREG || type == S_IFCHR && ownDevice == Self.nullDevice }
+
+    /// Major 1, minor 3.
+    private static let nullDevice: UInt64 = 0x103
+
     var isSticky: Bool { mode & mode_t(S_ISVTX) != 0 }
 }
 
 extension OpenFile {
     public var status: FileStatus {
         get throws(SystemError) {
-            var status = stat()
-            guard fstat(descriptor, &status) == 0 else { throw SystemError("examine", path) }
-            return FileStatus(status)
+            guard let status = FileStatus(descriptor: descriptor) else { throw SystemError("examine", path) }
+            return status
         }
     }
 
@@ -70,7 +109,9 @@ extension OpenFile {
     }
 
     /// Takes over when another file was read and changed; it is no error if the file system cannot store it.
-    public func setTimes(of status: FileStatus) { _ = futimens(descriptor, status.times) }
+    public func setTimes(of status: FileStatus) {
+        _ = upgradelink_set_times(descriptor, status.times.accessed, status.times.modified)
+    }
 
     /// Removes capabilities (capabilities(7)), which give a program rights like the set-user-ID bit does.
     public func removeCapabilities() throws(SystemError) {

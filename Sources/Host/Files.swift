@@ -1,3 +1,4 @@
+import CHost
 public import Glibc
 public import UpdateCore
 
@@ -17,10 +18,7 @@ public enum Files {
     /// - Throws: ``SystemError/notRegular(_:mode:)`` for a FIFO, a device, a socket or a directory.
     public static func open(_ path: String) throws(SystemError) -> OpenFile {
         // Before it is opened: opening a device can have an effect of its own, such as starting a watchdog.
-        var status = stat()
-        if stat(path, &status) == 0, !status.isRegularOrNull {
-            throw .notRegular(path, mode: status.st_mode)
-        }
+        if let status = FileStatus(path), !status.isRegularOrNull { throw .notRegular(path, mode: status.type) }
         let file = try OpenFile(path, O_RDONLY)
         try file.requireRegular()
         return file
@@ -50,8 +48,7 @@ public enum Files {
 
     /// Removes what is at a path, unless that is a regular file or nothing.
     public static func removeUnlessRegular(_ path: String) throws(SystemError) {
-        var status = stat()
-        if lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG { try removeTree(path) }
+        if let status = FileStatus(path, followsLinks: false), status.kind != .regular { try removeTree(path) }
     }
 
     /// Reads an open file from its current position to its end.
@@ -160,10 +157,8 @@ public enum Files {
         guard let directory = opendir(path) else { throw SystemError("list", path) }
         defer { closedir(directory) }
         var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
+        while let entry = upgradelink_next_name(UnsafeMutableRawPointer(directory)) {
+            let name = String(cString: entry)
             if name != ".", name != ".." { names.append(name) }
         }
         return names.sorted()
@@ -173,32 +168,23 @@ public enum Files {
 
     /// Whether the path is a symbolic link.
     public static func isLink(_ path: String) -> Bool {
-        var status = stat()
-        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+        FileStatus(path, followsLinks: false)?.kind == .symbolicLink
     }
 
     /// When the file's content, or the list of a directory, was last changed; nil if it cannot be examined.
     public static func modificationTime(_ path: String) -> WallTime? {
-        var status = stat()
-        return stat(path, &status) == 0 ? modificationTime(status) : nil
+        FileStatus(path)?.modified
     }
 
     /// When a symbolic link was made; nil if it cannot be examined.
     public static func linkModificationTime(_ path: String) -> WallTime? {
-        var status = stat()
-        return lstat(path, &status) == 0 ? modificationTime(status) : nil
-    }
-
-    private static func modificationTime(_ status: stat) -> WallTime {
-        WallTime(unixSeconds: Seconds(status.st_mtim.tv_sec) + Seconds(status.st_mtim.tv_nsec) / 1e9)
+        FileStatus(path, followsLinks: false)?.modified
     }
 
     /// When the content or the attributes of a file changed last (st_ctime); nil if it is not there. Unlike the modification time,
     /// it says when a package brought the file.
     public static func statusChange(of path: String) -> WallTime? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        return WallTime(unixSeconds: Seconds(status.st_ctim.tv_sec) + Seconds(status.st_ctim.tv_nsec) / 1e9)
+        FileStatus(path)?.changed
     }
 
     /// Whether this process may execute the file (access(2)).
@@ -209,15 +195,22 @@ public enum Files {
 
     /// Whether users other than the owner and the group may read the file; false if it cannot be examined.
     public static func isReadableByOthers(_ path: String) -> Bool {
-        var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & 0o004 != 0
+        FileStatus(path).map { $0.mode & 0o004 != 0 } ?? false
     }
 
     /// The bytes that an unprivileged process can still write on the file system.
-    public static func freeSpace(at path: String) throws(SystemError) -> Int {
-        var status = statvfs()
-        guard statvfs(path, &status) == 0 else { throw SystemError("examine", path) }
-        return Int(status.f_bavail) * Int(status.f_frsize)
+    public static func freeSpace(at path: String) throws(SystemError) -> ByteCount {
+        var space = upgradelink_space()
+        guard upgradelink_space(path, &space) == 0 else { throw SystemError("examine", path) }
+        return space.free
+    }
+
+    /// Whether no file can be created because the file system has no free inode; nil if it cannot be examined. A file system
+    /// without a fixed number of inodes reports none.
+    public static func hasNoFreeInode(at path: String) -> Bool? {
+        var space = upgradelink_space()
+        guard upgradelink_space(path, &space) == 0 else { return nil }
+        return space.inodes > 0 && space.free_inodes == 0
     }
 
     /// Checks that a new file fits.
@@ -226,7 +219,7 @@ public enum Files {
     ///   - count: bytes of the file.
     ///   - keepFree: bytes that must stay free (`download.keepFree`).
     /// - Throws: ENOSPC if it does not fit.
-    public static func checkSpace(for count: Int, at path: String, keepFree: Int) throws(SystemError) {
+    public static func checkSpace(for count: ByteCount, at path: String, keepFree: ByteCount) throws(SystemError) {
         let free = try freeSpace(at: directory(of: path))
         guard count > free || keepFree > free - count else { return }
         throw .wouldNotFit(
@@ -258,9 +251,8 @@ public final class DirectoryLock: Sendable {
     /// Whether the directory still has the file that is locked. Otherwise it was removed or emptied, and another process can lock
     /// its successor.
     public var isInPlace: Bool {
-        var (own, found) = (stat(), stat())
-        return fstat(file.descriptor, &own) == 0 && stat(file.path, &found) == 0
-            && (own.st_dev, own.st_ino) == (found.st_dev, found.st_ino)
+        guard let own = FileStatus(descriptor: file.descriptor), let found = FileStatus(file.path) else { return false }
+        return own.identity == found.identity
     }
 
     /// Releases the directory before this object ends.

@@ -16,8 +16,7 @@ public final class LocalSocket: Sendable {
 
     /// Standard input; nil if it is not a socket.
     public static var standardInput: LocalSocket? {
-        var status = stat()
-        guard fstat(STDIN_FILENO, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return nil }
+        guard FileStatus(descriptor: STDIN_FILENO)?.kind == .socket else { return nil }
         // The copy is closed with this object; standard input stays open.
         return LocalSocket(descriptor: fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3))
     }
@@ -30,10 +29,9 @@ public final class LocalSocket: Sendable {
     public static func passedListener(waiting: Int) throws(SystemError) -> LocalSocket? {
         defer { for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsetenv(name) } }
         let variables = Environment.current
-        var status = stat()
         var (isListening, length) = (CInt(0), socklen_t(MemoryLayout<CInt>.size))
         guard variables["LISTEN_PID"] == "\(getpid())", let count = variables["LISTEN_FDS"].flatMap({ Int($0) }),
-            count > 0, fstat(firstPassed, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK,
+            count > 0, FileStatus(descriptor: firstPassed)?.kind == .socket,
             getsockopt(firstPassed, SOL_SOCKET, SO_ACCEPTCONN, &isListening, &length) == 0, isListening == 1
         else { return nil }
         guard fcntl(firstPassed, F_SETFD, FD_CLOEXEC) == 0,

@@ -1,3 +1,4 @@
+import CHost
 import Glibc
 public import UpdateCore
 
@@ -29,13 +30,11 @@ public enum LocalTime {
     /// The local time as text: `2026-11-24 03:10`; `?` if it cannot be computed.
     public static func text(_ moment: WallTime) -> String {
         tzset()
-        var time = time_t(max(-1e14, min(moment.unixSeconds, 1e14)))
-        var broken = tm()
         var buffer = [CChar](repeating: 0, count: 64)
-        guard localtime_r(&time, &broken) != nil, strftime(&buffer, buffer.count, "%Y-%m-%d %H:%M", &broken) > 0 else {
-            return "?"
-        }
-        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let seconds = Int64(cut: max(-1e14, min(moment.unixSeconds, 1e14)))
+        let length = upgradelink_local_text(seconds, &buffer, Int64(buffer.count))
+        return length > 0
+            ? String(decoding: buffer.prefix(Int(length)).map { UInt8(bitPattern: $0) }, as: UTF8.self) : "?"
     }
 
     /// The second at which the offset changes, found by bisection.
@@ -50,9 +49,7 @@ public enum LocalTime {
     }
 
     private static func offset(at unixSeconds: Seconds) -> Seconds {
-        var time = time_t(unixSeconds)
-        var broken = tm()
-        guard localtime_r(&time, &broken) != nil else { return 0 }
-        return Seconds(broken.tm_gmtoff)
+        var offset: Int32 = 0
+        return upgradelink_utc_offset(Int64(cut: unixSeconds), &offset) == 0 ? Seconds(offset) : 0
     }
 }

@@ -61,8 +61,7 @@ private func onMainQueue(_ body: @escaping @MainActor () -> Void) -> @Sendable (
     /// Schedules the handler for this time from now, in seconds; a negative time is now. Replaces an earlier schedule.
     public func schedule(after seconds: Seconds) {
         // Dispatch counts nanoseconds in 64 bits: 30 years are enough.
-        let bounded = min(max(seconds, 0), 1e9)
-        source.schedule(deadline: .now() + .nanoseconds(Int(bounded * 1e9)), leeway: .milliseconds(1))
+        source.schedule(deadline: .now() + min(max(seconds, 0), 1e9), leeway: .milliseconds(1))
     }
 
     /// Removes the schedule; the timer can be scheduled again.

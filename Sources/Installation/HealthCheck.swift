@@ -35,7 +35,8 @@ public struct HealthCheck: Hashable, Sendable {
     ) {
         attempt(
             Attempt(
-                deadline: Clock.monotonicMicroseconds + UInt64(timeLimit * 1e6), permitted: permitted, log: log,
+                deadline: Clock.monotonicMicroseconds + UInt64(min(timeLimit, 1e9) * 1e6), permitted: permitted,
+                log: log,
                 done: done))
     }
 

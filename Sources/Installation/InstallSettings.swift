@@ -30,7 +30,7 @@ public struct InstallSettings: Hashable, Sendable {
     public var appointVersionCode: Int?
     public var devModelKey: String?
     /// Bytes; the installer refuses a longer artifact.
-    public var sizeLimit: Int
+    public var sizeLimit: ByteCount
     public var health: HealthCheck
     /// Units that are restarted after the module has installed a version, and after a rollback.
     public var restartUnits: [String]
@@ -40,7 +40,7 @@ public struct InstallSettings: Hashable, Sendable {
     public init(
         module: String, moduleDirectories: [String], fileName: String, files: [String: String], metaData: String,
         timeout: Seconds, timeouts: [String: Seconds], rebootCommand: [String], urlKey: String,
-        appointVersionCode: Int? = nil, devModelKey: String?, attempts: Int = 3, sizeLimit: Int = .max,
+        appointVersionCode: Int? = nil, devModelKey: String?, attempts: Int = 3, sizeLimit: ByteCount = .max,
         health: HealthCheck = HealthCheck(),
         restartUnits: [String] = [], needsNetwork: Bool = false, inhibitLimit: Seconds = 3600,
         rebootTimeout: Seconds = 300

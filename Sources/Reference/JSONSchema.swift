@@ -106,8 +106,8 @@ extension Documents {
         }
     }
 
-    private static func bounds(_ range: ClosedRange<Int>) -> [(String, JSON)] {
-        let maximum: [(String, JSON)] = range.upperBound == Int.max ? [] : [("maximum", .raw("\(range.upperBound)"))]
+    private static func bounds<Number: FixedWidthInteger>(_ range: ClosedRange<Number>) -> [(String, JSON)] {
+        let maximum: [(String, JSON)] = range.upperBound == Number.max ? [] : [("maximum", .raw("\(range.upperBound)"))]
         return [("minimum", .raw("\(range.lowerBound)"))] + maximum
     }
 
@@ -122,7 +122,7 @@ extension Documents {
     }
 
     private static func number(_ value: Double) -> String {
-        value == value.rounded() ? "\(Int(value))" : "\(value)"
+        value == value.rounded() ? "\(Int64(value))" : "\(value)"
     }
 
     /// The description for an editor's tooltip.

@@ -55,7 +55,7 @@ struct FileBody: AsyncBufferedSequence {
                 return Array(bytes[offset..<(offset + count)])
             case .file(let file):
                 var buffer = [UInt8](repeating: 0, count: count)
-                let received = try file.read(into: &buffer, at: offset)
+                let received = try file.read(into: &buffer, at: Int64(offset))
                 guard received > 0 else { throw Cut() }
                 return Array(buffer[..<received])
             }

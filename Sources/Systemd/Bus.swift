@@ -77,9 +77,7 @@ public final class Bus {
     public var timeout: Double? {
         var moment: UInt64 = 0
         guard sd_bus_get_timeout(bus, &moment) > 0, moment < .max else { return nil }
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return max(0, Double(moment) / 1e6 - Double(now.tv_sec) - Double(now.tv_nsec) / 1e9)
+        return max(0, (Double(moment) - Double(Clock.monotonicMicroseconds)) / 1e6)
     }
 
     /// Handles received messages, but at most `limit` of them, so that a client cannot keep this process busy.
@@ -194,7 +192,7 @@ public final class Bus {
                     guard let context else { return 0 }
                     Unmanaged<Handler>.fromOpaque(context).takeUnretainedValue().body(reply)
                     return 1
-                }, handler.pointer, UInt64(seconds * 1e6))
+                }, handler.pointer, Self.microseconds(seconds))
             if result < 0 { throw BusError(errno: result) }
             pending[number] = handler
         } catch {
@@ -223,7 +221,7 @@ public final class Bus {
         var reply: OpaquePointer?
         var error = sd_bus_error()
         defer { sd_bus_error_free(&error) }
-        let result = sd_bus_call(bus, message, UInt64(seconds * 1e6), &error, &reply)
+        let result = sd_bus_call(bus, message, Self.microseconds(seconds), &error, &reply)
         guard result >= 0 else { throw BusError(text(error.name), text(error.message)) }
         defer { sd_bus_message_unref(reply) }
         guard let values = BusReader.read(reply) else { throw .unreadable }
@@ -249,7 +247,9 @@ public final class Bus {
     }
 
     /// Blocks until a message arrives, or this time is over.
-    public func wait(seconds: Double) { sd_bus_wait(bus, UInt64(seconds * 1e6)) }
+    public func wait(seconds: Double) { sd_bus_wait(bus, Self.microseconds(seconds)) }
+
+    private static func microseconds(_ seconds: Double) -> UInt64 { UInt64(min(max(seconds, 0), 1e9) * 1e6) }
 }
 
 func text(_ pointer: UnsafePointer<CChar>?) -> String { pointer.map { String(cString: $0) } ?? "" }

@@ -1,5 +1,6 @@
 import CSystemd
 import Glibc
+import Host
 public import Logging
 import UpdateCore
 
@@ -44,9 +45,10 @@ public struct JournalLogHandler: LogHandler {
 
     /// Whether this process's standard error goes to the journal (systemd.exec(5), `JOURNAL_STREAM`).
     public static func isConnected(_ environment: [String: String]) -> Bool {
-        var status = stat()
-        guard let stream = environment["JOURNAL_STREAM"], fstat(STDERR_FILENO, &status) == 0 else { return false }
-        return stream == "\(status.st_dev):\(status.st_ino)"
+        guard let stream = environment["JOURNAL_STREAM"], let status = FileStatus(descriptor: STDERR_FILENO) else {
+            return false
+        }
+        return stream == "\(status.identity.device):\(status.identity.inode)"
     }
 }
 

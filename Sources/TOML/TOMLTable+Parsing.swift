@@ -53,12 +53,7 @@ private struct NodeReader {
         let content: TOMLValue.Content
         switch node.kind {
         case .string: content = .string(try string(node.text, at: position))
-        case .integer:
-            guard let integer = Int(exactly: node.integer) else {
-                throw TOMLError(
-                    position: position, text: "\(node.integer) is not a number from \(Int.min) to \(Int.max)")
-            }
-            content = .integer(integer)
+        case .integer: content = .integer(node.integer)
         case .number: content = .number(node.number)
         case .bool: content = .bool(node.flag)
         case .moment: content = .moment(try string(node.text, at: position))

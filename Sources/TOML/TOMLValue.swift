@@ -38,7 +38,7 @@ public struct TOMLValue: Sendable {
         /// A string of any of the four kinds.
         case string(String)
         /// A whole number.
-        case integer(Int)
+        case integer(Int64)
         /// A floating-point number.
         case number(Double)
         /// `true` or `false`.

@@ -173,9 +173,9 @@ public struct Work: Codable, Hashable, Sendable {
     /// When HTTP 404 or 410 was first received, if nothing else was received since then. Nil if the clock was not set.
     public var goneSince: WallTime?
     /// Bytes that downloads of this offer have received, including those that were discarded.
-    public var received = 0
+    public var received: ByteCount = 0
     /// The largest size of the file that a server named, in bytes; 0 if none did.
-    public var fileSize = 0
+    public var fileSize: ByteCount = 0
     /// A file that is not what was signed has been reported to the server.
     public var hasReportedRefusal = false
     /// The installed versionCode when the installation began.

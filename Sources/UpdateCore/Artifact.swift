@@ -4,9 +4,9 @@ public struct Artifact: Codable, Hashable, Sendable {
     /// The downloaded signature or digest file, if the verification mode has one.
     public var sidecarPath: String?
     /// In bytes.
-    public var size: Int
+    public var size: ByteCount
 
-    public init(path: String, sidecarPath: String?, size: Int) {
+    public init(path: String, sidecarPath: String?, size: ByteCount) {
         self.path = path
         self.sidecarPath = sidecarPath
         self.size = size

@@ -24,7 +24,7 @@ public struct Attempt: Codable, Hashable, Sendable {
     public var started: WallTime
     public var ended: WallTime
     /// The size of the verified artifact; 0 if there is none.
-    public var bytes: Int
+    public var bytes: ByteCount
     public var result: Result
     public var reason: String
     /// The same for programs. Nil if the version was installed, or if an older agent recorded the attempt.

@@ -10,11 +10,11 @@ public struct DownloadPriority: Codable, Hashable, Sendable {
     /// The nice value, 0 to 19 (nice(1)).
     public var nice: Int
     /// The number of received bytes after which they are written to the disk; 0 leaves it to the kernel.
-    public var flushEvery: Int
+    public var flushEvery: ByteCount
     /// Keep the received bytes in the page cache, where they may displace the data of other processes.
     public var keepCache: Bool
 
-    public init(ioClass: IOClass, nice: Int, flushEvery: Int, keepCache: Bool) {
+    public init(ioClass: IOClass, nice: Int, flushEvery: ByteCount, keepCache: Bool) {
         self.ioClass = ioClass
         self.nice = nice
         self.flushEvery = flushEvery

@@ -63,20 +63,21 @@ public struct DownloadJob: Codable, Hashable, Sendable {
     public var connection: ServerConnection
     public var directory: String
     /// Bytes per second; 0 is no limit.
-    public var speedLimit: Int
+    public var speedLimit: ByteCount
     /// Bytes; a larger file is refused.
-    public var sizeLimit: Int
+    public var sizeLimit: ByteCount
     /// Bytes that must stay free on the file system.
-    public var keepFree: Int
+    public var keepFree: ByteCount
     /// The attempt ends if it is slower than this many bytes per second for `lowSpeedTime`.
-    public var lowSpeed: Int
+    public var lowSpeed: ByteCount
     public var lowSpeedTime: Seconds
     public var verification: VerificationPolicy
     public var priority: DownloadPriority
 
     public init(
-        offer: Offer, devModelKey: String?, connection: ServerConnection, directory: String, speedLimit: Int,
-        sizeLimit: Int, keepFree: Int, lowSpeed: Int, lowSpeedTime: Seconds, verification: VerificationPolicy,
+        offer: Offer, devModelKey: String?, connection: ServerConnection, directory: String, speedLimit: ByteCount,
+        sizeLimit: ByteCount, keepFree: ByteCount, lowSpeed: ByteCount, lowSpeedTime: Seconds,
+        verification: VerificationPolicy,
         priority: DownloadPriority
     ) {
         self.offer = offer
@@ -96,7 +97,7 @@ public struct DownloadJob: Codable, Hashable, Sendable {
 /// A change to a running download.
 public enum DownloadControl: Codable, Hashable, Sendable {
     /// Bytes per second; 0 is no limit.
-    case limitSpeed(Int)
+    case limitSpeed(ByteCount)
 }
 
 /// A local file to verify and stage. Its signature says which version it is.
@@ -109,13 +110,13 @@ public struct AdoptJob: Codable, Hashable, Sendable {
     public var urlKey: String
     public var devModelKey: String?
     public var directory: String
-    public var sizeLimit: Int
-    public var keepFree: Int
+    public var sizeLimit: ByteCount
+    public var keepFree: ByteCount
     public var verification: VerificationPolicy
 
     public init(
-        name: String, path: String?, urlKey: String, devModelKey: String?, directory: String, sizeLimit: Int,
-        keepFree: Int, verification: VerificationPolicy
+        name: String, path: String?, urlKey: String, devModelKey: String?, directory: String, sizeLimit: ByteCount,
+        keepFree: ByteCount, verification: VerificationPolicy
     ) {
         self.name = name
         self.path = path

@@ -57,15 +57,15 @@ public enum Delivery: Codable, Hashable, Sendable {
 
 public struct DownloadProgress: Codable, Hashable, Sendable {
     /// Bytes.
-    public var received: Int
+    public var received: ByteCount
     /// Bytes; 0 if the server does not send the size.
-    public var total: Int
+    public var total: ByteCount
     /// Bytes per second, as a moving average.
-    public var rate: Int
+    public var rate: ByteCount
 
     /// Each number is at most 2^50, so that no percentage overflows.
-    public init(received: Int, total: Int, rate: Int) {
-        func bounded(_ number: Int) -> Int { max(0, min(number, 1 << 50)) }
+    public init(received: ByteCount, total: ByteCount, rate: ByteCount) {
+        func bounded(_ number: ByteCount) -> ByteCount { max(0, min(number, 1 << 50)) }
         (self.received, self.total, self.rate) = (bounded(received), bounded(total), bounded(rate))
     }
 
@@ -93,11 +93,11 @@ public enum DownloadResult: Codable, Hashable, Sendable {
 /// What a download cost.
 public struct DownloadTraffic: Codable, Hashable, Sendable {
     /// Bytes of response bodies that were received.
-    public var received: Int
+    public var received: ByteCount
     /// The size of the file in bytes, as far as it is known; 0 if it is not.
-    public var size: Int
+    public var size: ByteCount
 
-    public init(received: Int = 0, size: Int = 0) {
+    public init(received: ByteCount = 0, size: ByteCount = 0) {
         self.received = received
         self.size = size
     }

@@ -1,7 +1,7 @@
 // The messages between the agent and the installer: requests, messages on the installer socket, and reports.
 
 /// Identifies an installation. The installer never runs an id twice, even if the agent repeats the request.
-public typealias InstallID = Int
+public typealias InstallID = Int64
 
 /// An installation of a staged artifact.
 public struct StagedInstallJob: Codable, Hashable, Sendable {

@@ -7,7 +7,7 @@ extension Machine {
             log(.ignored("the end of a download of version \(versionCode), which is not the current download"))
             return
         }
-        work.received += min(max(traffic.received, 0), Int.max - work.received)
+        work.received += min(max(traffic.received, 0), ByteCount.max - work.received)
         work.fileSize = max(work.fileSize, traffic.size)
         switch result {
         case .verified(let artifact):
@@ -41,7 +41,7 @@ extension Machine {
         var error = error
         // How many times three times the file's size has been received.
         let isMuch = work.received >= Work.wasteMinimum && work.fileSize > 0
-        let waste = isMuch ? min(work.received / Work.wasteFactor / work.fileSize, 6) : 0
+        let waste = isMuch ? Int(min(work.received / Work.wasteFactor / work.fileSize, 6)) : 0
         if waste > 0 {
             error = error.adding(
                 "\(describe(bytes: work.received)) have been received for a file of \(describe(bytes: work.fileSize))")
@@ -92,9 +92,9 @@ extension Work {
     static let goneTries = 4
     /// If more than this many times the file's size has been received, the delays are four times as long; and again at each
     /// multiple.
-    static let wasteFactor = 3
+    static let wasteFactor: ByteCount = 3
     /// Less data than this is not worth a word, in bytes.
-    static let wasteMinimum = 100_000
+    static let wasteMinimum: ByteCount = 100_000
 
     mutating func forgetObstacles() {
         obstacles = 0

@@ -82,13 +82,13 @@ extension [MaintenanceWindow] {
 
     /// The windows that begin on these days, counted from today.
     private func occurrences(
-        around now: WallTime, _ days: ClosedRange<Int>, _ zone: TimeZoneOffsets
+        around now: WallTime, _ days: ClosedRange<Int64>, _ zone: TimeZoneOffsets
     ) -> [Range<WallTime>] {
-        let today = Int(cut: zone.local(now) / Self.day)
+        let today = Int64(cut: zone.local(now) / Self.day)
         return days.flatMap { offset -> [Range<WallTime>] in
             let date = today + offset
             // 1970-01-01 was a Thursday.
-            let weekday = ((date + 3) % 7 + 7) % 7
+            let weekday = Int(((date + 3) % 7 + 7) % 7)
             return filter { $0.days.contains(weekday) }.map { window in
                 let start = Seconds(date) * Self.day + Seconds(window.start * 60)
                 let opens = zone.moment(local: start)

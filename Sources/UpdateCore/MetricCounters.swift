@@ -12,7 +12,7 @@ public struct MetricCounters: Hashable, Sendable {
     private(set) var failures: [Failure: Int] = [:]
     private(set) var results: [Attempt.Result: Int] = [:]
     /// Bytes of downloaded files, including those that were discarded.
-    private(set) var downloadedBytes = 0
+    private(set) var downloadedBytes: ByteCount = 0
 
     public init() {}
 

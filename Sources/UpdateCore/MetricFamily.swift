@@ -5,7 +5,7 @@ public struct MetricFamily: Hashable, Sendable {
     public struct Sample: Hashable, Sendable {
         public var labels: [Label]
         /// Whole seconds, bytes or a count.
-        public var value: Int
+        public var value: Int64
     }
 
     public struct Label: Hashable, Sendable {
@@ -24,7 +24,7 @@ public struct MetricFamily: Hashable, Sendable {
     }
 
     /// A metric without labels; nil leaves it out.
-    init(_ name: String, _ kind: Kind, _ help: String, _ value: Int?) {
+    init(_ name: String, _ kind: Kind, _ help: String, _ value: Int64?) {
         self.init(name, kind, help, value.map { [Sample(labels: [], value: $0)] } ?? [])
     }
 

@@ -10,17 +10,17 @@ public struct MetricSources: Hashable, Sendable {
 
     public init(started: BootInstant) { self.started = started }
 
-    fileprivate mutating func start(_ context: Context) -> Int { shownStart.show(started, context) }
-    fileprivate mutating func poll(_ moment: BootInstant, _ context: Context) -> Int {
+    fileprivate mutating func start(_ context: Context) -> Int64 { shownStart.show(started, context) }
+    fileprivate mutating func poll(_ moment: BootInstant, _ context: Context) -> Int64 {
         shownPoll.show(moment, context)
     }
 
     /// A moment of CLOCK_BOOTTIME in Unix seconds, as it was shown last.
     private struct ShownTime: Hashable {
-        var seconds: Int?
+        var seconds: Int64?
 
         /// The moment is computed from two clocks: a difference of less than 3 s is none.
-        mutating func show(_ moment: BootInstant, _ context: Context) -> Int {
+        mutating func show(_ moment: BootInstant, _ context: Context) -> Int64 {
             let new = (context.wallClock + (moment - context.now)).wholeSeconds
             if let seconds, abs(new - seconds) < 3 { return seconds }
             seconds = new
@@ -57,7 +57,7 @@ private func general(_ state: AgentState, _ context: Context, _ sources: inout M
             stateNames.map { Sample(labels: [Label(name: "state", value: $0)], value: $0 == name ? 1 : 0) }),
         MetricFamily(
             "upgradelink_warnings", .gauge, "The number of warnings that upgradelinkctl status shows.",
-            warnings(state, context).count),
+            Int64(warnings(state, context).count)),
         MetricFamily(
             "upgradelink_windows_missed", .gauge,
             "1 if the offered version has missed its maintenance windows for too long.",
@@ -74,13 +74,13 @@ private func versions(_ state: AgentState, _ context: Context) -> [MetricFamily]
     return [
         MetricFamily(
             "upgradelink_installed_version_code", .gauge, "The code of the installed version; absent if it is unknown.",
-            context.installed.versionCode),
+            context.installed.versionCode.map { Int64($0) }),
         MetricFamily(
             "upgradelink_installed_version_info", .gauge, "The name of the installed version; always 1.",
             installedName.map { [Sample(labels: [.versionName($0)], value: 1)] } ?? []),
         MetricFamily(
             "upgradelink_offered_version_code", .gauge, "The code of the offered version; absent if there is no offer.",
-            offer?.versionCode),
+            (offer?.versionCode).map { Int64($0) }),
         MetricFamily(
             "upgradelink_offered_version_info", .gauge, "The name and the type of the offered version; always 1.",
             offer.map {
@@ -99,14 +99,14 @@ private func versions(_ state: AgentState, _ context: Context) -> [MetricFamily]
         MetricFamily(
             "upgradelink_version_failures", .gauge,
             "How often a version above the installed one failed on this device.",
-            failures.map { Sample(labels: [.versionCode($0.versionCode)], value: $0.failures) }),
+            failures.map { Sample(labels: [.versionCode($0.versionCode)], value: Int64($0.failures)) }),
         MetricFamily(
             "upgradelink_blocked_versions", .gauge,
             "The number of versions that are not installed because they failed too often.",
-            refused.count { $0.why == .blocked }),
+            Int64(refused.count { $0.why == .blocked })),
         MetricFamily(
             "upgradelink_rejected_versions", .gauge, "The number of versions that the user has rejected.",
-            refused.count { $0.why == .rejected }),
+            Int64(refused.count { $0.why == .rejected })),
     ]
 }
 
@@ -131,12 +131,12 @@ private func requests(_ counters: MetricCounters) -> [MetricFamily] {
         MetricFamily(
             "upgradelink_requests_total", .counter, "Update checks, downloads and event reports.",
             MetricCounters.Request.allCases.map {
-                Sample(labels: [.request($0)], value: counters.requests[$0, default: 0])
+                Sample(labels: [.request($0)], value: Int64(counters.requests[$0, default: 0]))
             }),
         MetricFamily(
             "upgradelink_request_failures_total", .counter, "Those of upgradelink_requests_total that failed.",
             failures.map {
-                Sample(labels: [.request($0.key.request), .reason($0.key.reason)], value: $0.value)
+                Sample(labels: [.request($0.key.request), .reason($0.key.reason)], value: Int64($0.value))
             }),
         MetricFamily(
             "upgradelink_downloaded_bytes_total", .counter,
@@ -151,7 +151,7 @@ private func results(_ state: AgentState, _ counters: MetricCounters) -> [Metric
         MetricFamily(
             "upgradelink_results_total", .counter, "Offers, and attempts to install them, that ended with this result.",
             Attempt.Result.allCases.map {
-                Sample(labels: [.result($0)], value: counters.results[$0, default: 0])
+                Sample(labels: [.result($0)], value: Int64(counters.results[$0, default: 0]))
             }),
         MetricFamily(
             "upgradelink_last_result_info", .gauge, "The latest entry of the history; always 1.",

@@ -8,7 +8,7 @@ extension Context {
     /// Renders a moment of the wall clock in local time: `2026-11-25 19:02`. Any other number of seconds: `an unknown time`.
     func date(_ time: WallTime) -> String {
         guard (0..<Self.endOfTime).contains(time.unixSeconds) else { return "an unknown time" }
-        let minutes = Int(cut: zone.local(time) / 60)
+        let minutes = Int64(cut: zone.local(time) / 60)
         // Days since 0000-03-01 in the proleptic Gregorian calendar: the leap day is the last day of such a year.
         let days = minutes / 1440 + 719_468
         let (era, dayOfEra) = (days / 146_097, days % 146_097)
@@ -17,7 +17,7 @@ extension Context {
         let month = (5 * dayOfYear + 2) / 153
         let day = dayOfYear - (153 * month + 2) / 5 + 1
         let year = era * 400 + yearOfEra + (month > 9 ? 1 : 0)
-        func two(_ number: Int) -> String { (number < 10 ? "0" : "") + "\(number)" }
+        func two(_ number: Int64) -> String { (number < 10 ? "0" : "") + "\(number)" }
         return "\(year)-\(two(month > 9 ? month - 9 : month + 3))-\(two(day)) "
             + "\(two(minutes % 1440 / 60)):\(two(minutes % 60))"
     }
@@ -32,12 +32,12 @@ extension Context {
         else { return "in \(describe(delay))" }
         let local = zone.local(time + delay)
         let days = (local / Self.day).rounded(.down)
-        let away = Int(cut: days - (zone.local(time) / Self.day).rounded(.down))
+        let away = Int64(cut: days - (zone.local(time) / Self.day).rounded(.down))
         guard (0...6).contains(away) else { return "in \(describe(delay))" }
-        let minutes = Int(cut: (local - days * Self.day) / 60)
+        let minutes = Int64(cut: (local - days * Self.day) / 60)
         let (hour, minute) = (minutes / 60, minutes % 60)
         let clock = "\(hour < 10 ? "0" : "")\(hour):\(minute < 10 ? "0" : "")\(minute)"
         // 1970-01-01 was a Thursday.
-        return away == 0 ? "at \(clock)" : "on \(Self.weekdays[(Int(cut: days) + 3) % 7]) at \(clock)"
+        return away == 0 ? "at \(clock)" : "on \(Self.weekdays[Int((Int64(cut: days) + 3) % 7)]) at \(clock)"
     }
 }

@@ -13,7 +13,7 @@ public enum Notice: Codable, Hashable, Sendable {
     case clockExplainsTLS(String)
     case clockSet
     case postponed(Offer, Work.RetryReason, ReasonCode, retryIn: Seconds)
-    case verified(Offer, bytes: Int)
+    case verified(Offer, bytes: ByteCount)
     case gone(Offer, String)
     case noKeys(Offer)
     case consentWanted(Offer)

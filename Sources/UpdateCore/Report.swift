@@ -40,7 +40,7 @@ public struct ReportQueue: Codable, Hashable, Sendable {
     public static let capacity = 32
     public static let maximumTries = 10
     /// A stored id above it is damage, and must not overflow when it is counted on.
-    static let highestID = 1 << 53
+    static let highestID = Int(clamping: (1 as Int64) << 53)
 
     public private(set) var entries: [Entry] = []
     public private(set) var nextID = 1

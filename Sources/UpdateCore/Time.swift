@@ -30,7 +30,7 @@ public struct WallTime: Codable, Hashable, Comparable, Sendable {
     }
 
     /// Whole seconds since 1970; 0 for an earlier time.
-    package var wholeSeconds: Int { max(0, Int(cut: unixSeconds)) }
+    package var wholeSeconds: Int64 { max(0, Int64(cut: unixSeconds)) }
 
     public static func < (left: Self, right: Self) -> Bool { left.unixSeconds < right.unixSeconds }
     public static func + (left: Self, right: Seconds) -> Self { Self(unixSeconds: left.unixSeconds + right) }
@@ -64,17 +64,17 @@ public struct ServerClock: Codable, Hashable, Sendable {
     }
 }
 
-extension Int {
-    /// The whole part of a number, at most 2^53 on either side of zero. `Int(_:)` ends the process at a number that does not fit.
+extension Int64 {
+    /// The whole part of a number, at most 2^53 on either side of zero. `Int64(_:)` ends the process at a number that does not fit.
     package init(cut number: Double) {
         let limit = 0x1p53
-        self = Int(Swift.max(-limit, Swift.min(number.rounded(.down), limit)))
+        self = Int64(Swift.max(-limit, Swift.min(number.rounded(.down), limit)))
     }
 }
 
 /// Renders a duration for the user: `5 h 40 min`, `3 min`, `12 s`.
 public func describe(_ seconds: Seconds) -> String {
-    let whole = Int(cut: min(max(0, seconds), 1e9).rounded())
+    let whole = Int64(cut: min(max(0, seconds), 1e9).rounded())
     switch whole {
     case ..<60: return "\(whole) s"
     case ..<3600: return "\((whole + 30) / 60) min"
@@ -88,13 +88,13 @@ public func describe(_ seconds: Seconds) -> String {
 }
 
 /// Renders a number of bytes for the user, in powers of 1000: `512 MB`, `3.1 MB`, `640 kB`.
-public func describe(bytes: Int) -> String {
+public func describe(bytes: ByteCount) -> String {
     var value = Double(max(bytes, 0))
     for unit in ["B", "kB", "MB", "GB"] {
         if value < 999.5 || unit == "GB" {
-            let tenths = Int((value * 10).rounded())
+            let tenths = Int64(cut: (value * 10).rounded())
             return unit == "B" || tenths >= 100
-                ? "\(Int(value.rounded())) \(unit)" : "\(tenths / 10).\(tenths % 10) \(unit)"
+                ? "\(Int64(cut: value.rounded())) \(unit)" : "\(tenths / 10).\(tenths % 10) \(unit)"
         }
         value /= 1000
     }

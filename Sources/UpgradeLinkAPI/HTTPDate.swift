@@ -47,7 +47,7 @@ public enum HTTPDate {
             let minute = number(parts[1], 0...59), let second = number(parts[2], 0...60)
         else { return nil }
         let days = daysSince1970(year: year, month: month + 1, day: day)
-        return WallTime(unixSeconds: Seconds(days * 86_400 + hour * 3600 + minute * 60 + second))
+        return WallTime(unixSeconds: Seconds(days) * 86_400 + Seconds(hour * 3600 + minute * 60 + second))
     }
 
     private static func number(_ text: String, _ range: ClosedRange<Int>) -> Int? {

@@ -48,7 +48,7 @@ enum JSON: Decodable, Sendable {
 
     /// Above 2^53 a number with a fraction or an exponent may have been rounded to this integer.
     private static func isExact(_ integer: Int, _ value: any SingleValueDecodingContainer) -> Bool {
-        integer.magnitude <= 1 << 53 || (try? value.decode(Decimal.self)) == Decimal(integer)
+        Int64(integer).magnitude <= 1 << 53 || (try? value.decode(Decimal.self)) == Decimal(integer)
     }
 
     private struct Key: CodingKey {

@@ -14,12 +14,12 @@ public struct VerificationFailure: Error, Hashable, Sendable, CustomStringConver
 public struct VerifiedArtifact: Sendable {
     public let path: String
     /// Bytes.
-    public let size: Int
+    public let size: ByteCount
     public let offer: Offer
     /// `minVersionCode=` of the signature's trusted comment.
     public let minVersionCode: Int?
 
-    fileprivate init(path: String, size: Int, offer: Offer, minVersionCode: Int?) {
+    fileprivate init(path: String, size: ByteCount, offer: Offer, minVersionCode: Int?) {
         self.path = path
         self.size = size
         self.offer = offer
@@ -187,8 +187,8 @@ public struct ArtifactVerifier {
 
     /// Copies an open file to a path that no other user can write to, and verifies the copy: ``ArtifactCopy``.
     public func copy(
-        _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: Int,
-        keepFree: Int = 0, to destination: String
+        _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: ByteCount,
+        keepFree: ByteCount = 0, to destination: String
     ) throws -> VerifiedArtifact {
         let copy = try copying(
             source, sidecar: sidecar, of: offer, devModelKey: devModelKey, sizeLimit: sizeLimit, keepFree: keepFree,
@@ -203,8 +203,8 @@ public struct ArtifactVerifier {
     ///   - keepFree: bytes of disk space that must stay free.
     /// - Throws: `VerificationFailure`, or `SystemError` if there is not enough disk space, or the copy cannot be created.
     public func copying(
-        _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: Int,
-        keepFree: Int = 0, to destination: String
+        _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: ByteCount,
+        keepFree: ByteCount = 0, to destination: String
     ) throws -> ArtifactCopy {
         unlink(destination)
         let expectation = try expectation(sidecar: sidecar, offer: offer, devModelKey: devModelKey)
@@ -236,13 +236,13 @@ public final class ArtifactCopy {
     private let destination: String
     private let offer: Offer
     private let expectation: ArtifactVerifier.Expectation
-    private let announced: Int
-    private var size = 0
+    private let announced: ByteCount
+    private var size: ByteCount = 0
     private var buffer = [UInt8](repeating: 0, count: 256 * 1024)
 
     fileprivate init(
         _ source: OpenFile, _ target: OpenFile, _ destination: String, _ offer: Offer,
-        _ expectation: ArtifactVerifier.Expectation, announced: Int
+        _ expectation: ArtifactVerifier.Expectation, announced: ByteCount
     ) {
         self.source = source
         self.target = target
@@ -265,7 +265,7 @@ public final class ArtifactCopy {
                 let bytes = buffer.span.extracting(first: count).bytes
                 expectation.digest?.add(bytes)
                 try target.write(bytes)
-                size += count
+                size += ByteCount(count)
                 rest -= count
                 // Its owner may append to it: the space for more was not checked.
                 guard size <= announced else { throw VerificationFailure("it grew while it was copied", .jobInvalid) }

@@ -1,6 +1,7 @@
 import Glibc
 import Host
 import Simulator
+import UpdateCore
 
 /// Makes the artifact of a release in a temporary directory, next to the place where it is published.
 struct ReleasePacking {
@@ -103,10 +104,7 @@ struct ReleasePacking {
     }
 
     /// Of the artifact, in bytes.
-    var size: Int {
-        var status = stat()
-        return stat(artifact, &status) == 0 ? Int(status.st_size) : 0
-    }
+    var size: ByteCount { FileStatus(artifact)?.size ?? 0 }
 
     /// Gives the artifact its name: the signature first, because a device may fetch both at once.
     func publish(as name: String) throws(SystemError) {

@@ -1,4 +1,5 @@
 import Testing
+import UpdateCore
 
 @testable import Configuration
 
@@ -18,11 +19,12 @@ import Testing
         #expect(Quantity.seconds(text) == nil)
     }
 
-    @Test(arguments: [
-        ("65536", 65_536), ("512K", 524_288), ("8G", 8_589_934_592), ("1.5M", 1_572_864), ("64MB", 64_000_000),
-        ("1KiB", 1024),
-    ])
-    func sizesAreRead(text: String, bytes: Int) {
+    @Test(
+        arguments: [
+            ("65536", 65_536), ("512K", 524_288), ("8G", 8_589_934_592), ("1.5M", 1_572_864), ("64MB", 64_000_000),
+            ("1KiB", 1024),
+        ] as [(String, ByteCount)])
+    func sizesAreRead(text: String, bytes: ByteCount) {
         #expect(Quantity.bytes(text) == bytes)
     }
 

@@ -77,6 +77,11 @@ int fallocate(int descriptor, int mode, off_t offset, off_t length) {
     return (int)syscall(SYS_fallocate, descriptor, mode, offset, length);
 }
 
+/* Programs call these names if they are compiled with _FILE_OFFSET_BITS=64; on machines of 64 bits they are the same functions. */
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+int ftruncate64(int descriptor, off64_t size) __attribute__((alias("ftruncate")));
+int fallocate64(int descriptor, int mode, off64_t offset, off64_t length) __attribute__((alias("fallocate")));
+
 int rename(const char *from, const char *to) {
     if (fault_at(to)) return -1;
     crash_point();
@@ -119,6 +124,8 @@ int openat(int directory, const char *name, int flags, ...) {
     }
     return (int)syscall(SYS_openat, directory, name, flags, mode);
 }
+
+int openat64(int directory, const char *name, int flags, ...) __attribute__((alias("openat")));
 
 int renameat(int from, const char *name, int to, const char *other) {
     char path[8192], place[8192];

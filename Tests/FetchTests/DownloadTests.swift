@@ -33,7 +33,7 @@ import UpdateCore
             #expect(try rig.isComplete(result))
             #expect(
                 reports.contains {
-                    if case .progress(let progress) = $0 { progress.received == Rig.size } else { false }
+                    if case .progress(let progress) = $0 { progress.received == ByteCount(Rig.size) } else { false }
                 })
             // The signature comes first: a file without one is not downloaded.
             #expect(await server.records.map(\.path) == ["/files/v2.minisig", "/files/v2"])
@@ -251,7 +251,7 @@ import UpdateCore
         try await with { server async throws in
             guard
                 case .refused(let line, _)? = try await fetch.download(
-                    rig.job(server.url) { $0.sizeLimit = Rig.size - 1 })
+                    rig.job(server.url) { $0.sizeLimit = ByteCount(Rig.size) - 1 })
             else {
                 Issue.record("not refused")
                 return
@@ -263,7 +263,7 @@ import UpdateCore
 
     @Test func missingDiskSpaceIsReported() async throws {
         try await with { server async throws in
-            guard case .noSpace(let line)? = try await fetch.download(rig.job(server.url) { $0.keepFree = Int.max / 2 })
+            guard case .noSpace(let line)? = try await fetch.download(rig.job(server.url) { $0.keepFree = .max / 2 })
             else {
                 Issue.record("the disk space is not reported")
                 return

@@ -81,7 +81,7 @@ import UpdateCore
         var (result, traffic) = try await received(rig.job(host.url))
         if !rig.verified(result) { (result, traffic) = try await received(rig.job(host.url)) }
         #expect(try rig.isComplete(result))
-        #expect(traffic == DownloadTraffic(received: Rig.size - 1_000_000, size: Rig.size))
+        #expect(traffic == DownloadTraffic(received: ByteCount(Rig.size) - 1_000_000, size: ByteCount(Rig.size)))
     }
 
     /// An expired presigned address: the file continues at the next one.
@@ -95,7 +95,7 @@ import UpdateCore
         #expect(line(try await fetch.download(rig.job(host.url))).contains("has the address expired?"))
         let (result, traffic) = try await received(rig.job(host.url, path: "/new/v2?X-Amz-Signature=abc"))
         #expect(try rig.isComplete(result))
-        #expect(traffic.received == Rig.size - 2_000_000)
+        #expect(traffic.received == ByteCount(Rig.size) - 2_000_000)
     }
 
     /// A server without ranges sends the file from its start: what is there is compared and stays.
@@ -123,7 +123,7 @@ import UpdateCore
         #expect(partialSize == 2_000_000)
         let (result, traffic) = try await received(rig.job(host.url))
         #expect(try rig.isComplete(result))
-        #expect(traffic.received == Rig.size)
+        #expect(traffic.received == ByteCount(Rig.size))
     }
 
     /// A wrong piece in the middle is found by the signature, and the file starts over once.
@@ -141,7 +141,7 @@ import UpdateCore
         _ = try await fetch.download(rig.job(host.url))
         let (result, traffic) = try await received(rig.job(host.url))
         #expect(try rig.isComplete(result))
-        #expect(traffic.received == 2 * Rig.size - 1_000_000)
+        #expect(traffic.received == 2 * ByteCount(Rig.size) - 1_000_000)
         #expect(host.requests.filter { $0.target == "/files/v2" }.map(\.range) == [nil, "bytes=1000000-", nil])
     }
 
@@ -183,7 +183,7 @@ import UpdateCore
         #expect(partialSize == 2_000_000)
         let (result, traffic) = try await received(rig.job(host.url))
         #expect(try rig.isComplete(result))
-        #expect(traffic.received == Rig.size - 2_000_000)
+        #expect(traffic.received == ByteCount(Rig.size) - 2_000_000)
     }
 
     /// The host refuses every range, but has the whole file.
@@ -213,7 +213,7 @@ import UpdateCore
         _ = try await fetch.download(rig.job(host.url))
         let (result, traffic) = try await received(rig.job(host.url))
         #expect(try rig.isComplete(result))
-        #expect(traffic.received < Rig.size)
+        #expect(traffic.received < ByteCount(Rig.size))
     }
 
     /// At the first byte, without a length: the page is named, not the missing length.

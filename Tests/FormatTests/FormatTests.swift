@@ -79,7 +79,7 @@ import UpdateCore
     func theRecordIsRead(sample: Sample) throws {
         let found = try StoredFile.decode(InstallRecord.self, from: sample.bytes)
         #expect(found.unreadable.isEmpty)
-        #expect(.integer(found.value.job.id) == sample.expected["id"])
+        #expect(.integer(Int(found.value.job.id)) == sample.expected["id"])
         #expect(.integer(found.value.job.offer.versionCode) == sample.expected["versionCode"])
         #expect((found.value.module == nil) == (sample.release == "0.1.0"), "0.1.0 did not name the module")
         try expectOlderVersionsCanRead(found.value, sample)
@@ -120,7 +120,7 @@ import UpdateCore
     func theNoteInTheFileTreeIsRead(sample: Sample) throws {
         let found = try StoredFile.decode(FileTree.Note.self, from: sample.bytes)
         #expect(found.unreadable.isEmpty)
-        #expect(.integer(found.value.id) == sample.expected["id"])
+        #expect(.integer(Int(found.value.id)) == sample.expected["id"])
         #expect(.integer(found.value.offer.versionCode) == sample.expected["versionCode"])
         #expect(.text(found.value.module) == sample.expected["module"])
         try expectOlderVersionsCanRead(found.value, sample)

@@ -1,7 +1,9 @@
 import Glibc
 import Host
+import Simulator
 import TestSupport
 import Testing
+import UpdateCore
 
 @Suite struct FilesTests {
     @Test func replacingLeavesNoOtherFile() throws {
@@ -60,5 +62,52 @@ import Testing
         withExtendedLifetime(lock) {}
         lock = nil
         _ = try DirectoryLock(scratch.path)
+    }
+
+    // MARK: sizes and times of more than 32 bits
+
+    @Test func aFileMayHaveFiveGibibytes() throws {
+        let scratch = try Scratch()
+        let size: ByteCount = 5 << 30
+        let file = try OpenFile("\(scratch.path)/large", O_RDWR | O_CREAT)
+        try file.truncate(to: size - 3)
+        try file.seek(to: size - 3)
+        try file.write([1, 2, 3])
+        #expect(try file.size == size && FileStatus("\(scratch.path)/large")?.size == size)
+        #expect(file.allocatedSize < 1 << 20)
+        var buffer: [UInt8] = [0, 0, 0, 0]
+        #expect(try file.read(into: &buffer, at: size - 3) == 3 && buffer == [1, 2, 3, 0])
+        // It does not fit next to what must stay free.
+        let free = try Files.freeSpace(at: scratch.path)
+        #expect(throws: SystemError.self) { try Files.checkSpace(for: size, at: file.path, keepFree: free) }
+        #expect(throws: SystemError.self) { try Files.checkSpace(for: .max, at: file.path, keepFree: .max) }
+        #expect(throws: SystemError.self) { try Files.read(file.path, limit: 1000) }
+    }
+
+    @Test(arguments: [2_147_483_647, 2_147_483_648, 2_208_988_800, 4_102_444_800] as [Seconds])
+    func aFileKeepsATimeAfter2038(unixSeconds: Seconds) async throws {
+        let scratch = try Scratch()
+        try scratch.write("file", "x")
+        try scratch.write("copy", "y")
+        try await execute("touch", ["-d", "@\(Int64(unixSeconds))", "\(scratch.path)/file"])
+        let time = WallTime(unixSeconds: unixSeconds)
+        #expect(Files.modificationTime("\(scratch.path)/file") == time)
+        let copy = try OpenFile("\(scratch.path)/copy", O_WRONLY)
+        copy.setTimes(of: try #require(FileStatus("\(scratch.path)/file")))
+        #expect(try copy.status.modified == time)
+    }
+
+    @Test func localTimesAfter2038AreShown() {
+        #expect(Clock.date(year: 2040, month: 1, day: 1) == WallTime(unixSeconds: 2_208_988_800))
+        #expect(
+            Clock.date(year: 9999, month: 12, day: 31, hour: 23, minute: 59, second: 59).unixSeconds == 253_402_300_799)
+        // Half a day away from the end of the year in every time zone.
+        #expect(LocalTime.text(Clock.date(year: 2040, month: 6, day: 15, hour: 12)).hasPrefix("2040-06-1"))
+        #expect(LocalTime.text(Clock.date(year: 2100, month: 6, day: 15, hour: 12)).hasPrefix("2100-06-1"))
+        #expect(LocalTime.text(Clock.date(year: 9999, month: 6, day: 15, hour: 12)).hasPrefix("9999-06-1"))
+        for number in [Double.infinity, -.infinity, .nan, 1e300] {
+            #expect(!LocalTime.text(WallTime(unixSeconds: number)).isEmpty)
+            _ = LocalTime.offset(now: WallTime(unixSeconds: number))
+        }
     }
 }

@@ -36,7 +36,7 @@ import UpdateCore
             var boots = try await Recorded(fails: "ArtifactVerifyReboot")
             boots.boots.settings.attempts = attempts
             var last: InstallResult?
-            for id in 1...6 {
+            for id in 1...6 as ClosedRange<InstallID> {
                 last = try await failingInstallation(boots, id)
                 for name in lost {
                     let words = name.split(separator: " ")
@@ -59,7 +59,7 @@ import UpdateCore
 
     @Test func anOperatorsRetryResetsTheCount() async throws {
         let boots = try await Recorded(fails: "ArtifactVerifyReboot")
-        for id in 1...4 { _ = try await failingInstallation(boots, id) }
+        for id in 1...4 as ClosedRange<InstallID> { _ = try await failingInstallation(boots, id) }
         #expect(try reboots(boots) == 3)
         #expect(try await boots.boot("x", .forgetAttempts(versionCode: 2)) == .unknown)
         guard case .rolledBack? = try await failingInstallation(boots, 5) else {
@@ -72,7 +72,7 @@ import UpdateCore
     /// An agent that has been taken over cannot reboot the device for ever: it gets three resets, root as many as it wants.
     @Test func theAgentCanResetTheCountThreeTimesAndRootAlways() async throws {
         let boots = try await Recorded(fails: "ArtifactVerifyReboot")
-        var id = 0
+        var id: InstallID = 0
         func blocked() async throws -> String {
             while true {
                 id += 1
@@ -109,7 +109,7 @@ import UpdateCore
     /// The commit of a version resets its count.
     @Test func aCommitResetsTheCount() async throws {
         let boots = try await Recorded(fails: "ArtifactVerifyReboot")
-        for id in 1...2 { _ = try await failingInstallation(boots, id) }
+        for id in 1...2 as ClosedRange<InstallID> { _ = try await failingInstallation(boots, id) }
         try Files.remove("\(boots.scratch.path)/control/fail-ArtifactVerifyReboot")
         let job = try await boots.recorder.device.job(3, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("3a", .install(job)) == .needsReboot(isRollback: false))
@@ -153,7 +153,7 @@ import UpdateCore
     /// A request that is refused before the installation begins is not counted.
     @Test func aRefusedRequestIsNotCounted() async throws {
         let boots = try await Recorded()
-        for id in 1...5 {
+        for id in 1...5 as ClosedRange<InstallID> {
             var job = try await boots.recorder.device.job(id, version: 2, artifact: "artifact-file")
             job.offer = try InstallerDevice.offer(9)
             guard case .refused = try await boots.boot("a", .install(job)) else {
@@ -167,7 +167,7 @@ import UpdateCore
     /// 0.1.0 stored a record without a count on the way: the count that is in the other file stays.
     @Test func aRecordWithoutACountDoesNotResetIt() async throws {
         let boots = try await Recorded(fails: "ArtifactVerifyReboot")
-        for id in 1...2 { _ = try await failingInstallation(boots, id) }
+        for id in 1...2 as ClosedRange<InstallID> { _ = try await failingInstallation(boots, id) }
         let job = try await boots.recorder.device.job(3, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("3a", .install(job)) == .needsReboot(isRollback: false))
         var found = try #require(try StoredFile.read(InstallRecord.self, from: record(boots), limit: 1 << 20)?.value)

@@ -60,7 +60,7 @@ import UpdateCore
     func aPackageIsInstalledAndRolledBackToThePreviousOne() async throws {
         let boots = try debBoots()
         func install(_ id: Int, _ file: String) async throws -> InstallResult {
-            try await boots.boot("a", .install(try await boots.job(id, version: id, file: file)))
+            try await boots.boot("a", .install(try await boots.job(InstallID(id), version: id, file: file)))
         }
         #expect(try await install(2, package(2)) == .committed)
         #expect(try await install(3, package(3)) == .committed)

@@ -102,7 +102,7 @@ import UpdateCore
             """, install: "attempts = 1")
         // Everything happens in one boot.
         try device.scratch.write("modules/leaving.peripheral", "")
-        for id in 1...3 {
+        for id in 1...3 as ClosedRange<InstallID> {
             let run = await device.run(.install(try await device.job(id, version: 2, artifact: "artifact-file")))
             #expect(run.result == .interrupted("leaving failed in \(state): the lock is held", code: .moduleBusy))
             #expect(run.states.contains("ArtifactRollback") == (state != "Download"))

@@ -51,7 +51,7 @@ import UpdateCore
     }
 
     private func job(
-        _ device: InstallerDevice, _ module: Module, _ id: Int, version: Int, says: Int? = nil
+        _ device: InstallerDevice, _ module: Module, _ id: InstallID, version: Int, says: Int? = nil
     ) async throws -> StagedInstallJob {
         let content = "VERSION_CODE=\(says ?? version)\n"
         if module.isArchive {
@@ -71,7 +71,7 @@ import UpdateCore
     func aModuleInstallsSeveralVersions(module: Module) async throws {
         let device = try await device(module)
         for version in 2...4 {
-            let job = try await job(device, module, version, version: version)
+            let job = try await job(device, module, InstallID(version), version: version)
             #expect(await device.run(.install(job)).result == .committed)
             #expect(live(device) == "VERSION_CODE=\(version)\n")
             if module.isArchive {
@@ -141,7 +141,7 @@ import UpdateCore
     @Test func theDirectoryModuleKeepsOneOldVersion() async throws {
         let device = try await device(Self.modules[1])
         for version in 2...5 {
-            _ = await device.run(.install(try await job(device, Self.modules[1], version, version: version)))
+            _ = await device.run(.install(try await job(device, Self.modules[1], InstallID(version), version: version)))
         }
         #expect(try Files.list("\(device.scratch.path)/live.versions") == ["device-4", "device-5"])
     }

@@ -48,7 +48,8 @@ extension ProtocolTests {
         }
         func job(_ version: Int, urlKey: String = InstallerDevice.urlKey, sidecar: String) throws -> InstallJob {
             InstallJob(
-                id: version, offer: Offer(file: "/x", urlKey: urlKey, versionCode: version), sidecar: sidecar)
+                id: InstallID(version), offer: Offer(file: "/x", urlKey: urlKey, versionCode: version), sidecar: sidecar
+            )
         }
         let path = "\(device.scratch.path)/artifact-file"
         try await device.publisher.sign(path, comment: "urlKey=device versionCode=6")

@@ -24,7 +24,7 @@ import UpdateCore
     /// The updates still work.
     private func expectAnUpdate(_ device: InstallerDevice, to version: Int) async throws {
         try device.scratch.write("control/new-version", "VERSION_CODE=\(version)\n")
-        let job = try await device.job(version, version: version, artifact: "artifact-file")
+        let job = try await device.job(InstallID(version), version: version, artifact: "artifact-file")
         #expect(await device.run(.install(job)).result == .committed)
     }
 
@@ -157,7 +157,7 @@ import UpdateCore
     // MARK: descriptors
 
     private func prepare(_ device: InstallerDevice, version: Int) async throws {
-        _ = try await device.job(version, version: version, artifact: "artifact-file")
+        _ = try await device.job(InstallID(version), version: version, artifact: "artifact-file")
         try device.scratch.write("control/new-version", "VERSION_CODE=\(version)\n")
     }
 
@@ -267,7 +267,7 @@ import UpdateCore
     @Test func theListenerStartsAnInstallerForEachRequest() async throws {
         let device = try await recorder()
         try await withListener(device) { listener in
-            for id in 1...5 { #expect(await listener.send(.resume(id)) == .unknown) }
+            for id in 1...5 as ClosedRange<InstallID> { #expect(await listener.send(.resume(id)) == .unknown) }
             let job = try await device.job(2, version: 2, artifact: "artifact-file")
             #expect(await listener.send(.install(job)) == .committed)
             #expect(await listener.send(.resume(2)) == .committed)

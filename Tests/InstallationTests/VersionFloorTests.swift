@@ -29,7 +29,7 @@ import UpdateCore
             try await recorder.device.publisher.sign(
                 path, comment: "urlKey=\(InstallerDevice.urlKey) versionCode=\(version) \(comment)")
             let job = StagedInstallJob(
-                id: Int.random(in: 1...Int.max), offer: try InstallerDevice.offer(version),
+                id: InstallID.random(in: 1...InstallID.max), offer: try InstallerDevice.offer(version),
                 artifact: Artifact(path: path, sidecarPath: "\(path).minisig", size: 0))
             return try await boots.boot(boot, .install(job))
         }

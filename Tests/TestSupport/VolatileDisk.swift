@@ -68,7 +68,7 @@ public struct VolatileDisk: Sendable {
         var path: String
         var from: String
         var kept: String
-        var size: Int
+        var size: ByteCount
     }
 
     /// Whether this file was renamed into place, and its directory was synced afterwards.
@@ -84,14 +84,14 @@ public struct VolatileDisk: Sendable {
             let parts = line.split(separator: "\t", omittingEmptySubsequences: false)
             return Change(
                 what: parts[0], path: String(parts[1]), from: String(parts[2]), kept: String(parts[3]),
-                size: Int(parts[4]) ?? 0)
+                size: ByteCount(parts[4]) ?? 0)
         }
     }
 
     /// Cuts the power, and empties the journal. Every process must have ended before.
     public func cutPower(_ chance: inout Chance) throws {
         /// The synced bytes of each changed file; the other files are complete.
-        var synced: [String: Int] = [:]
+        var synced: [String: ByteCount] = [:]
         var pending: [Change] = []
         for change in journal() {
             switch change.what {
@@ -126,7 +126,7 @@ public struct VolatileDisk: Sendable {
             let length = try file.size
             guard length > size else { continue }
             switch Int.random(in: 0..<3, using: &chance) {
-            case 0: try file.truncate(to: Int.random(in: size...length, using: &chance))
+            case 0: try file.truncate(to: ByteCount.random(in: size...length, using: &chance))
             case 1:
                 // The length has been stored, and the content has not.
                 try file.truncate(to: size)

@@ -80,16 +80,16 @@ import Testing
 
     @Test func everyNumberHasAWholePart() {
         for number in [Double.nan, .infinity, -.infinity, 1e300, -1e300, .greatestFiniteMagnitude] {
-            #expect(abs(Int(cut: number)) <= 1 << 53)
+            #expect(abs(Int64(cut: number)) <= 1 << 53)
             #expect(WallTime(unixSeconds: number).wholeSeconds >= 0)
             _ = describe(number)
         }
-        #expect(Int(cut: 2.9) == 2 && Int(cut: -2.1) == -3 && Int(cut: 1_800_000_000) == 1_800_000_000)
+        #expect(Int64(cut: 2.9) == 2 && Int64(cut: -2.1) == -3 && Int64(cut: 4_102_444_800) == 4_102_444_800)
     }
 
     /// A worker that was taken over can report any number.
     @Test func theProgressOfADownloadIsBounded() throws {
-        let highest = Int.max
+        let highest = ByteCount.max
         let progress = try decode(
             DownloadProgress.self, #"{"received":\#(highest),"total":\#(highest),"rate":\#(highest)}"#)
         #expect(progress == DownloadProgress(received: highest, total: highest, rate: highest))

@@ -17,7 +17,7 @@ import Testing
             family.text
                 == "# HELP a_info With \\\\ and\\na line feed.\n# TYPE a_info gauge\n"
                 + "a_info{x=\"\\\"quoted\\\" \\\\ and\\nmore\",y=\"\"} 1\n")
-        #expect(MetricFamily("b", .gauge, "Absent.", nil as Int?).text == "")
+        #expect(MetricFamily("b", .gauge, "Absent.", nil as Int64?).text == "")
         #expect(MetricFamily("c_total", .counter, "A count.", 3).text.hasSuffix("# TYPE c_total counter\nc_total 3\n"))
     }
 
@@ -38,7 +38,7 @@ import Testing
 
     @Test func countsAreBounded() {
         var counters = MetricCounters()
-        for received in [Int.max, 1, -5] {
+        for received in [ByteCount.max, 1, -5] {
             counters.count(
                 .downloaded(versionCode: 2, .noSpace("full"), DownloadTraffic(received: received, size: 0)), [])
         }
@@ -60,7 +60,7 @@ import Testing
     /// A device without a battery for its clock begins in 1970 until the network tells the time.
     @Test func theStartFollowsAClockThatIsSetLater() {
         var sources = MetricSources(started: BootInstant(40))
-        func shown(_ now: Double, _ wallClock: Double) -> Int? {
+        func shown(_ now: Double, _ wallClock: Double) -> Int64? {
             let context = Context(
                 now: BootInstant(now), bootID: "", wallClock: WallTime(unixSeconds: wallClock),
                 buildTime: WallTime(unixSeconds: 0), installed: .unknown(""),
@@ -137,7 +137,7 @@ import Testing
         var state = AgentState()
         state.trials = [Trial(versionCode: 4, failures: 3, reason: Reason("unhealthy", .healthCheckFailed))]
         state.rejected = [4]
-        func values(_ installed: Int) -> [String: Int?] {
+        func values(_ installed: Int) -> [String: Int64?] {
             var sources = MetricSources(started: BootInstant(0))
             let context = Context(
                 now: BootInstant(0), bootID: "", wallClock: WallTime(unixSeconds: 0),

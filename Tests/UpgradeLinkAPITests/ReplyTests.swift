@@ -265,6 +265,35 @@ import UpgradeLinkAPI
         #expect(HTTPDate.parse(text) == nil)
     }
 
+    @Test(
+        arguments: [
+            ("Tue, 19 Jan 2038 03:14:07 GMT", 2_147_483_647), ("Tue, 19 Jan 2038 03:14:08 GMT", 2_147_483_648),
+            ("Tuesday, 19-Jan-38 03:14:08 GMT", 2_147_483_648), ("Sun Jan  1 00:00:00 2040", 2_208_988_800),
+            ("Fri, 01 Jan 2100 00:00:00 GMT", 4_102_444_800), ("Mon, 01 Mar 2100 00:00:00 GMT", 4_107_542_400),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", 253_402_300_799), ("Mon, 01 Jan 1601 00:00:00 GMT", -11_644_473_600),
+        ] as [(String, Seconds)])
+    func datesOfAllCenturiesAreRead(text: String, unixSeconds: Seconds) {
+        #expect(HTTPDate.parse(text)?.unixSeconds == unixSeconds)
+    }
+
+    @Test func aRetryAfterMayBeADateAfter2038() {
+        let now = WallTime(unixSeconds: 2_208_988_800)
+        #expect(HTTPDate.parseRetryAfter("Sun, 01 Jan 2040 01:00:00 GMT", now: now) == 3600)
+        #expect(HTTPDate.parseRetryAfter("Tue, 19 Jan 2038 03:14:07 GMT", now: now) == 0)
+        #expect(HTTPDate.parseRetryAfter("Fri, 31 Dec 9999 23:59:59 GMT", now: now) == 1e9)
+        #expect(HTTPDate.parseRetryAfter("4294967296", now: now) == 1e9)
+    }
+
+    @Test(
+        arguments: [
+            (2_147_483_648, "2038-01-19T03:14:08Z"), (2_208_988_800, "2040-01-01T00:00:00Z"),
+            (4_102_444_800, "2100-01-01T00:00:00Z"), (253_402_300_799, "9999-12-31T23:59:59Z"),
+            (1e12, "9999-12-31T23:59:59Z"),
+        ] as [(Seconds, String)])
+    func requestsAndReportsHaveTheTime(unixSeconds: Seconds, text: String) {
+        #expect(rfc3339(WallTime(unixSeconds: unixSeconds)) == text)
+    }
+
     @Test func aHugeRetryAfterIsBounded() {
         for count in [50, 400] {
             #expect(

@@ -38,7 +38,7 @@ import Verification
     /// "verified", or why the file is refused.
     private func verdict(
         _ policy: VerificationPolicy? = nil, offer: Offer? = nil, model: String? = nil,
-        sidecar: String? = "file.minisig", sizeLimit: Int = 1 << 30
+        sidecar: String? = "file.minisig", sizeLimit: ByteCount = 1 << 30
     ) -> String {
         do {
             let sidecar = try sidecar.map { try Files.read("\(scratch.path)/\($0)", limit: 65_536) }
@@ -95,6 +95,13 @@ import Verification
         try await sign()
         #expect(verdict(policy(keys: [other.publicKey, publisher.publicKey])) == "verified")
         #expect(verdict(policy(keys: [other.publicKey])).contains("which is not among the trusted keys"))
+    }
+
+    /// minisign's own comment has the time of the signature; it decides nothing.
+    @Test(arguments: ["2147483648", "2208988800", "4102444800", "253402300800", "99999999999999999999"])
+    func aSignatureMayBeMadeAfter2038(timestamp: String) async throws {
+        try await sign("timestamp:\(timestamp)\tfile:file\thashed urlKey=device versionCode=4")
+        #expect(verdict() == "verified")
     }
 
     @Test(

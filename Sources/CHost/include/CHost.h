@@ -1,6 +1,8 @@
 #pragma once
 /* Only <stdint.h> here: if this module were the first to include another system header, that header's types would belong to
    this module and not to Glibc. */
+#include "WideFiles.h"
+#include "WideTimes.h"
 #include <stdint.h>
 
 /* ioctl() is variadic. Returns 0 and the six bytes of the interface's permanent address, or -1 with errno. */
