@@ -94,7 +94,7 @@ import UpdateCore
         let program = try await program("files", width, "CHost")
         let directory = "\(scratch.path)/directory"
         try Files.createDirectory(directory)
-        let output = try await execute(program, [directory])
+        let output = try await execute("env", [program, directory])
         let numbers = output.split { $0 == " " || $0 == "\n" }.compactMap { ByteCount($0) }
         try #require(numbers.count == 3, "\(output)")
         // What this process, which has 64 bits, sees.
@@ -107,7 +107,7 @@ import UpdateCore
 
     @Test(arguments: widths) func datesAfter2038AreRight(width: Width) async throws {
         let program = try await program("times", width, "CHost")
-        let output = try await execute(program, [])
+        let output = try await execute("env", [program])
         let shown = try #require(Seconds(output.filter { $0.isNumber }), "\(output)")
         #expect(abs(shown - Clock.wallTime.unixSeconds) < 60)
     }
@@ -129,6 +129,6 @@ import UpdateCore
         let object = "\(scratch.path)/toml.o"
         try await compile(width, ["-c", "-o", object, "\(Self.programs)/toml.c"])
         try await compile(width, ["-O0", "-o", "\(scratch.path)/toml", object, "\(Self.sources)/CTOML/CTOML.cpp"])
-        try await execute("\(scratch.path)/toml", [])
+        try await execute("env", ["\(scratch.path)/toml"])
     }
 }
