@@ -35,8 +35,11 @@ import UpdateCore
     private static func obstacle(_ width: Width) -> String? {
         guard width == .narrow else { return nil }
         #if arch(x86_64)
-            return Files.exists("/usr/include/x86_64-linux-gnu/gnu/stubs-32.h")
-                || Files.exists("/usr/include/gnu/stubs-32.h")
+            let compilers = "/usr/lib/gcc/x86_64-linux-gnu"
+            let isComplete =
+                Files.exists("/usr/include/x86_64-linux-gnu/gnu/stubs-32.h")
+                && ((try? Files.list(compilers)) ?? []).contains { Files.exists("\(compilers)/\($0)/32/libstdc++.so") }
+            return isComplete
                 ? nil : "gcc -m32 needs libc6-dev-i386 and lib32stdc++-…-dev: packaging/dependencies.sh test"
         #else
             return "gcc -m32 is for x86-64"
