@@ -41,7 +41,7 @@ extension SystemTests.Packages {
                         install -d -o upgradelinkd -g upgradelinkd -m 700 /data/upgradelinkd /data/upgradelinkd/state \
                             /data/upgradelinkd/downloads
                         install -d -m 700 /data/upgradelink-installer
-                        grep -l ak /etc/credstore.encrypted/upgradelinkd.accessKey || echo sealed
+                        grep -qxF ak /etc/credstore.encrypted/upgradelinkd.accessKey || echo sealed
                         """)
                     #expect(sealing.hasSuffix("sealed"), "\(sealing)")
                     let start = try await machine.run("systemctl", "start", "upgradelinkd")
