@@ -49,8 +49,9 @@ extension SystemTests.Devices {
             }
         }
 
-        /// An inhibitor of logind delays a forced version for install.inhibitLimit at most.
-        @Test(arguments: Suite.available) func anInhibitorDelaysAForcedRebootForTheLimitOnly(
+        /// An inhibitor of logind delays a forced version for install.inhibitLimit at most. Not on Debian 13: logind 257 asks
+        /// polkit even for root whether an inhibitor may be ignored, and refuses (docs/policy.md).
+        @Test(arguments: Suite.available.filter { $0 == .bookworm }) func anInhibitorDelaysAForcedRebootForTheLimitOnly(
             on suite: Suite
         ) async throws {
             try await Container(.debian(suite)).run { container async throws in
@@ -60,7 +61,9 @@ extension SystemTests.Devices {
                     module: "rebooting", install: "gracePeriod = \"1s\"\ninhibitLimit = \"4s\"")
                 let boot = try await container.boot { machine async throws in
                     try await Self.updateDuringARecording(machine)
-                    #expect(await machine.shutsDown())
+                    let isDown = await machine.shutsDown()
+                    let journal = isDown ? "" : await machine.shell("journalctl --no-pager -o cat -n 40")
+                    #expect(isDown, "\(journal)")
                 }
                 #expect(boot.status == .exited(133), "it rebooted")
             }
