@@ -229,19 +229,39 @@ extension Installer {
         if record.mustBeForced(at: now, after: settings.inhibitLimit + settings.rebootTimeout) {
             return forceReboot { done(.success($0)) }
         }
-        let run = { @MainActor in
+        let run = { @MainActor (ignoringInhibitors: Bool) in
             attempt(done) {
                 try noteRebootRequest(record, isTried: true)
-                runRebootCommand(settings.rebootCommand) { done(.success($0)) }
+                runRebootCommand(settings.rebootCommand) { result in
+                    guard case .rebootRefused = result, ignoringInhibitors else { return done(.success(result)) }
+                    rebootDespiteInhibitor(or: result) { done(.success($0)) }
+                }
             }
         }
-        guard record.mayBeDelayed(at: now, by: settings.inhibitLimit) else { return run() }
+        guard record.mayBeDelayed(at: now, by: settings.inhibitLimit) else { return run(true) }
         RebootInhibitors.findFirst { inhibitor in
-            guard let inhibitor else { return run() }
+            guard let inhibitor else { return run(false) }
             attempt(done) {
                 try noteRebootRequest(record, isTried: false)
                 done(.success(.rebootRefused(inhibitor)))
             }
+        }
+    }
+
+    /// As systemctl(1) itself does without logind: all units are stopped.
+    private static let rebootTarget = [
+        "/usr/bin/systemctl", "start", "--no-block", "--job-mode=replace-irreversibly", "reboot.target",
+    ]
+
+    /// Reboots the device without logind if an inhibitor is why the command was refused, because it may no longer delay the
+    /// reboot: since systemd 257, logind lets no user ignore one, not even root, unless a rule of polkit allows it.
+    private func rebootDespiteInhibitor(
+        or refusal: InstallResult, then done: @escaping @MainActor (InstallResult) -> Void
+    ) {
+        RebootInhibitors.findFirst { inhibitor in
+            guard let inhibitor else { return done(refusal) }
+            log("\(inhibitor); it has delayed the reboot long enough: \(Self.rebootTarget.joined(separator: " "))")
+            runRebootCommand(Self.rebootTarget, then: done)
         }
     }
 

@@ -1,7 +1,7 @@
 import Glibc
 import Host
 
-/// A directory `.release.XXXXXX` next to the place where a release is published. It is locked as long as its process lives
+/// A directory `.release.` and six random characters next to the place where a release is published. It is locked as long as its process lives
 /// (flock(2)), so that the next process can remove what a killed one left.
 struct TemporaryRelease {
     private static let prefix = ".release"

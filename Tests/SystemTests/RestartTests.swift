@@ -49,11 +49,10 @@ extension SystemTests.Devices {
             }
         }
 
-        /// An inhibitor of logind delays a forced version for install.inhibitLimit at most. Not on Debian 13: logind 257 asks
-        /// polkit even for root whether an inhibitor may be ignored, and refuses (docs/policy.md).
-        @Test(arguments: Suite.available.filter { $0 == .bookworm }) func anInhibitorDelaysAForcedRebootForTheLimitOnly(
-            on suite: Suite
-        ) async throws {
+        /// An inhibitor of logind delays a forced version for install.inhibitLimit at most, also where logind lets no user
+        /// ignore an inhibitor (systemd 257).
+        @Test(arguments: Suite.available)
+        func anInhibitorDelaysAForcedRebootForTheLimitOnly(on suite: Suite) async throws {
             try await Container(.debian(suite)).run { container async throws in
                 let fixture = try await DeviceFixture(container, versions: [(2, 3)])
                 try fixture.writeRebootingModule()
