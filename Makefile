@@ -88,11 +88,10 @@ demo: modules
 # A device with two slots in qemu, from the packages: with GRUB, RAUC and upgradelinkd. Everything is below .cache/device.
 .PHONY: demo-device
 demo-device: ARCH ?= $(shell dpkg --print-architecture)
-demo-device: DEMO_DEVICE = /usr/bin/python3 -B demo/device/main.py --architecture $(ARCH) --packages .cache/deb --cache .cache/device
 demo-device:
 	@packaging/dependencies.sh device $(ARCH)
-	@$(DEMO_DEVICE) --find >/dev/null 2>&1 || $(MAKE) --no-print-directory deb SUITE=trixie ARCH=$(ARCH)
-	@exec $(DEMO_DEVICE)
+	@$(MAKE) --no-print-directory deb ARCH=$(ARCH)
+	@exec /usr/bin/python3 -B demo/device/main.py --architecture $(ARCH) --packages .cache/deb --cache .cache/device
 
 # The picture in README.md, generated from a real run.
 picture: modules
@@ -115,7 +114,7 @@ test:
 ARCH ?= amd64
 test-machine:
 	@packaging/dependencies.sh machine
-	@ls .cache/deb/upgradelinkd_*_$(ARCH).deb >/dev/null 2>&1 || $(MAKE) --no-print-directory deb ARCH=$(ARCH)
+	@$(MAKE) --no-print-directory deb ARCH=$(ARCH)
 	@/usr/bin/python3 -B Tests/Machine/machine.py $(ARCH) $(MACHINE)
 
 test-arm64:

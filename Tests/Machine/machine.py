@@ -98,7 +98,7 @@ def _run(architecture: Architecture, parts: list[str], results: Results, time_li
 
 def _packages(architecture: Architecture) -> list[str]:
     directory = f"{_TOP}/.cache/deb"
-    return [packages.newest(directory, name, architecture.name, root.SUITE) for name in ["upgradelinkd", "upgradelink-sim"]]
+    return [packages.newest(directory, name, architecture.name) for name in ["upgradelinkd", "upgradelink-sim"]]
 
 
 def _reference_figures() -> dict[str, int]:

@@ -25,12 +25,12 @@ _NEEDED_BYTES = 2 << 30
 
 
 def packages(directory: pathlib.Path, name: str) -> list[pathlib.Path]:
-    """Our two packages for an architecture: those for the suite, else any, which the suite can install too."""
+    """Our two packages for an architecture, as built last: Debian 13 installs those for Debian 12, too."""
     found = []
     for package in ("upgradelinkd", "upgradelink-sim"):
-        candidates = sorted(directory.glob(f"{package}_*~deb13u1_{name}.deb")) or sorted(directory.glob(f"{package}_*_{name}.deb"))
+        candidates = list(directory.glob(f"{package}_*_{name}.deb"))
         if not candidates:
-            raise Problem(f"{directory} has no {package} for {name}: make deb SUITE={_SUITE} ARCH={name}")
+            raise Problem(f"{directory} has no {package} for {name}: make deb ARCH={name}")
         found.append(max(candidates, key=lambda path: path.stat().st_mtime))
     return found
 
@@ -145,16 +145,12 @@ def main() -> int:
     parser.add_argument("--architecture", choices=architecture.ALL, default="amd64")
     parser.add_argument("--packages", type=pathlib.Path, required=True, help="directory of our two packages")
     parser.add_argument("--cache", type=pathlib.Path, required=True, help="directory for everything that is built")
-    parser.add_argument("--find", action="store_true", help="only print the packages")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
     try:
         target = architecture.ALL[options.architecture]
         debs = packages(options.packages, target.debian)
-        if options.find:
-            print(*debs, sep="\n")
-            return 0
         for name in ("sqfstar", "mke2fs", "mkfs.vfat", "mcopy", "sfdisk", "depmod", "minisign", "rauc", "openssl", target.qemu):
             tools.find(name)
         cache = options.cache.resolve()
