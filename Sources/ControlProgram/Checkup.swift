@@ -3,6 +3,7 @@ import DeviceChecks
 import Glibc
 import Host
 import UpdateCore
+import Verification
 
 /// The checks of `upgradelinkctl doctor` that need a valid configuration. ``SystemCheckup`` needs none.
 struct Checkup {
@@ -49,7 +50,7 @@ struct Checkup {
                     "sign releases and use \"minisign\"")
             ]
         }
-        let keys = ConfigurationFiles(root: root).keys.map { (id: KeyID(of: $0.text)?.description ?? "?", key: $0) }
+        let keys = ConfigurationFiles(root: root).keys.map { (id: MinisignKey($0.text)?.name ?? "?", key: $0) }
         guard !keys.isEmpty else {
             return [
                 .bad(

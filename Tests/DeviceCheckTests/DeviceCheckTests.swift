@@ -13,18 +13,6 @@ import UpdateCore
 
     init() throws { scratch = try Scratch() }
 
-    @Test func aKeyIDIsShownAsMinisignPrintsIt() {
-        // The key and its number as minisign's own documentation has them.
-        #expect(
-            KeyID(of: "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")?.description == "E7620F1842B4E81F")
-        #expect(
-            KeyID(of: "RWQAAAAAAAAAAAAAYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")?.description == "0")
-        // minisign wrote "minisign public key CFB30DA7B28D0A7" into the file of this key.
-        #expect(
-            KeyID(of: "RWSn0Ch72jD7DAouHWinl/+32XOgGFm7PAupkHyVWke4MRsBXary6nAQ")?.description == "CFB30DA7B28D0A7")
-        #expect(KeyID(of: "RWQf6LRC") == nil && KeyID(of: "?") == nil)
-    }
-
     @Test func aFindingIsOneLineAndHasTheSameFieldsInJSON() throws {
         let finding = Finding.bad("keys", "a\nb\u{1B}[31m http://user:word@host/", nil)
         #expect(!finding.text.contains("\n") && !finding.text.contains("\u{1B}") && !finding.text.contains("word"))

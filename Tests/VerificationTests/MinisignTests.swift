@@ -19,6 +19,18 @@ import Verification
         try scratch.write("file", String(repeating: "content ", count: 100_000))
     }
 
+    @Test func aKeyIDIsShownAsMinisignPrintsIt() {
+        // The key and its number as minisign's own documentation has them.
+        #expect(
+            MinisignKey("RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")?.name == "E7620F1842B4E81F")
+        #expect(
+            MinisignKey("RWQAAAAAAAAAAAAAYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3")?.name == "0")
+        // minisign wrote "minisign public key CFB30DA7B28D0A7" into the file of this key.
+        #expect(
+            MinisignKey("RWSn0Ch72jD7DAouHWinl/+32XOgGFm7PAupkHyVWke4MRsBXary6nAQ")?.name == "CFB30DA7B28D0A7")
+        #expect(MinisignKey("RWQf6LRC") == nil && MinisignKey("?") == nil)
+    }
+
     private static func offer(_ code: Int, url: String = "http://h/f") throws -> Offer {
         let fields = OfferFields(
             urlKey: "device", versionName: "v\(code)", versionCode: code, urlPath: url, upgradeType: 2,
