@@ -229,7 +229,7 @@ extension Installer {
         if record.mustBeForced(at: now, after: settings.inhibitLimit + settings.rebootTimeout) {
             return forceReboot { done(.success($0)) }
         }
-        let run = { @MainActor (ignoringInhibitors: Bool) in
+        let run: @MainActor (Bool) -> Void = { ignoringInhibitors in
             attempt(done) {
                 try noteRebootRequest(record, isTried: true)
                 runRebootCommand(settings.rebootCommand) { result in

@@ -56,11 +56,11 @@ class Machine:
         shutil.copyfile(architecture.firmware_variables, variables)
         emulated = ["-accel", "tcg,thread=multi", "-cpu", architecture.emulated_cpu]
         accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm else emulated
-        command = [
+        self._command = [
             tools.find("setpriv"), "--pdeathsig", "KILL", tools.find(architecture.qemu), *architecture.board,
             *accelerator,
-            # With an emulated second processor, the EFI firmware was seen to hang after a reset.
-            "-smp", "2" if kvm else "1", "-m", "768", "-nodefaults", "-nic", "none",
+            # Emulated, the EFI firmware was seen to hang after a reset: each boot has a qemu of its own.
+            "-no-reboot", "-smp", "2" if kvm else "1", "-m", "768", "-nodefaults", "-nic", "none",
             "-display", "none", "-monitor", "none", "-serial", "stdio",
             "-drive", f"if=pflash,format=raw,readonly=on,file={architecture.firmware}",
             "-drive", f"if=pflash,format=raw,file={variables}",
@@ -70,12 +70,23 @@ class Machine:
         self._name = architecture.qemu
         self.tail: collections.deque[str] = collections.deque(maxlen=30)
         self._log = open(log, "w", encoding="utf-8", buffering=1)
+        self._is_off = False
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
         # In a session of its own, ^C ends this program first, which then ends qemu.
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 
     def lines(self) -> typing.Iterator[str]:
         """The lines of the console until the device is off; an empty one each second without any."""
+        yield from self._lines_of_boot()
+        while not self._is_off:
+            self._process = self._start()
+            yield ""
+            yield from self._lines_of_boot()
+
+    def _lines_of_boot(self) -> typing.Iterator[str]:
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         os.set_blocking(descriptor, False)
@@ -95,6 +106,7 @@ class Machine:
         for line in lines_of(_MOVE.sub("\n", rest)):
             yield self._kept(line)
         status = self._process.wait(timeout=10)
+        self._process.stdout.close()
         if status != 0:
             raise Problem(f"{self._name} ended with status {status}")
 
@@ -103,6 +115,8 @@ class Machine:
         self._log.write(line + "\n")
         if line.startswith("KVM internal error"):
             raise KVMFailure
+        if line.endswith("reboot: Power down"):
+            self._is_off = True
         return line
 
     def stop(self) -> None:
