@@ -34,8 +34,9 @@ STAGE = .build-release/stage
 # Starts a program of STAGE, which may be of another architecture.
 EMULATOR =
 
-# Swift's package manager leaves temporary directories behind; below .cache "make clean" removes them.
-TEMPORARY = $(CURDIR)/.cache/tmp
+# Swift's package manager leaves temporary directories behind; below .cache "make clean" removes them. Each target has a directory
+# of its own, because "make test" builds several at a time.
+TEMPORARY = $(CURDIR)/.cache/tmp/$@
 SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMPDIR="$(TEMPORARY)" swift
 
 .PHONY: help deps build modules demo picture test explore diagram generate soak fuzz test-asan test-tsan test-leaks lint programs release bench fleet install completions install-files uninstall deb clean
@@ -101,13 +102,20 @@ picture: modules
 lint:
 	@$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
 
-# At most eight tests at a time, because they have real time limits and share the machine.
 test:
 	@packaging/dependencies.sh test
 	$(MAKE) --no-print-directory lint
-	$(MAKE) --no-print-directory deb
+	@# One of them alone does not keep two processors busy.
+	@$(MAKE) --no-print-directory -j3 --output-sync=line deb tests test-systems
+	@Tests/run.sh
+
+# What "make test" needs: the tests, and what they boot.
+.PHONY: tests test-systems
+tests:
 	@$(SWIFT) build --build-tests
-	@export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=8; $(SWIFT) test --skip-build
+
+test-systems:
+	@packaging/test-systems.sh
 
 # An emulated machine with Debian 13 installs the packages, and is updated, with reboots and power cuts. Needs root.
 # MACHINE contains options: --only PART, --time-limit SECONDS.
@@ -117,8 +125,12 @@ test-machine:
 	@$(MAKE) --no-print-directory deb ARCH=$(ARCH)
 	@/usr/bin/python3 -B Tests/Machine/machine.py $(ARCH) $(MACHINE)
 
+# The unit tests, too, which "make test" runs on this machine's own architecture.
 test-arm64:
-	@$(MAKE) --no-print-directory test-machine ARCH=arm64
+	@packaging/dependencies.sh machine
+	@$(MAKE) --no-print-directory deb ARCH=arm64
+	@test -n "$(SWIFT_SDK)" || packaging/cross/tests.sh arm64
+	@/usr/bin/python3 -B Tests/Machine/machine.py arm64 $(MACHINE)
 
 # Explores the whole state space of the state machine, with repeated attempts, and prints the number of states.
 explore: build

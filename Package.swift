@@ -12,6 +12,9 @@ let strict: [SwiftSetting] = [
 /// The agent runs on the main queue: the declarations of its target belong to the main actor.
 let mainQueue: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
 
+/// The tests explore millions of decisions: optimized, they take a tenth of the time. The debug configuration keeps what else it has.
+let optimized: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
 /// Where `long` has 32 bits, the C library's sizes, offsets and times have 64 bits only with these macros. They change nothing
 /// where it has 64. Swift's module of the C library is made without them: CHost/include/WideFiles.h.
 let wide: [CSetting] = [.define("_FILE_OFFSET_BITS", to: "64"), .define("_TIME_BITS", to: "64")]
@@ -45,7 +48,7 @@ let package = Package(
     ],
     targets: [
         // The core makes decisions only.
-        .target(name: "UpdateCore", swiftSettings: strict + [.strictMemorySafety()]),
+        .target(name: "UpdateCore", swiftSettings: optimized + [.strictMemorySafety()]),
 
         // C: module maps, and shims for what Swift cannot call (variadic functions, macros).
         .target(name: "CHost", cSettings: wide),
@@ -128,7 +131,7 @@ let package = Package(
                 system,
             ], swiftSettings: strict),
         // Simulates a million devices in virtual time, with the core only.
-        .target(name: "Fleet", dependencies: ["UpdateCore"], swiftSettings: strict),
+        .target(name: "Fleet", dependencies: ["UpdateCore"], swiftSettings: optimized),
         .executableTarget(
             name: "upgradelink-sim",
             dependencies: [
@@ -143,7 +146,7 @@ let package = Package(
         .target(
             name: "FaultyDisk", path: "Tests/FaultyDisk", cSettings: [.unsafeFlags(["-fno-sanitize=all"])]),
         .testTarget(
-            name: "UpdateCoreTests", dependencies: ["UpdateCore", "Host", "TestSupport"], swiftSettings: strict),
+            name: "UpdateCoreTests", dependencies: ["UpdateCore", "Host", "TestSupport"], swiftSettings: optimized),
         .testTarget(
             name: "UpgradeLinkAPITests", dependencies: ["UpgradeLinkAPI", "UpdateCore", "Verification"],
             swiftSettings: strict),

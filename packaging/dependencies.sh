@@ -117,26 +117,6 @@ if [ "${1:-build}" = test ]; then
         for package in "$cache"/download/*.deb; do dpkg -x "$package" "$cache"; done
         rm -rf "$cache/download"
     fi
-    # A clean Debian 12 and 13, for the tests that install the packages on them. mmdebstrap needs root here.
-    debian=$(dirname "$0")/../.cache/debian
-    for suite in bookworm trixie; do
-        [ ! -e "$debian/$suite.tar" ] || continue
-        if [ "$(id -u)" != 0 ]; then
-            say "There is no clean Debian ($suite), because it takes root: the tests that need it are skipped"
-            continue
-        fi
-        say "Making a clean Debian ($suite) with mmdebstrap (200 MB, below .cache)"
-        mkdir -p "$debian"
-        mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv,dbus "$suite" "$debian/new.tar"
-        mv "$debian/new.tar" "$debian/$suite.tar"
-    done
-    # What apt installs in a clean Debian that has no network, for the test of docs/quickstart.md.
-    for suite in bookworm trixie; do
-        [ -e "$debian/$suite.tar" ] && [ "$(id -u)" = 0 ] || continue
-        [ ! -e "$debian/$suite-apt.tar" ] || [ "$(dirname "$0")/apt-archive.sh" -nt "$debian/$suite-apt.tar" ] || continue
-        say "Fetching what the packages depend on in Debian ($suite) (100 MB, below .cache)"
-        "$(dirname "$0")/apt-archive.sh" "$debian/$suite.tar" "$debian/$suite-apt.tar"
-    done
     # The checker of Yocto recipes, for the test of packaging/yocto. Debian does not have it.
     oelint=$(dirname "$0")/../.cache/oelint
     requirements=$(dirname "$0")/../Tests/Yocto/requirements.txt
@@ -151,7 +131,4 @@ if [ "${1:-build}" = test ]; then
             say "There is no oelint-adv: the tests of the Yocto recipes are skipped"
         fi
     fi
-    # The previous release, for the test that updates from it and rolls back to it.
-    "$(dirname "$0")/earlier-release.sh" 0.1.0 "$(cd "$(dirname "$0")/.." && pwd)/.cache/releases/0.1.0" ||
-        say "There is no package of 0.1.0: the test of the update from it is skipped"
 fi

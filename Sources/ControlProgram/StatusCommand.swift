@@ -85,8 +85,8 @@ enum StatusRows {
         let remedy: Shown = "upgradelinkctl retry \(refused.versionCode)"
         let version = title(refused.versionCode, refused.versionName)
         guard refused.why == "blocked" else { return ("Rejected", "\(version); \(remedy)") }
-        let times: Shown = refused.failures == 1 ? "1 failure" : "\(refused.failures) failures"
-        return ("Blocked", "\(version) after \(times): \(refused.reason, limit: 200); \(remedy)")
+        let failures = counted(Int(clamping: refused.failures), "failure")
+        return ("Blocked", "\(version) after \(failures, limit: 40): \(refused.reason, limit: 200); \(remedy)")
     }
 
     private static func title(_ code: UInt64, _ name: String) -> Shown {

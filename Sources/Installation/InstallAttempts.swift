@@ -79,10 +79,10 @@ public struct InstallAttempts: Codable, Hashable, Sendable {
             + (found.resets >= Self.maximumResets ? " as root" : "")
         if found.attempts >= limit {
             return
-                "versionCode \(versionCode) is blocked after \(found.attempts) failed or repeated installations; \(remedy)"
+                "versionCode \(versionCode) is blocked after \(counted(found.attempts, "failed or repeated installation")); \(remedy)"
         }
         if found.reboots >= Self.maximumReboots {
-            return "versionCode \(versionCode) is blocked after \(found.reboots) reboots; \(remedy)"
+            return "versionCode \(versionCode) is blocked after \(counted(found.reboots, "reboot")); \(remedy)"
         }
         return nil
     }

@@ -97,9 +97,9 @@ extension Notice {
         case .attemptFailed(let offer, let reason, let attempt, let maximum, let delay):
             "Attempt \(attempt) of \(maximum) at \(offer.title) failed: \(reason.text); next try in \(describe(delay))"
         case .blocked(let offer, let reason, let attempts):
-            "\(offer.title) is blocked after \(attempts) failures: \(reason.text)"
+            "\(offer.title) is blocked after \(counted(attempts, "failure")): \(reason.text)"
         case .reportDropped(let report, let reason, let tries):
-            "A report (\(report.eventType)) is dropped after \(tries) tries: \(reason.text)"
+            "A report (\(report.eventType)) is dropped after \(counted(tries, "try", "tries")): \(reason.text)"
         case .resumed(let offer, let what): "Resuming \(offer.title): \(what)"
         case .ignored(let what): "Ignored \(what)"
         }

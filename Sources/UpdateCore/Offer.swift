@@ -209,7 +209,7 @@ public enum OfferRefusal: Error, Codable, Hashable, Sendable, CustomStringConver
         case .abovePin(let offered, let pinned):
             "the offered versionCode \(offered) is above \(pinned), to which device.appointVersionCode pins this device"
         case .blocked(let code, let attempts):
-            "versionCode \(code) is blocked after \(attempts) failures; a newer version is awaited"
+            "versionCode \(code) is blocked after \(counted(attempts, "failure")); a newer version is awaited"
         case .rejected(let code):
             "versionCode \(code) was rejected by the user"
         case .unusableURL(let text):

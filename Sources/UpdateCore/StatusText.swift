@@ -83,7 +83,7 @@ private func describe(
 private func tries(_ work: Work, _ context: Context, above limit: Int = 1) -> String {
     guard work.obstacles > limit else { return "" }
     let since = work.obstaclesSince.map { " since \(context.date($0))" } ?? ""
-    return "; tried \(work.obstacles) time\(work.obstacles == 1 ? "" : "s")\(since)"
+    return "; tried \(counted(work.obstacles, "time"))\(since)"
 }
 
 private func describe(_ state: AgentState, _ context: Context) -> String {

@@ -89,3 +89,10 @@ extension String {
         return rest.dropFirst(digits.count).drop { $0 == " " }.first == "%" ? number : nil
     }
 }
+
+/// A count with its noun: "1 failure", "3 failures".
+///
+/// - Parameter nouns: for more than one, if it is not `noun` and an s.
+public func counted(_ count: Int, _ noun: String, _ nouns: String? = nil) -> String {
+    count == 1 ? "1 \(noun)" : "\(count) \(nouns ?? "\(noun)s")"
+}

@@ -100,16 +100,17 @@ struct ReleasePacking {
             try interruption.check()
             try target.write(Array(buffer[..<count]))
         }
-        try target.synchronize()
     }
 
     /// Of the artifact, in bytes.
     var size: ByteCount { FileStatus(artifact)?.size ?? 0 }
 
-    /// Gives the artifact its name: the signature first, because a device may fetch both at once.
+    /// Gives the artifact its name, when its content is on the disk: the signature first, because a device may fetch both at once.
     func publish(as name: String) throws(SystemError) {
-        chmod(artifact, 0o644)
-        chmod("\(artifact).minisig", 0o644)
+        for file in [artifact, "\(artifact).minisig"] {
+            chmod(file, 0o644)
+            try Files.open(file).synchronize()
+        }
         try Files.rename("\(artifact).minisig", to: "\(into)/\(name).minisig")
         try Files.rename(artifact, to: "\(into)/\(name)")
     }

@@ -6,6 +6,7 @@ from results import Results, note
 # Seconds. A time limit is long, because it only ends what hangs; an emulated machine can be fifty times slower than a real one.
 _BOOT = 240
 _STEP = 400
+_UNIT_TESTS = 1200
 
 PARTS = ["install", "memory", "demo", "silent", "reboot", "rollback", "fallback", "power", "unit"]
 
@@ -46,16 +47,16 @@ class Scenarios:
             raise GuestFailure(f"the step ended too early, with status {line.removeprefix('end ')}")
         self._results.take(line)
 
-    def _step(self, name: str, **variables: str | int) -> None:
+    def _step(self, name: str, seconds: int = _STEP, **variables: str | int) -> None:
         """Runs a script of the guest to its end."""
-        self._begin(name, **variables)
-        end = self._guest.read_until("end ", _STEP, self._no_reboot)
+        self._begin(name, seconds, **variables)
+        end = self._guest.read_until("end ", seconds, self._no_reboot)
         if end != "end 0":
             raise GuestFailure(f"the scenario {name} ended with status {end.removeprefix('end ')}")
 
-    def _begin(self, name: str, **variables: str | int) -> None:
+    def _begin(self, name: str, seconds: int = _STEP, **variables: str | int) -> None:
         assignments = "".join(f" {key}={value}" for key, value in variables.items())
-        self._guest.send(f"{_STEP - 20} {name}{assignments}")
+        self._guest.send(f"{seconds - 20} {name}{assignments}")
 
     # MARK: parts
 
@@ -117,7 +118,7 @@ class Scenarios:
             note(f"skipped: the unit tests, because {self._unit_tests} is missing: packaging/cross/tests.sh builds it")
             return
         note("unit tests")
-        self._step("unit-tests")
+        self._step("unit-tests", _UNIT_TESTS)
 
     def _cut_in(self, name: str, **variables: str | int) -> None:
         """Runs a script of the guest until it says that the power can be cut, and cuts it."""

@@ -21,6 +21,12 @@ import Testing
         #expect(("e" + String(repeating: "\u{301}", count: 1_000_000)).sanitized(limit: 10).unicodeScalars.count <= 80)
     }
 
+    @Test func aCountHasItsNoun() {
+        #expect([0, 1, 2].map { counted($0, "failure") } == ["0 failures", "1 failure", "2 failures"])
+        #expect([1, 3].map { counted($0, "try", "tries") } == ["1 try", "3 tries"])
+        #expect(OfferRefusal.blocked(versionCode: 2, attempts: 1).description.contains("blocked after 1 failure;"))
+    }
+
     @Test func theUserInfoOfEachURLIsHidden() {
         for (text, shown) in [
             ("http://u:p@h/x", "http://***@h/x"),

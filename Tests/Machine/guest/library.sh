@@ -60,6 +60,6 @@ publish() {
     source=$1 code=$2 key=$3
     shift 3
     upgradelink-sim release "$source" --version-code "$code" --version-name "v$code" --url-key "$key" --key /srv/release.key \
-        --into /srv/releases "$@" && sync -f /srv/releases
+        --into /srv/releases "$@"
 }
 journal_says() { contains "$(journalctl --no-pager -b -o cat -u upgradelinkd)" "$1"; }
