@@ -106,7 +106,7 @@ test:
 	@packaging/dependencies.sh test
 	$(MAKE) --no-print-directory lint
 	@# One of them alone does not keep two processors busy.
-	@$(MAKE) --no-print-directory -j3 --output-sync=line deb tests test-systems
+	@$(MAKE) --no-print-directory -j3 deb tests test-systems
 	@Tests/run.sh
 
 # What "make test" needs: the tests, and what they boot.

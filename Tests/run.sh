@@ -5,8 +5,8 @@ set -eu
 cd "$(dirname "$0")/.."
 tests=.build/debug/upgradelinkdPackageTests.xctest
 
-# At most eight tests at a time, because they have real time limits and share the machine.
-: "${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:=8}"
+# At most six tests at a time, because they have real time limits and share the machine.
+: "${SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH:=6}"
 export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH
 
 work=$(mktemp -d)

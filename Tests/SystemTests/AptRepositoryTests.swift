@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import UpdateCore
 
-extension SystemTests.Packages {
+extension SystemTests.Releases {
     /// apt installs from the repository of a release, over HTTP, in clean installations of Debian that have no network but loopback.
     @Suite struct AptRepositoryTests {
         private static let requirement = "packaging/dependencies.sh test makes .cache/debian/SUITE-apt.tar"

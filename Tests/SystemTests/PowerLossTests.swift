@@ -3,7 +3,7 @@ import Host
 import TestSupport
 import Testing
 
-extension SystemTests.Devices {
+extension SystemTests.Power {
     /// The power is cut, and unsynced data is lost. At each moment the device then completes the update, or tries again. The
     /// offer is not lost: the server would not send it a second time.
     @Suite struct PowerLossTests {

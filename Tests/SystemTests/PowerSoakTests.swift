@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import UpdateCore
 
-extension SystemTests.Devices.PowerLossTests {
+extension SystemTests.Power.PowerLossTests {
     /// The seed of the moments; set by `make soak`, which prints it.
     static let soakSeed = getenv("UPGRADELINKD_SOAK").flatMap { UInt64(String(cString: $0)) }
 

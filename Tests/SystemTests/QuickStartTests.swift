@@ -5,7 +5,7 @@ import Subprocess
 import TestSupport
 import Testing
 
-extension SystemTests.Packages {
+extension SystemTests.Releases {
     /// docs/quickstart.md, command by command, in clean installations of Debian without a network.
     @Suite struct QuickStartTests {
         private static let requirement = "packaging/dependencies.sh test makes .cache/debian/SUITE-apt.tar"
