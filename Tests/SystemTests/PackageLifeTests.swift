@@ -270,7 +270,12 @@ extension SystemTests.Upgrades {
                         "find /etc /var /run /usr/lib /usr/sbin /lib -xdev \\( -iname '*upgradelink*' -o -user upgradelinkd -o -nouser \\) "
                         + "! -path '/run/systemd/*' ! -path '/run/upgradelinkd-sim*' 2>/dev/null; \(Self.processes); pgrep -l sleep;"
                         + "systemctl list-units --all --no-legend 'upgradelink*'"
-                    let found = await machine.shell(left)
+                    // systemd forgets a unit without a file some time after it has stopped.
+                    var found = ""
+                    _ = await eventually {
+                        found = await machine.shell(left)
+                        return found == ""
+                    }
                     #expect(found == "")
                 }
             }
