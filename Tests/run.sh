@@ -44,7 +44,7 @@ wait
 # The symbols at the start of a line depend on the terminal.
 passed=0
 for name in systems units; do
-    [ "$failures" = 0 ] || grep -aE "recorded an issue|Fatal error|crash" "$work/$name" | sed "s/^/$name: /" || true
+    [ "$failures" = 0 ] || grep -aE "recorded an issue|Fatal error" "$work/$name" | sed "s/^/$name: /" || true
     if grep -aq "Test run with [1-9][0-9]* tests\? .*passed after" "$work/$name"; then
         count=$(sed -n 's/.*Test run with \([0-9]*\) tests\? .*/\1/p' "$work/$name" | tail -n 1)
         passed=$((passed + count))

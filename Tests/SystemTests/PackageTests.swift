@@ -92,7 +92,7 @@ extension SystemTests.Packages {
             let line = """
                 dpkg-deb -R /root/upgradelinkd.deb /srv/package
                 sed -i 's/^Version: .*/Version: 99.0/' /srv/package/DEBIAN/control
-                dpkg-deb --root-owner-group -b /srv/package /srv/newer.deb
+                dpkg-deb -Zgzip -z1 --root-owner-group -b /srv/package /srv/newer.deb
                 rm -r /srv/package
                 """
             try await execute("chroot", [container.root, "env", "-u", "TMPDIR", "sh", "-ec", line])

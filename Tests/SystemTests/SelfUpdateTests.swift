@@ -170,7 +170,7 @@ extension SystemTests.Packages {
                 sed -i 's/^Version: .*/Version: \(version)/' /srv/package/DEBIAN/control
                 install -d /srv/package/usr/share/device
                 echo VERSION_CODE=\(code) >/srv/package\(Self.versionFile)
-                dpkg-deb --root-owner-group -b /srv/package /srv/package.deb
+                dpkg-deb -Zgzip -z1 --root-owner-group -b /srv/package /srv/package.deb
                 rm -r /srv/package
                 """
             try await execute("chroot", [container.root, "env", "-u", "TMPDIR", "sh", "-ec", line])
