@@ -164,9 +164,20 @@ struct Container: Sendable {
         _ body: @Sendable (Machine) async throws -> Value
     ) async throws -> (value: Value, status: TerminationStatus) {
         // A mount namespace holds every mount that was there when it was made: without the mounts of other containers, a disk of
-        // theirs is free when they unmount it.
+        // theirs is free when they unmount it. systemd-nspawn makes the container's control group in its own: two containers in one
+        // group would wait for each other's processes.
+        let name = "upgradelink-\(UInt32.random(in: 0...UInt32.max))"
         let withoutOthers = """
-            own=$1; shift
+            own=$1 name=$2; shift 2
+            while IFS=: read -r number names path; do
+                case $number:$names in
+                    0:) groups=/sys/fs/cgroup; [ ! -e $groups/unified ] || groups=$groups/unified ;;
+                    *:name=systemd) groups=/sys/fs/cgroup/systemd ;;
+                    *) continue ;;
+                esac
+                mkdir "$groups${path%/}/$name"
+                echo $$ >"$groups${path%/}/$name/cgroup.procs"
+            done </proc/self/cgroup
             while read -r _ at _; do
                 case $at in "$own"/*) ;; */upgradelinkd-test.*) umount -l "$at" ;; esac
             done </proc/mounts
@@ -176,9 +187,8 @@ struct Container: Sendable {
             .path("/usr/bin/unshare"),
             arguments: .init(
                 [
-                    "-m", "--propagation", "private", "/bin/sh", "-c", withoutOthers, "sh", scratch.path,
-                    "/usr/bin/systemd-nspawn", "-q", "-D", root,
-                    "--machine=upgradelink-\(UInt32.random(in: 0...UInt32.max))", "--register=no",
+                    "-m", "--propagation", "private", "/bin/sh", "-ec", withoutOthers, "sh", scratch.path, name,
+                    "/usr/bin/systemd-nspawn", "-q", "-D", root, "--machine=\(name)", "--register=no",
                     "--keep-unit", "--boot", "--private-network", "--console=pipe",
                     "--bind=\(outside):/srv/outside",
                 ]),
@@ -190,6 +200,8 @@ struct Container: Sendable {
             guard await machine.isUp() else { throw SystemError("boot", root, code: ETIMEDOUT) }
             return try await body(machine)
         }
+        let groups = "find /sys/fs/cgroup -depth -type d -path '*/\(name)*' -exec rmdir {} +"
+        try await execute("sh", ["-c", groups])
         return (result.closureResult, result.terminationStatus)
     }
 }

@@ -79,6 +79,8 @@ enum PackageLayer {
         let inRoot = [root, "env", "-u", "TMPDIR", "DEBIAN_FRONTEND=noninteractive"]
         switch base {
         case .machine:
+            // Without this file dpkg does not index this machine's manual pages with each package, which takes seconds.
+            unlink("\(root)/var/lib/man-db/auto-update")
             try await execute("chroot", inRoot + ["dpkg", "-i", "/tmp/upgradelinkd.deb"])
             try await installServer(root, from: "\(programsDirectory)/upgradelink-sim")
         case .debian(let suite):
