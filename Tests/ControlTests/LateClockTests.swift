@@ -51,6 +51,7 @@ struct LateClockTests {
                 try clock.set(now + 86_400)
                 try await AgentProcess.run(device, environment: environment) { agent async throws in
                     #expect(await agent.says("Up to date (v2, code 2)"), "\(agent.statuses)")
+                    #expect(await agent.logs("On D-Bus as"))
                     let history = try await command("history")
                     #expect(history.contains(date) && history.contains("installed"), "\(history)")
                     let status = try await command("status")
