@@ -55,11 +55,12 @@ TOML
     chmod 640 /etc/upgradelinkd/upgradelinkd.toml.d/machine.toml
 }
 
-# publish SOURCE VERSIONCODE URLKEY [OPTIONS...]. The server is on this machine, and a power cut must not take its files.
+# publish SOURCE VERSIONCODE URLKEY [OPTIONS...]. The server is on this machine, and a power cut must not take its files, nor what
+# the scenario has configured.
 publish() {
     source=$1 code=$2 key=$3
     shift 3
     upgradelink-sim release "$source" --version-code "$code" --version-name "v$code" --url-key "$key" --key /srv/release.key \
-        --into /srv/releases "$@"
+        --into /srv/releases "$@" && sync -f /srv/releases
 }
 journal_says() { contains "$(journalctl --no-pager -b -o cat -u upgradelinkd)" "$1"; }
