@@ -123,14 +123,12 @@ ARCH ?= amd64
 test-machine:
 	@packaging/dependencies.sh machine
 	@$(MAKE) --no-print-directory deb ARCH=$(ARCH)
+	@# "make test" runs the unit tests of this machine's own architecture.
+	@test $(ARCH) = $(NATIVE_ARCH) || test -n "$(SWIFT_SDK)" || packaging/cross/tests.sh $(ARCH)
 	@/usr/bin/python3 -B Tests/Machine/machine.py $(ARCH) $(MACHINE)
 
-# The unit tests, too, which "make test" runs on this machine's own architecture.
 test-arm64:
-	@packaging/dependencies.sh machine
-	@$(MAKE) --no-print-directory deb ARCH=arm64
-	@test -n "$(SWIFT_SDK)" || packaging/cross/tests.sh arm64
-	@/usr/bin/python3 -B Tests/Machine/machine.py arm64 $(MACHINE)
+	@$(MAKE) --no-print-directory test-machine ARCH=arm64
 
 # Explores the whole state space of the state machine, with repeated attempts, and prints the number of states.
 explore: build

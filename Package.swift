@@ -12,7 +12,7 @@ let strict: [SwiftSetting] = [
 /// The agent runs on the main queue: the declarations of its target belong to the main actor.
 let mainQueue: [SwiftSetting] = strict + [.defaultIsolation(MainActor.self)]
 
-/// The tests explore millions of decisions: optimized, they take a tenth of the time. The debug configuration keeps what else it has.
+/// The tests explore millions of decisions: optimized, they take a quarter of the time. The debug configuration keeps what else it has.
 let optimized: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
 /// Where `long` has 32 bits, the C library's sizes, offsets and times have 64 bits only with these macros. They change nothing

@@ -9,8 +9,9 @@ public enum StoredFormat {
 
 /// Collects the fields that could not be read, for one line in the log. A decoder's user info has it under
 /// ``CodingUserInfoKey/unreadable``.
-// Unchecked, because a decoder's user info must be Sendable: the object never leaves one call of one decoder, on one thread.
-public final class UnreadableFields: @unchecked Sendable {
+///
+/// A decoder's user info must be Sendable; the object never leaves one call of one decoder.
+public final class UnreadableFields: @unchecked Sendable {  // Unchecked: it is used on the thread of that call only.
     public private(set) var paths: [String] = []
 
     public init() {}

@@ -36,26 +36,17 @@ extension BusTests {
     @Test func aFailedReloadIsAnnouncedWithItsCode() async throws {
         try await withAgent(changes: "[poll]\ninterval = \"5h\"") { bus, agent, server async throws in
             #expect(await agent.says("Up to date"))
-            let output = try await Subprocess.run(
-                .name("gdbus"),
-                arguments: ["monitor", "--address", bus.address, "--dest", "org.upgradelink.Agent1"],
-                input: .none, output: .sequence, error: .discarded
-            ) { monitor async throws in
-                var lines: [String] = []
-                for try await line in monitor.standardOutput.strings() {
-                    lines.append(line)
-                    if line.contains("is owned by") {
-                        try device.configure(server: server.url, changes: "[poll]\ninterval = false")
-                        kill(agent.pid, SIGHUP)
-                    }
-                    if line.contains("'State': <'error'>") {
-                        try device.configure(server: server.url, changes: "[poll]\ninterval = \"5h\"")
-                        kill(agent.pid, SIGHUP)
-                    }
-                    if line.contains("'LastErrorCode': <''>") { try monitor.send(signal: .terminate) }
+            let output = try await signals(on: bus) { line async throws in
+                if line.contains("is owned by") {
+                    try device.configure(server: server.url, changes: "[poll]\ninterval = false")
+                    kill(agent.pid, SIGHUP)
                 }
-                return lines
-            }.closureResult
+                if line.contains("'State': <'error'>") {
+                    try device.configure(server: server.url, changes: "[poll]\ninterval = \"5h\"")
+                    kill(agent.pid, SIGHUP)
+                }
+                return line.contains("'LastErrorCode': <''>")
+            }
             let change = output.first { $0.contains("'State': <'error'>") } ?? ""
             #expect(change.contains("'LastErrorCode': <'configuration-invalid'>"), "\(output)")
             #expect(change.contains("'LastError': <'The configuration was not reloaded: /"), "\(output)")

@@ -65,33 +65,42 @@ struct BusTests {
         #expect(device.runs == 2)
     }
 
+    /// The agent's signals, as gdbus prints them, up to the line of which `isLast` says so.
+    func signals(
+        on bus: PrivateBus, until isLast: @Sendable (String) async throws -> Bool
+    ) async throws -> [String] {
+        try await Subprocess.run(
+            .name("gdbus"),
+            arguments: ["monitor", "--address", bus.address, "--dest", "org.upgradelink.Agent1"],
+            input: .none, output: .sequence, error: .discarded
+        ) { monitor async throws in
+            var lines: [String] = []
+            for try await line in monitor.standardOutput.strings() {
+                lines.append(line)
+                if try await isLast(line) { try monitor.send(signal: .terminate) }
+            }
+            return lines
+        }.closureResult
+    }
+
     @Test func signalsReportEachChange() async throws {
         var version = try await device.publish(2, type: 1)
         version.promptUpgradeContent = "Better"
         let prompt = version
         try await withAgent(changes: "[install]\ngracePeriod = \"1s\"") { bus, _, server async throws in
-            let output = try await Subprocess.run(
-                .name("gdbus"),
-                arguments: ["monitor", "--address", bus.address, "--dest", "org.upgradelink.Agent1"],
-                input: .none, output: .sequence, error: .discarded
-            ) { monitor async throws in
-                var lines: [String] = []
-                for try await line in monitor.standardOutput.strings() {
-                    lines.append(line)
-                    if line.contains("is owned by") {
-                        await server.change { $0.applications[0].versions.append(prompt) }
-                    }
-                    if line.contains("Agent1.ConsentRequested (uint64 2") {
-                        #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
-                    }
-                    if line.contains("Agent1.Finished (uint64 2") {
-                        let forced = try await device.publish(3, type: 3)
-                        await server.change { $0.applications[0].versions.append(forced) }
-                    }
-                    if line.contains("Agent1.Finished (uint64 3") { try monitor.send(signal: .terminate) }
+            let output = try await signals(on: bus) { line async throws in
+                if line.contains("is owned by") {
+                    await server.change { $0.applications[0].versions.append(prompt) }
                 }
-                return lines
-            }.closureResult.joined(separator: "\n")
+                if line.contains("Agent1.ConsentRequested (uint64 2") {
+                    #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
+                }
+                if line.contains("Agent1.Finished (uint64 2") {
+                    let forced = try await device.publish(3, type: 3)
+                    await server.change { $0.applications[0].versions.append(forced) }
+                }
+                return line.contains("Agent1.Finished (uint64 3")
+            }.joined(separator: "\n")
             #expect(output.contains("Agent1.ConsentRequested (uint64 2, 'v2', 'Better')"))
             #expect(output.contains("Agent1.Finished (uint64 2, 'v2', 'installed', '', '')"))
             #expect(output.contains("Agent1.InstallPending (uint64 3, 'v3', uint64 "))
