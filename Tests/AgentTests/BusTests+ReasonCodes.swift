@@ -13,7 +13,9 @@ extension BusTests {
         let healthy = try await device.publish(2)
         try await withAgent(
             [healthy], faults: [Fault(path: "/files/v2", status: 404)],
-            changes: "[install]\nattempts = 1\nhealthProgram = [\"/bin/false\"]\nhealthTimeout = \"1s\""
+            // The agent must not try again by itself: version 2 must wait when Retry is called.
+            changes: "[poll]\nbackOffBase = \"1h\"\nbackOffCap = \"2h\"\n"
+                + "[install]\nattempts = 1\nhealthProgram = [\"/bin/false\"]\nhealthTimeout = \"1s\""
         ) { bus, agent, server async throws in
             #expect(await eventually { await bus.property("LastErrorCode") == "s \"file-missing\"" })
             await server.change { $0.faults = [] }
