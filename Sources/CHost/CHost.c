@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <link.h>
 #include <linux/ethtool.h>
+#include <linux/fs.h>
 #include <linux/ioprio.h>
 #include <linux/sockios.h>
 #include <malloc.h>
 #include <net/if.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -18,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/timerfd.h>
 #include <sys/timex.h>
 #include <sys/xattr.h>
@@ -201,3 +204,47 @@ int upgradelink_remove_capabilities(int descriptor) {
 }
 
 int upgradelink_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L); }
+
+int upgradelink_take_read_lease(int descriptor) { return fcntl(descriptor, F_SETLEASE, F_RDLCK); }
+
+int upgradelink_has_read_lease(int descriptor) { return fcntl(descriptor, F_GETLEASE) == F_RDLCK; }
+
+int64_t upgradelink_file_system_type(int descriptor) {
+    struct statfs system;
+    if (fstatfs(descriptor, &system) != 0) return -1;
+    return (uint32_t)system.f_type;
+}
+
+int upgradelink_has_inode_flags(int descriptor) {
+    /* The kernel writes an int, whatever the macro says (ioctl_iflags(2)). How the file system stores a file is no attribute. */
+    enum { storage = FS_EXTENT_FL | 0x40000 /* EXT4_HUGE_FILE_FL */ | FS_INLINE_DATA_FL | FS_INDEX_FL };
+    int flags = 0;
+    if (ioctl(descriptor, FS_IOC_GETFLAGS, &flags) != 0) return errno == ENOTTY || errno == EOPNOTSUPP ? 0 : -1;
+    return (flags & ~storage) != 0;
+}
+
+int upgradelink_remove_attributes(int descriptor) {
+    /* Only root can set others. */
+    static const char *const removable[] = {"user.", "system.posix_acl_access", "security.capability"};
+    ssize_t size = flistxattr(descriptor, NULL, 0);
+    if (size <= 0) return size == 0 || errno == EOPNOTSUPP ? 0 : -1;
+    char *names = malloc((size_t)size);
+    if (names == NULL) return -1;
+    int result = 0;
+    size = flistxattr(descriptor, names, (size_t)size);
+    if (size < 0) result = -1;
+    for (ssize_t at = 0; at < size && result == 0; at += (ssize_t)strlen(names + at) + 1)
+        for (size_t i = 0; i < sizeof removable / sizeof *removable; i++)
+            if (strncmp(names + at, removable[i], strlen(removable[i])) == 0) {
+                result = fremovexattr(descriptor, names + at);
+                break;
+            }
+    int saved = errno;
+    free(names);
+    errno = saved;
+    return result;
+}
+
+int upgradelink_has_label(int descriptor) {
+    return fgetxattr(descriptor, "security.selinux", NULL, 0) > 0 || fgetxattr(descriptor, "security.SMACK64", NULL, 0) > 0;
+}

@@ -54,7 +54,8 @@ extension Schema {
                 "download.flushEvery", .size(0...(1 << 30)), "4M",
                 summary: "A download writes to the disk after this many bytes; 0 leaves this to the kernel"),
             Option(
-                "download.keepCache", .flag, false,
-                summary: "Keep the downloaded data in the page cache, where it may displace the data of other programs"),
+                "download.keepCache", .size(0...ByteCount.max), "256M",
+                summary: "So much of a downloaded file stays in the page cache, for the installer that reads it next",
+                description: "The rest is dropped, because it would displace the data of other programs."),
         ])
 }

@@ -182,7 +182,8 @@ final class PartialFile {
         guard priority.flushEvery > 0, size - begun >= priority.flushEvery else { return }
         file.beginWriteOut(from: begun, count: size - begun)
         if begun > finished {
-            file.finishWriteOut(from: finished, count: begun - finished, keepCache: priority.keepCache)
+            file.finishWriteOut(
+                from: finished, count: begun - finished, keepingCacheBefore: priority.keepCache)
             finished = begun
         }
         begun = size

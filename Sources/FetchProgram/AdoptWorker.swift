@@ -21,11 +21,11 @@ struct AdoptWorker {
             try Files.createDirectory(job.directory)
             try requireSpace(for: try file.artifact.size)
             let base = "\(job.directory)/\(versionCode)"
-            for suffix in ["artifact", "sidecar"] { try Files.removeUnlessRegular("\(base).\(suffix)") }
-            let verified = try verifier.copy(
-                file.artifact, sidecar: file.signature, of: offer, devModelKey: job.devModelKey,
-                sizeLimit: job.sizeLimit,
-                to: base + ".artifact")
+            let artifactPath = "\(job.directory)/\(Artifact.stagedName(versionCode: versionCode))"
+            for path in [artifactPath, base + ".sidecar"] { try Files.removeUnlessRegular(path) }
+            let verified = try verifier.verify(
+                .copy(file.artifact, to: artifactPath), sidecar: file.signature, of: offer,
+                devModelKey: job.devModelKey, sizeLimit: job.sizeLimit)
             try Files.replace(base + ".sidecar", with: file.signature)
             return .verified(
                 offer, Artifact(path: verified.path, sidecarPath: base + ".sidecar", size: verified.size))

@@ -22,7 +22,7 @@ struct DownloadWorker {
     }
 
     private var base: String { "\(job.directory)/\(offer.versionCode)" }
-    private var artifactPath: String { base + ".artifact" }
+    private var artifactPath: String { "\(job.directory)/\(Artifact.stagedName(versionCode: offer.versionCode))" }
     private var sidecarPath: String { base + ".sidecar" }
 
     func run() -> FetchReport {
@@ -84,8 +84,8 @@ struct DownloadWorker {
     private func finishedBefore(_ expectation: ArtifactVerifier.Expectation) throws -> Artifact? {
         try Files.removeUnlessRegular(artifactPath)
         guard Files.exists(artifactPath) else { return nil }
-        let file = try Files.open(artifactPath)
-        guard try file.size <= job.sizeLimit else {
+        // An installer that was interrupted may have left it so that only root can read it.
+        guard let file = try? Files.open(artifactPath), try file.size <= job.sizeLimit else {
             try Files.remove(artifactPath)
             return nil
         }

@@ -120,9 +120,12 @@ public final class OpenFile: Sendable {
 
     /// Waits until bytes are written, and releases their memory in the page cache, because other processes may need it.
     /// Only ``synchronize()`` makes sure that the bytes survive a power cut.
-    public func finishWriteOut(from offset: ByteCount, count: ByteCount, keepCache: Bool) {
+    ///
+    /// - Parameter kept: the bytes before this offset stay in the page cache.
+    public func finishWriteOut(from offset: ByteCount, count: ByteCount, keepingCacheBefore kept: ByteCount) {
         _ = upgradelink_finish_write_out(descriptor, offset, count)
-        if !keepCache { upgradelink_drop_cache(descriptor, offset, count) }
+        let dropped = max(offset, kept)
+        if dropped < offset + count { upgradelink_drop_cache(descriptor, dropped, offset + count - dropped) }
     }
 
     /// Reserves disk space for `count` bytes from `offset` on, without changing the file's length (fallocate(2)). It is no

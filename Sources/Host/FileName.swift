@@ -26,6 +26,9 @@ public struct FileName: Hashable, Comparable, Sendable, CustomStringConvertible 
         return FileName(valid: Array((prefix + digits.joined()).utf8))
     }
 
+    /// `artifact`
+    public static let artifact = FileName(valid: Array("artifact".utf8))
+
     /// This name with an ending.
     public func appending(_ ending: String) -> FileName? { FileName(bytes + Array(ending.utf8)) }
 

@@ -12,6 +12,9 @@ public struct FileStatus: Sendable {
     public struct Identity: Hashable, Sendable {
         public let device: UInt64
         public let inode: UInt64
+
+        /// For files that are read again after a reboot. A device may have another number then.
+        public var text: String { "\(inode)" }
     }
 
     public let kind: Kind

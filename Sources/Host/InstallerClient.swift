@@ -28,7 +28,7 @@ public import UpdateCore
     ///
     /// - Parameters:
     ///   - onReport: called with each report except `finished`, in order.
-    ///   - onEnd: called once: with the result, `artifactLost` if the artifact cannot be opened, or `lost` if no result came.
+    ///   - onEnd: called once: with the result, `artifactLost` if the artifact or its signature cannot be read, or `lost` if no result came.
     public func send(
         _ request: InstallRequest, onReport: @escaping @MainActor (InstallReport) -> Void,
         onEnd: @escaping @MainActor (InstallResult) -> Void
@@ -89,7 +89,14 @@ public import UpdateCore
         case .forgetAttempts(let versionCode):
             return (try JSONLine.encode(InstallMessage.forgetAttempts(versionCode: versionCode)), nil)
         case .install(let job):
-            let file = try Files.open(job.artifact.path)
+            // What the installer has taken over, the agent cannot open: then the request is about what the installer has.
+            let file: OpenFile?
+            do throws(SystemError) {
+                file = try Files.open(job.artifact.path)
+            } catch {
+                guard error.isNotFound || error.isNotPermitted else { throw error }
+                file = nil
+            }
             let sidecar = try job.artifact.sidecarPath.map {
                 String(decoding: try Files.read($0, limit: maximumSidecarBytes), as: UTF8.self)
             }

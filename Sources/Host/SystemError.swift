@@ -44,12 +44,19 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String { "cannot \(action) \(path): \(reason)" }
     public var reason: String { detail ?? String(cString: strerror(code)) }
     public var isNotFound: Bool { code == ENOENT || code == ENOTDIR }
+    public var isNotPermitted: Bool { code == EACCES || code == EPERM }
     /// The process or the system has no descriptor or no memory left just now.
     public var isShortage: Bool { [EMFILE, ENFILE, ENOMEM].contains(code) }
     /// See ``notRegular(_:mode:)``.
     public var isNotRegular: Bool { detail != nil && code != ENOSPC }
     /// The disk cannot read or write the file.
     public var isDiskError: Bool { code == EIO }
+    /// Two paths are on different file systems, or on different mounts of one.
+    public var isOtherFileSystem: Bool { code == EXDEV }
+    /// The file has as many names as the file system can count, or it has no links.
+    public var hasTooManyLinks: Bool { code == EMLINK || code == EOPNOTSUPP }
+    /// Another process has it open.
+    public var isHeld: Bool { code == EAGAIN }
     /// Something is mounted there.
     public var isBusy: Bool { code == EBUSY }
     /// A directory has the name of the file.

@@ -111,6 +111,22 @@ struct FileTree {
         (try? Files.read("\(path)/\(name)", limit: 4096)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
+    // MARK: the artifact
+
+    var filesPath: String { "\(path)/files" }
+    private var stagedPath: String { "\(path)/staged.json" }
+
+    /// Notes where an artifact comes from, before it is taken over; nil if it is not.
+    func noteStaged(_ place: StagedArtifact?) throws {
+        guard let place else { return try Files.remove(stagedPath) }
+        try StoredFile.write(place, to: stagedPath, limit: maximumMessageBytes)
+    }
+
+    /// Nil if no artifact was taken over.
+    var staged: StagedArtifact? {
+        try? StoredFile.read(StagedArtifact.self, from: stagedPath, limit: maximumMessageBytes)?.value
+    }
+
     /// The path of the artifact in the tree.
     func artifactPath(_ settings: InstallSettings) -> String { "\(path)/files/\(settings.fileName)" }
 

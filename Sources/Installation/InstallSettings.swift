@@ -31,6 +31,8 @@ public struct InstallSettings: Hashable, Sendable {
     public var devModelKey: String?
     /// Bytes; the installer refuses a longer artifact.
     public var sizeLimit: ByteCount
+    /// The directory in which the agent stages artifacts, so that the installer can take them over; nil: it copies them.
+    public var stagingDirectory: String?
     public var health: HealthCheck
     /// Units that are restarted after the module has installed a version, and after a rollback.
     public var restartUnits: [String]
@@ -41,7 +43,7 @@ public struct InstallSettings: Hashable, Sendable {
         module: String, moduleDirectories: [String], fileName: String, files: [String: String], metaData: String,
         timeout: Seconds, timeouts: [String: Seconds], rebootCommand: [String], urlKey: String,
         appointVersionCode: Int? = nil, devModelKey: String?, attempts: Int = 3, sizeLimit: ByteCount = .max,
-        health: HealthCheck = HealthCheck(),
+        stagingDirectory: String? = nil, health: HealthCheck = HealthCheck(),
         restartUnits: [String] = [], needsNetwork: Bool = false, inhibitLimit: Seconds = 3600,
         rebootTimeout: Seconds = 300
     ) {
@@ -61,6 +63,7 @@ public struct InstallSettings: Hashable, Sendable {
         self.appointVersionCode = appointVersionCode
         self.devModelKey = devModelKey
         self.sizeLimit = sizeLimit
+        self.stagingDirectory = stagingDirectory
         self.health = health
         self.needsNetwork = needsNetwork
     }

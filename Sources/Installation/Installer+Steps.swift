@@ -1,6 +1,5 @@
 import Host
 import UpdateCore
-import Verification
 
 /// Carries out each step of an installation.
 extension Installer {
@@ -22,6 +21,9 @@ extension Installer {
                 try module(settings, record).run(.commit, then: done)
             case .module(.reboot), .module(.rollbackReboot):
                 try reboot(with: module(settings, record), record, settings, then: done)
+            case .module(let state) where state == .download || state == .install:
+                let module = try module(settings, record)
+                hold(record.job, settings, during: state, then: done) { module.run(state, then: $0) }
             case .module(let state):
                 try module(settings, record).run(state, then: done)
             case .askNeedsReboot, .askNeedsRebootForRollback:
@@ -95,42 +97,6 @@ extension Installer {
         }
     }
 
-    private func prepare(
-        _ job: InstallJob, _ artifact: OpenFile, _ settings: InstallSettings,
-        then done: @escaping @MainActor (StepOutcome) -> Void
-    ) {
-        do {
-            try tree.create(for: job, settings, installed: surroundings.installedVersion())
-            copy(try surroundings.verify(artifact, job, tree.artifactPath(settings)), then: done)
-        } catch {
-            done(prepareFailed(error))
-        }
-    }
-
-    /// Copies a part at a time: a request to stop does not wait for a large artifact.
-    private func copy(_ copy: ArtifactCopy, then done: @escaping @MainActor (StepOutcome) -> Void) {
-        guard !surroundings.stop.isMade else {
-            copy.discard()
-            return done(.stopped)
-        }
-        do {
-            if let verified = try copy.next() { return done(.verified(minVersionCode: verified.minVersionCode)) }
-            MainQueue.soon { self.copy(copy, then: done) }
-        } catch {
-            done(prepareFailed(error))
-        }
-    }
-
-    /// Nothing began that could be rolled back.
-    private func prepareFailed(_ error: any Error) -> StepOutcome {
-        try? tree.remove()
-        if let failure = error as? VerificationFailure { return .failed("\(failure)", code: failure.code) }
-        guard let error = error as? SystemError else { return .failed("\(error)") }
-        if error.isBusy { return .failed("\(error): something is mounted there; unmount it") }
-        // A full or failing disk does not count as a failure of the version.
-        return .noSpace("\(error)")
-    }
-
     /// Calls the module's own reboot. A module that returns has requested it, and the next boot continues.
     private func reboot(
         with module: UpdateModule, _ record: InstallRecord, _ settings: InstallSettings,
@@ -188,7 +154,7 @@ extension Installer {
         return record.began.map { AgentUnit.changes(since: $0) } ?? []
     }
 
-    private func log(_ line: String) { surroundings.report(.output(line.sanitized(limit: 1000))) }
+    func log(_ line: String) { surroundings.report(.output(line.sanitized(limit: 1000))) }
 
     private func cleanUp(
         _ settings: InstallSettings, _ record: InstallRecord, _ done: @escaping @MainActor (StepOutcome) -> Void
@@ -198,6 +164,7 @@ extension Installer {
         do {
             try module(settings, record).run(.cleanup) { outcome in
                 if outcome == .stopped { return done(outcome) }
+                if record.failure != nil { giveBackArtifact() }
                 do throws(SystemError) {
                     try tree.remove()
                     done(outcome)
@@ -207,6 +174,7 @@ extension Installer {
             }
         } catch {
             // The module is missing. Without a tree there is nothing left to roll back.
+            if record.failure != nil { giveBackArtifact() }
             try? tree.remove()
             done(.failed("\(error)"))
         }

@@ -9,21 +9,22 @@ public import Verification
     let directory: String
     let bootID: String
     let surroundings: Surroundings
+    let held = HeldArtifact()
 
     /// What the program provides to the installer. The installer calls it anew each time, because an update may change the
     /// configuration and the version.
     public struct Surroundings {
         public var settings: @MainActor () throws -> InstallSettings
         public var installedVersion: @MainActor () -> InstalledVersion
-        /// Begins to copy an artifact to a path, which verifies it.
-        public var verify: @MainActor (OpenFile, InstallJob, String) throws -> ArtifactCopy
+        /// Begins to verify an artifact.
+        public var verify: @MainActor (ArtifactSource, InstallJob) throws -> ArtifactReading
         public var report: @MainActor (InstallReport) -> Void
         public var stop: StopRequest
 
         public init(
             settings: @escaping @MainActor () throws -> InstallSettings,
             installedVersion: @escaping @MainActor () -> InstalledVersion,
-            verify: @escaping @MainActor (OpenFile, InstallJob, String) throws -> ArtifactCopy,
+            verify: @escaping @MainActor (ArtifactSource, InstallJob) throws -> ArtifactReading,
             report: @escaping @MainActor (InstallReport) -> Void, stop: StopRequest
         ) {
             self.stop = stop
@@ -141,6 +142,9 @@ public import Verification
         if let refusal = record.attempts.refusal(of: job.offer.versionCode, limit: settings.attempts) {
             return done(.success(.failed(refusal, code: .blocked)))
         }
+        guard let artifact else {
+            return done(.success(.artifactLost("the agent cannot open its file, and the installer does not have it")))
+        }
         run(record, artifact, done)
     }
 
@@ -153,6 +157,7 @@ public import Verification
             }
             if found.step == .prepare {
                 // Nothing has been changed yet. The tree is removed first, because a tree without a record would be rolled back.
+                giveBackArtifact()
                 try tree.remove()
                 let (attempts, floor) = (try attempts(found), try floor(found))
                 try storeCounts(attempts, floor)

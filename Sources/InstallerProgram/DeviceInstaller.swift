@@ -59,12 +59,12 @@ import Verification
                         return .unknown("\(error)")
                     }
                 },
-                verify: { file, job, destination in
+                verify: { source, job in
                     let settings = try settings()
-                    return try ArtifactVerifier(settings.verification).copying(
-                        file, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer,
+                    return try ArtifactVerifier(settings.verification).reading(
+                        source, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer,
                         devModelKey: settings.device.devModelKey, sizeLimit: settings.download.sizeLimit,
-                        keepFree: settings.download.keepFree, to: destination)
+                        keepFree: settings.download.keepFree)
                 },
                 report: report, stop: stop))
     }
@@ -112,6 +112,7 @@ extension InstallSettings {
             rebootCommand: install.rebootCommand, urlKey: settings.device.urlKey,
             appointVersionCode: settings.device.appointVersionCode, devModelKey: settings.device.devModelKey,
             attempts: install.attempts, sizeLimit: settings.download.sizeLimit,
+            stagingDirectory: settings.download.directory,
             health: HealthCheck(
                 program: install.healthProgram, units: install.healthUnits, settleTime: install.healthSettle,
                 timeLimit: install.healthTimeout),

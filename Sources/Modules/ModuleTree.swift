@@ -22,7 +22,11 @@ struct ModuleTree {
     /// An option of `install.files`, without the line breaks at its end; nil if it is not set.
     func option(_ name: String) throws -> String? { try text("files/\(name)") }
 
-    var artifactPath: String { "\(path)/files/artifact" }
+    var artifactPath: String { "\(path)/files/\(Self.artifactName)" }
+    static let artifactName = FileName.artifact
+
+    /// The directory that has the options and the artifact.
+    func files() throws -> Directory { try Directory("\(path)/files") }
 
     func artifact() throws -> OpenFile {
         guard Files.exists(artifactPath) else { throw ModuleError("set install.fileName = \"artifact\"") }

@@ -13,5 +13,10 @@ public struct Artifact: Codable, Hashable, Sendable {
     }
 }
 
+extension Artifact {
+    /// The name of an artifact in the staging directory. The installer finds it there by this name.
+    public static func stagedName(versionCode: Int) -> String { "\(versionCode).artifact" }
+}
+
 /// The suffixes that follow `<versionCode>.` in the staging directory. The agent removes such files of other versions.
 public let stagingSuffixes = ["part", "part.json", "part.json.new", "artifact", "sidecar", "sidecar.new"]

@@ -11,10 +11,11 @@ public struct DownloadPriority: Codable, Hashable, Sendable {
     public var nice: Int
     /// The number of received bytes after which they are written to the disk; 0 leaves it to the kernel.
     public var flushEvery: ByteCount
-    /// Keep the received bytes in the page cache, where they may displace the data of other processes.
-    public var keepCache: Bool
+    /// So many bytes from the start of the file stay in the page cache, from which the installer reads them. More may displace the
+    /// data of other processes.
+    public var keepCache: ByteCount
 
-    public init(ioClass: IOClass, nice: Int, flushEvery: ByteCount, keepCache: Bool) {
+    public init(ioClass: IOClass, nice: Int, flushEvery: ByteCount, keepCache: ByteCount) {
         self.ioClass = ioClass
         self.nice = nice
         self.flushEvery = flushEvery

@@ -1,5 +1,3 @@
-import Glibc
-public import Host
 public import UpdateCore
 
 /// Why a file could not be verified, as one line.
@@ -10,7 +8,7 @@ public struct VerificationFailure: Error, Hashable, Sendable, CustomStringConver
     init(_ description: String, _ code: ReasonCode) { (self.description, self.code) = (description, code) }
 }
 
-/// A file that this process has verified completely. Only ``ArtifactVerifier`` can create one.
+/// A file that this process has verified completely. Only this module can create one.
 public struct VerifiedArtifact: Sendable {
     public let path: String
     /// Bytes.
@@ -19,7 +17,7 @@ public struct VerifiedArtifact: Sendable {
     /// `minVersionCode=` of the signature's trusted comment.
     public let minVersionCode: Int?
 
-    fileprivate init(path: String, size: ByteCount, offer: Offer, minVersionCode: Int?) {
+    init(path: String, size: ByteCount, offer: Offer, minVersionCode: Int?) {
         self.path = path
         self.size = size
         self.offer = offer
@@ -67,7 +65,7 @@ public struct ArtifactVerifier {
     public struct Expectation {
         /// The digest that the caller adds the bytes of the file to; nil if the mode needs none.
         public let digest: Digest?
-        fileprivate var minVersionCode: Int?
+        var minVersionCode: Int?
         fileprivate let check: ([UInt8]) throws(VerificationFailure) -> Void
 
         /// Call this once, after all bytes have been added to ``digest``.
@@ -184,107 +182,4 @@ public struct ArtifactVerifier {
             }
         }
     }
-
-    /// Copies an open file to a path that no other user can write to, and verifies the copy: ``ArtifactCopy``.
-    public func copy(
-        _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: ByteCount,
-        keepFree: ByteCount = 0, to destination: String
-    ) throws -> VerifiedArtifact {
-        let copy = try copying(
-            source, sidecar: sidecar, of: offer, devModelKey: devModelKey, sizeLimit: sizeLimit, keepFree: keepFree,
-            to: destination)
-        while true { if let verified = try copy.next() { return verified } }
-    }
-
-    /// Begins to copy an open file to a path that no other user can write to.
-    ///
-    /// - Parameters:
-    ///   - sizeLimit: bytes; a longer file is refused.
-    ///   - keepFree: bytes of disk space that must stay free.
-    /// - Throws: `VerificationFailure`, or `SystemError` if there is not enough disk space, or the copy cannot be created.
-    public func copying(
-        _ source: OpenFile, sidecar: [UInt8]?, of offer: Offer, devModelKey: String?, sizeLimit: ByteCount,
-        keepFree: ByteCount = 0, to destination: String
-    ) throws -> ArtifactCopy {
-        unlink(destination)
-        let expectation = try expectation(sidecar: sidecar, offer: offer, devModelKey: devModelKey)
-        guard source.isRegular else { throw VerificationFailure("it is not a regular file", .jobInvalid) }
-        let announced = try source.size
-        let tooLong = "it is longer than download.sizeLimit, \(describe(configuredSize: sizeLimit))"
-        guard announced <= sizeLimit else { throw VerificationFailure(tooLong, .fileTooLarge) }
-        try Files.checkSpace(for: announced, at: destination, keepFree: keepFree)
-        let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
-        let copy = ArtifactCopy(source, target, destination, offer, expectation, announced: announced)
-        do {
-            if announced > 0 { try target.reserve(from: 0, count: announced) }
-        } catch {
-            copy.discard()
-            throw error
-        }
-        return copy
-    }
-}
-
-/// A copy of an artifact that is being made and verified. The verified bytes are the bytes that are installed. If it fails, nothing
-/// remains of it.
-public final class ArtifactCopy {
-    /// Bytes of one call of ``next()``, which are also on the disk after it: a stop does not wait for more.
-    private static let part = 8 << 20
-
-    private let source: OpenFile
-    private let target: OpenFile
-    private let destination: String
-    private let offer: Offer
-    private let expectation: ArtifactVerifier.Expectation
-    private let announced: ByteCount
-    private var size: ByteCount = 0
-    private var buffer = [UInt8](repeating: 0, count: 256 * 1024)
-
-    fileprivate init(
-        _ source: OpenFile, _ target: OpenFile, _ destination: String, _ offer: Offer,
-        _ expectation: ArtifactVerifier.Expectation, announced: ByteCount
-    ) {
-        self.source = source
-        self.target = target
-        self.destination = destination
-        self.offer = offer
-        self.expectation = expectation
-        self.announced = announced
-    }
-
-    /// Copies the next part.
-    ///
-    /// - Returns: the verified copy after the last part, else nil.
-    /// - Throws: `VerificationFailure`, or `SystemError` if reading or writing fails.
-    public func next() throws -> VerifiedArtifact? {
-        do {
-            var rest = Self.part
-            while rest > 0 {
-                let count = try source.read(into: &buffer)
-                if count == 0 { return try finish() }
-                let bytes = buffer.span.extracting(first: count).bytes
-                expectation.digest?.add(bytes)
-                try target.write(bytes)
-                size += ByteCount(count)
-                rest -= count
-                // Its owner may append to it: the space for more was not checked.
-                guard size <= announced else { throw VerificationFailure("it grew while it was copied", .jobInvalid) }
-            }
-            try target.synchronize()
-            return nil
-        } catch {
-            discard()
-            throw error
-        }
-    }
-
-    private func finish() throws -> VerifiedArtifact {
-        try target.synchronize()
-        try expectation.verify()
-        return VerifiedArtifact(
-            path: destination, size: size, offer: offer, minVersionCode: expectation.minVersionCode)
-    }
-
-    /// Removes what has been copied.
-    public func discard() { unlink(destination) }
 }

@@ -40,6 +40,20 @@ static long append(const char *directory, const char *name, const char *text) {
     return length;
 }
 
+/* Copies a regular file. Returns 1, or 0 if there is none. */
+static int copy(const char *path, const char *kept) {
+    int from = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (from < 0) return 0;
+    int to = (int)syscall(SYS_openat, AT_FDCWD, kept, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    static char bytes[65536];
+    long count = -1;
+    while (to >= 0 && (count = syscall(SYS_read, from, bytes, sizeof bytes)) > 0)
+        if (syscall(SYS_write, to, bytes, count) != count) break;
+    syscall(SYS_close, from);
+    if (to >= 0) syscall(SYS_close, to);
+    return to >= 0 && count == 0;
+}
+
 void crash_point(void) {
     const char *directory = getenv("CRASH_DIRECTORY");
     const char *at = getenv("CRASH_AT");
@@ -59,9 +73,9 @@ void crash_note(const char *what, const char *path, const char *from) {
     int saved = errno;
     char kept[4096] = "";
     if (strcmp(what, "rename") == 0 || strcmp(what, "remove") == 0) {
-        /* A link keeps the file that is replaced or removed. */
+        /* Not a link: the installer counts the names of a file. */
         snprintf(kept, sizeof kept, "%s/kept-%ld", directory, append(directory, "keeping", "."));
-        if (syscall(SYS_linkat, AT_FDCWD, path, AT_FDCWD, kept, 0) != 0) kept[0] = 0;
+        if (!copy(path, kept)) kept[0] = 0;
     }
     long size = 0;
     if (strcmp(what, "sync") == 0) {

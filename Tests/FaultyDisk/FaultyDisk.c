@@ -135,6 +135,21 @@ int renameat(int from, const char *name, int to, const char *other) {
     return (int)syscall(SYS_renameat2, from, name, to, other, 0);
 }
 
+int linkat(int from, const char *name, int to, const char *other, int flags) {
+    char path[8192];
+    const char *place = path_in(to, other, path);
+    if (fault_at(place)) return -1;
+    crash_point();
+    int result = (int)syscall(SYS_linkat, from, name, to, other, flags);
+    if (result == 0) crash_note("link", place, NULL);
+    return result;
+}
+
+int fchown(int descriptor, uid_t user, gid_t group) {
+    crash_point();
+    return (int)syscall(SYS_fchown, descriptor, user, group);
+}
+
 int unlinkat(int directory, const char *name, int flags) {
     char path[8192];
     if (fault_at(path_in(directory, name, path))) return -1;

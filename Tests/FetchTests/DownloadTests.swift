@@ -245,6 +245,28 @@ import UpdateCore
         }
     }
 
+    /// The installer reads the file next: its start stays in the page cache, and the rest does not displace other data.
+    @Test(
+        .enabled(if: (try? Directory("/tmp"))?.handle.hasReliableLeases == true, "/tmp is on no disk"),
+        arguments: [0, 1 << 20, ByteCount.max])
+    func theStartOfTheFileStaysInThePageCache(kept: ByteCount) async throws {
+        try await with { server async throws in
+            let result = try await fetch.download(
+                rig.job(server.url) {
+                    $0.priority = DownloadPriority(ioClass: .bestEffort, nice: 0, flushEvery: 1 << 18, keepCache: kept)
+                })
+            guard case .verified(let artifact)? = result else {
+                Issue.record("\(String(describing: result))")
+                return
+            }
+            let output = try await execute("fincore", ["-b", "-n", "-o", "RES", artifact.path])
+            let cached = try #require(ByteCount(output.filter(\.isNumber)))
+            // The kernel drops whole folios only, and keeps those that it cannot drop at once.
+            let wanted = min(kept, ByteCount(Rig.size))
+            #expect(cached >= wanted && cached <= wanted + (1 << 20), "\(cached)")
+        }
+    }
+
     // MARK: limits
 
     @Test func aFileAboveTheSizeLimitIsRefusedBeforeItsFirstByte() async throws {

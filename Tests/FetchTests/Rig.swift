@@ -50,7 +50,7 @@ struct Rig: Sendable {
             sizeLimit: 1 << 30, keepFree: 0, lowSpeed: 100, lowSpeedTime: 30,
             verification: VerificationPolicy(
                 mode: .minisign, keys: [publisher.publicKey], sidecarURL: "{url}.minisig", requireVersionCode: true),
-            priority: DownloadPriority(ioClass: .idle, nice: 10, flushEvery: 1 << 20, keepCache: false))
+            priority: DownloadPriority(ioClass: .idle, nice: 10, flushEvery: 1 << 20, keepCache: 0))
         change(&job)
         return job
     }

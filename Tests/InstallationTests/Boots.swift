@@ -102,12 +102,12 @@ struct Boots: Sendable {
                     return code.flatMap { Int($0.1) }.map { .known(versionCode: $0, versionName: nil) }
                         ?? .unknown("no version")
                 },
-                verify: { file, job, destination in
+                verify: { source, job in
                     let policy = VerificationPolicy(
                         mode: .minisign, keys: [key], sidecarURL: "{url}.minisig", requireVersionCode: true)
-                    return try ArtifactVerifier(policy).copying(
-                        file, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer, devModelKey: nil,
-                        sizeLimit: .max, to: destination)
+                    return try ArtifactVerifier(policy).reading(
+                        source, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer, devModelKey: nil,
+                        sizeLimit: .max)
                 },
                 report: report, stop: StopRequest()))
     }

@@ -131,9 +131,11 @@ import UpdateCore
     }
 
     @Test func theFileModuleKeepsTheOldFileAndItsPermissions() async throws {
-        let device = try await device(Self.modules[0])
+        var module = Self.modules[0]
+        module.install = module.install.replacing(" }", with: ", keepOld = \"yes\" }")
+        let device = try await device(module)
         try device.scratch.write("live/version", "VERSION_CODE=1\n", mode: 0o644)
-        _ = await device.run(.install(try await job(device, Self.modules[0], 2, version: 2)))
+        _ = await device.run(.install(try await job(device, module, 2, version: 2)))
         #expect(try device.scratch.read("live/version.old") == "VERSION_CODE=1\n")
         #expect(try Files.list("\(device.scratch.path)/live") == ["version", "version.old"])
     }

@@ -24,7 +24,7 @@ extension ProtocolTests {
             Issue.record("not refused")
             return
         }
-        #expect(reason == "its file is lost: cannot open /nonexistent: No such file or directory")
+        #expect(reason == "the agent cannot open its file, and the installer does not have it")
     }
 
     /// A hostile agent can only have a signed, newer artifact of this application installed.

@@ -33,6 +33,7 @@ struct RecorderDevice {
             *Artifact* | Download | Cleanup) ;;
             *) exit 0 ;;
         esac
+        echo $PPID >"$control/installer"
         echo "$1" >>"$control/log"
         echo "saying $1"
         echo "shouting $1" >&2
@@ -44,6 +45,7 @@ struct RecorderDevice {
         case "$1" in
             ArtifactInstall)
                 cp "$control/new-version" @ROOT@/version
+                stat -c '%i %u %a %h' files/payload >"$control/payload"
                 {
                     find . -type f | while read -r file; do printf '%s ' "$file"; cat "$file"; echo; done
                     [ -d tmp ] && [ -z "$(ls tmp)" ] && echo "tmp is empty"

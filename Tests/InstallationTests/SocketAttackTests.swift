@@ -99,7 +99,8 @@ import UpdateCore
         let device = try await recorder()
         let path = "etc/upgradelinkd/upgradelinkd.toml"
         let text = try device.scratch.read(path)
-        try device.scratch.write(path, text + "\n[download]\nkeepFree = \"1000000G\"\n")
+        try device.scratch.write(
+            path, text.replacing("[download]\n", with: "[download]\nkeepFree = \"1000000G\"\n"))
         let job = try await device.job(1, version: 2, artifact: "artifact-file")
         guard case .noSpace(let reason) = await device.run(.install(job)).result else {
             Issue.record("the disk is filled")

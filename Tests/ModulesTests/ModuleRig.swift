@@ -31,7 +31,8 @@ struct ModuleRig: Sendable {
         chmod("\(path)/tree", 0o700)
         try scratch.write("tree/header/artifact_name", "device-\(version)")
         for (name, text) in options { try scratch.write("tree/files/\(name)", text.replacing("@ROOT@", with: path)) }
-        if scratch.exists(artifact) { try Files.link("\(path)/\(artifact)", as: "\(path)/tree/files/artifact") }
+        guard scratch.exists(artifact) else { return }
+        try Files.replace("\(path)/tree/files/artifact", with: Files.read("\(path)/\(artifact)", limit: 64 << 20))
     }
 
     struct End: Sendable {
@@ -95,6 +96,9 @@ struct ModuleRig: Sendable {
 
     /// The names in a directory, sorted.
     func names(_ directory: String) throws -> [String] { try Files.list("\(path)/\(directory)") }
+
+    /// The number of a file; nil if there is none.
+    func inode(_ name: String) -> UInt64? { FileStatus("\(path)/\(name)", followsLinks: false)?.identity.inode }
 
     func read(_ name: String) -> String? { try? scratch.read(name) }
 }

@@ -27,6 +27,8 @@ public struct InstallerDevice: Sendable {
             versionFile = "\(versionFile)"
             [verification]
             keys = ["\(publisher.publicKey)"]
+            [download]
+            directory = "@ROOT@/staging"
             [state]
             directory = "@ROOT@/state"
             [install]
@@ -51,6 +53,12 @@ public struct InstallerDevice: Sendable {
         return StagedInstallJob(
             id: id, offer: try Self.offer(version),
             artifact: Artifact(path: path, sidecarPath: "\(path).minisig", size: 0))
+    }
+
+    /// Stages an artifact as the agent does, and returns the job that installs it.
+    public func stagedJob(_ id: InstallID, version: Int, content: String) async throws -> StagedInstallJob {
+        try scratch.write("staging/\(version).artifact", content)
+        return try await job(id, version: version, artifact: "staging/\(version).artifact")
     }
 
     /// Runs the installer once, with the agent's client; the result is `lost` if the installer is killed.

@@ -33,6 +33,22 @@ public final class Scratch: Sendable {
         return try await body(directory)
     }
 
+    /// Mounts a file system of a type, with 512 MiB, at a directory while `body` runs; this needs root.
+    public func withFileSystem<Value>(
+        _ type: String, _ name: String, body: (String) async throws -> Value
+    ) async throws -> Value {
+        let (directory, image) = ("\(path)/\(name)", "\(path)/\(name).image")
+        try Files.createDirectory(directory)
+        try OpenFile(image, O_WRONLY | O_CREAT).truncate(to: 512 << 20)
+        try await execute("mkfs.\(type)", [type == "ext4" ? "-F" : "-f", "-q", image])
+        try await execute("mount", ["-o", "loop", image, directory])
+        defer {
+            umount2(directory, CInt(MNT_DETACH))
+            unlink(image)
+        }
+        return try await body(directory)
+    }
+
     /// Writes a file, and the directories above it.
     @discardableResult
     public func write(_ name: String, _ text: String, mode: mode_t = 0o600) throws -> String {

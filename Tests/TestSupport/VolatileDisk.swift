@@ -116,9 +116,9 @@ public struct VolatileDisk: Sendable {
                 guard Files.exists(change.path) else { continue }
                 try Files.rename(change.path, to: change.from)
                 synced[change.from] = synced.removeValue(forKey: change.path)
-                if !change.kept.isEmpty { link(change.kept, change.path) }
-            case "create": unlink(change.path)
-            default: if !change.kept.isEmpty { link(change.kept, change.path) }
+                if !change.kept.isEmpty { rename(change.kept, change.path) }
+            case "create", "link": unlink(change.path)
+            default: if !change.kept.isEmpty { rename(change.kept, change.path) }
             }
         }
         for (path, size) in synced.sorted(by: { $0.key < $1.key }) where Files.exists(path) {

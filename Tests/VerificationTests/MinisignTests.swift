@@ -54,9 +54,9 @@ import Verification
     ) -> String {
         do {
             let sidecar = try sidecar.map { try Files.read("\(scratch.path)/\($0)", limit: 65_536) }
-            let verified = try ArtifactVerifier(policy ?? self.policy()).copy(
-                try OpenFile("\(scratch.path)/file", O_RDONLY), sidecar: sidecar, of: offer ?? self.offer,
-                devModelKey: model, sizeLimit: sizeLimit, to: "\(scratch.path)/copy")
+            let verified = try ArtifactVerifier(policy ?? self.policy()).verify(
+                .copy(try OpenFile("\(scratch.path)/file", O_RDONLY), to: "\(scratch.path)/copy"), sidecar: sidecar,
+                of: offer ?? self.offer, devModelKey: model, sizeLimit: sizeLimit)
             #expect(try scratch.read("copy") == (try scratch.read("file")))
             #expect(verified.offer == offer ?? self.offer)
             return "verified"
@@ -216,9 +216,9 @@ import Verification
         #expect(verdict(sizeLimit: 3) == "it is longer than download.sizeLimit, 3 B")
         let device = try OpenFile("/dev/zero", O_RDONLY)
         #expect(throws: VerificationFailure.self) {
-            _ = try ArtifactVerifier(policy()).copy(
-                device, sidecar: Array(try scratch.read("file.minisig").utf8), of: offer, devModelKey: nil,
-                sizeLimit: .max, to: "\(scratch.path)/copy")
+            _ = try ArtifactVerifier(policy()).verify(
+                .copy(device, to: "\(scratch.path)/copy"), sidecar: Array(try scratch.read("file.minisig").utf8),
+                of: offer, devModelKey: nil, sizeLimit: .max)
         }
         #expect(!scratch.exists("copy"))
     }
@@ -228,10 +228,10 @@ import Verification
         try scratch.write("file", String(repeating: "content ", count: 3 << 20))
         try await sign()
         let sidecar = try Files.read("\(scratch.path)/file.minisig", limit: 65_536)
-        func begin() throws -> ArtifactCopy {
-            try ArtifactVerifier(policy()).copying(
-                try OpenFile("\(scratch.path)/file", O_RDONLY), sidecar: sidecar, of: offer, devModelKey: nil,
-                sizeLimit: 1 << 30, to: "\(scratch.path)/copy")
+        func begin() throws -> ArtifactReading {
+            try ArtifactVerifier(policy()).reading(
+                .copy(try OpenFile("\(scratch.path)/file", O_RDONLY), to: "\(scratch.path)/copy"), sidecar: sidecar,
+                of: offer, devModelKey: nil, sizeLimit: 1 << 30)
         }
         let stopped = try begin()
         let first = try stopped.next()

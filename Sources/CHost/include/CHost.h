@@ -91,3 +91,25 @@ int upgradelink_remove_capabilities(int descriptor);
 /* prctl() is variadic. Makes this process the parent of each descendant whose own parent has ended (PR_SET_CHILD_SUBREAPER).
    Returns 0, or -1 with errno. */
 int upgradelink_adopt_orphans(void);
+
+/* fcntl() is variadic, and leases are declared only under the macro _GNU_SOURCE (F_SETLEASE of fcntl(2)). Takes a lease for reading
+   on a file that is open for reading. Returns 0, or -1 with errno: EAGAIN if any process has it open for writing. */
+int upgradelink_take_read_lease(int descriptor);
+
+/* Returns 1 if the lease is as it was taken, 0 if it is gone or another process waits for its end. */
+int upgradelink_has_read_lease(int descriptor);
+
+/* struct statfs is not in Swift's module of the C library. Returns the number of the file system's type (statfs(2)), or -1 with
+   errno. */
+int64_t upgradelink_file_system_type(int descriptor);
+
+/* ioctl() is variadic. Returns 1 if the file has attributes of ioctl_iflags(2) that its owner or root has set, 0 if it has none or
+   the file system knows none, or -1 with errno. */
+int upgradelink_has_inode_flags(int descriptor);
+
+/* The header of fremovexattr(2) is not in Swift's module of the C library. Removes access control lists (acl(5)), capabilities, and
+   the attributes that a file's owner can set (`user.`). Returns 0, or -1 with errno. */
+int upgradelink_remove_attributes(int descriptor);
+
+/* Likewise for fgetxattr(2). Returns 1 if the file has a label of SELinux or Smack, else 0. */
+int upgradelink_has_label(int descriptor);

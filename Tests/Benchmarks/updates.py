@@ -1,0 +1,230 @@
+"""Whole updates, from the start of the agent to the installed version, compared with other update agents.
+
+Each update happens on a file system of its own (ext4 on a loop device), so that the bytes that reach the block device, and the
+space that is used at most, are known.
+"""
+
+import http.server
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import tarfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Disk:
+    """A new ext4 on a loop device."""
+
+    def __init__(self, directory, size):
+        self.directory, self.image = f"{directory}/disk", f"{directory}/disk.image"
+        os.makedirs(self.directory, exist_ok=True)
+        with open(self.image, "wb") as file:
+            file.truncate(size)
+        # Nothing that the kernel would write later.
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.image],
+                       check=True)
+        self.device = subprocess.run(["losetup", "--find", "--show", "--direct-io=on", self.image], check=True,
+                                     capture_output=True, text=True).stdout.strip()
+        subprocess.run(["mount", self.device, self.directory], check=True)
+
+    def used(self):
+        space = os.statvfs(self.directory)
+        return (space.f_blocks - space.f_bfree) * space.f_frsize
+
+    def written(self):
+        with open(f"/sys/block/{os.path.basename(self.device)}/stat") as file:
+            return int(file.read().split()[6]) * 512
+
+    def sync(self):
+        subprocess.run(["sync", "-f", self.directory], check=True)
+
+    def remove(self):
+        subprocess.run(["umount", "-l", self.directory], check=True)
+        subprocess.run(["losetup", "-d", self.device], check=True)
+        os.unlink(self.image)
+
+
+class Offer:
+    """A server that offers version 2 at an address until it is installed."""
+
+    def __init__(self, url):
+        offer = {"code": 200, "msg": "", "data": {
+            "urlKey": "k", "versionName": "v2", "versionCode": 2, "urlPath": url, "upgradeType": 2,
+            "promptUpgradeContent": ""}}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+                reply = offer if body.get("versionCode") == 1 else {"code": 0, "data": None}
+                content = json.dumps(reply).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Peak:
+    """The most space that is used while it runs."""
+
+    def __init__(self, disk):
+        self.disk, self.most, self.ends = disk, 0, threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+
+    def watch(self):
+        while not self.ends.wait(0.02):
+            self.most = max(self.most, self.disk.used())
+
+    def stop(self):
+        self.ends.set()
+        self.thread.join()
+        return max(self.most, self.disk.used())
+
+
+def measure(disk, update):
+    """Seconds, processor seconds, peak extra bytes, extra bytes afterwards, written bytes."""
+    disk.sync()
+    # The server's file stays in the page cache, the disk's do not.
+    before, written = disk.used(), disk.written()
+    peak = Peak(disk)
+    processor = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.monotonic()
+    end = update() or time.monotonic()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    disk.sync()
+    most = peak.stop()
+    return [end - start, after.ru_utime + after.ru_stime - processor.ru_utime - processor.ru_stime, most - before,
+            disk.used() - before, disk.written() - written]
+
+
+class Ours:
+    """The agent with one of its modules."""
+
+    def __init__(self, programs, disk, files, key, module, options, url):
+        self.programs, self.disk, self.url = programs, disk, url
+        root = self.root = f"{disk.directory}/ours"
+        shutil.rmtree(root, ignore_errors=True)
+        os.makedirs(f"{root}/etc/upgradelinkd")
+        os.makedirs(f"{root}/modules")
+        with open(f"{root}/version", "w") as file:
+            file.write("VERSION_CODE=1\n")
+        # A module is a link with its name to the one program.
+        os.makedirs(f"{root}/program")
+        os.symlink(os.path.realpath(f"{programs}/upgradelinkd"), f"{root}/program/{module}")
+        # The random content of the artifact has no version, so this module says which one is installed.
+        with open(f"{root}/modules/{module}", "w") as file:
+            file.write(f'#!/bin/sh\n[ "$1" != ArtifactInstall ] || echo VERSION_CODE=2 >{root}/version\n'
+                       f'exec {root}/program/{module} "$@"\n')
+        os.chmod(f"{root}/modules/{module}", 0o755)
+        options = ", ".join(f"{name} = {json.dumps(value)}" for name, value in options.items())
+        self.offer = Offer(url)
+        path = f"{root}/etc/upgradelinkd/upgradelinkd.toml"
+        with open(path, "w") as file:
+            file.write(f'''[server]
+url = "{self.offer.url}"
+[credentials]
+accessKey = "a"
+secretKey = "b"
+[device]
+urlKey = "k"
+devKey = "d"
+versionFile = "{root}/version"
+[poll]
+splay = 0
+[download]
+directory = "{root}/staging"
+[verification]
+keys = ["{key}"]
+[install]
+module = "{module}"
+moduleDirectories = ["{root}/modules"]
+gracePeriod = 0
+files = {{ {options} }}
+[state]
+directory = "{root}/state"
+''')
+        os.chmod(path, 0o600)
+
+    def update(self):
+        log = f"{self.root}/log"
+        with open(log, "wb") as output:
+            process = subprocess.Popen([f"{self.programs}/upgradelinkd", "--root", self.root], stdout=output, stderr=output,
+                                       stdin=subprocess.DEVNULL, env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/-"})
+        end = None
+        while process.poll() is None and end is None:
+            with open(log) as text:
+                text = text.read()
+            if "nstalled v2 (code 2)" in text:
+                end = time.monotonic()
+            if "was not installed" in text or "rolled back" in text or "refused" in text:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        if end is None:
+            with open(log) as text:
+                raise RuntimeError(text.read())
+        return end
+
+    def stop(self):
+        self.offer.stop()
+
+
+class SWUpdatePackage:
+    """A package of SWUpdate with one image, which SWUpdate installs while it downloads it."""
+
+    def __init__(self, directory, served, content, description):
+        self.directory = f"{directory}/swu"
+        os.makedirs(self.directory, exist_ok=True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
+                        "-subj", "/CN=bench", "-addext", "extendedKeyUsage=emailProtection", "-addext",
+                        "keyUsage=digitalSignature"], check=True, cwd=self.directory, stderr=subprocess.DEVNULL)
+        name = os.path.basename(content)
+        target = f"{self.directory}/{name}"
+        if not os.path.exists(target):
+            os.link(content, target)
+        digest = subprocess.run(["sha256sum", target], check=True, capture_output=True, text=True).stdout.split()[0]
+        with open(f"{self.directory}/sw-description", "w") as file:
+            file.write('software = { version = "2"; hardware-compatibility = [ "1.0" ];\n'
+                       + description.replace("@FILE@", f'filename = "{name}"; sha256 = "{digest}";') + "\n}\n")
+        subprocess.run("openssl cms -sign -in sw-description -out sw-description.sig -signer cert.pem -inkey key.pem "
+                       "-outform DER -nosmimecap -binary && "
+                       f"printf 'sw-description\\nsw-description.sig\\n{name}\\n' | cpio -o -H crc --quiet >{served}.swu",
+                       shell=True, check=True, cwd=self.directory, stderr=subprocess.DEVNULL)
+
+    def update(self, url, log):
+        with open(log, "wb") as output:
+            result = subprocess.run(["swupdate", "-k", f"{self.directory}/cert.pem", "-H", "device:1.0", "-d", f"-u {url}.swu"],
+                                    stdout=output, stderr=output, env={**os.environ, "TMPDIR": self.directory})
+        with open(log) as text:
+            text = text.read()
+        if result.returncode != 0 or "SWUPDATE successful" not in text:
+            raise RuntimeError(text)
+
+
+def archive(path, count, size):
+    """A tar of files with random content."""
+    with open("/dev/urandom", "rb") as chance, tarfile.open(path, "w") as archive:
+        for number in range(count):
+            entry = tarfile.TarInfo(f"{number % 100}/{number}")
+            entry.size, entry.mode = size // count, 0o644
+            archive.addfile(entry, io.BytesIO(chance.read(entry.size)))
