@@ -74,4 +74,30 @@ extension Directory {
             throw SystemError("link", directory.path(of: other))
         }
     }
+
+    /// Does something with two directories that needs one mount of their file system, such as a link or a rename. If they are on
+    /// different ones, because of bind mounts, it is done by paths on a mount that has both.
+    ///
+    /// - Throws: EXDEV if there is no such mount.
+    public func onOneMount(
+        with other: Directory, _ body: (Directory, Directory) throws(SystemError) -> Void
+    ) throws(SystemError) {
+        do throws(SystemError) {
+            try body(self, other)
+        } catch {
+            guard error.isOtherFileSystem, let (one, second) = counterparts(other) else { throw error }
+            try body(one, second)
+        }
+    }
+
+    /// The same two directories on one mount.
+    private func counterparts(_ other: Directory) -> (Directory, Directory)? {
+        guard
+            let paths = MountTable.current.pathsOnOneMount(Files.resolved(path), Files.resolved(other.path)),
+            let one = try? Directory(paths.0), let second = try? Directory(paths.1),
+            let found = try? (one.status.identity, second.status.identity),
+            let wanted = try? (status.identity, other.status.identity), found == wanted
+        else { return nil }
+        return (one, second)
+    }
 }

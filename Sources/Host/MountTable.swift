@@ -4,6 +4,8 @@ import Glibc
 public struct Mount: Hashable, Sendable {
     /// `major:minor` of its device; a number of its own for a file system without a device.
     public let device: String
+    /// The directory of the file system that is mounted; `/` unless it is a bind mount or a subvolume.
+    let root: String
     /// The directory that it is mounted on.
     public let point: String
     /// `ext4`, `tmpfs`, `overlay`, …
@@ -19,6 +21,25 @@ public struct Mount: Hashable, Sendable {
     var isVolatile: Bool {
         ["tmpfs", "ramfs", "rootfs", "devtmpfs"].contains(type) || source.hasPrefix("/dev/zram")
             || source.hasPrefix("/dev/ram")
+    }
+
+    /// Where the file system itself has a path of this mount.
+    fileprivate func place(of path: String) -> String { Self.joined(root, Self.rest(of: path, below: point) ?? "") }
+
+    /// The path by which this mount has what is at a place in the file system; nil if it does not have it.
+    fileprivate func path(of place: String) -> String? {
+        Self.rest(of: place, below: root).map { Self.joined(point, $0) }
+    }
+
+    /// What follows a directory in a path: empty, or beginning with a slash. Nil if the path is somewhere else.
+    private static func rest(of path: String, below directory: String) -> String? {
+        if directory == "/" { return path == "/" ? "" : path }
+        guard path == directory || path.hasPrefix("\(directory)/") else { return nil }
+        return String(path.dropFirst(directory.count))
+    }
+
+    private static func joined(_ directory: String, _ rest: String) -> String {
+        directory == "/" && !rest.isEmpty ? rest : directory + rest
     }
 
     /// Of an overlay: where changes are stored.
@@ -56,7 +77,8 @@ public struct MountTable: Sendable {
         }
         let options = fields[5].split(separator: ",") + fields[separator + 3].split(separator: ",")
         return Mount(
-            device: String(fields[2]), point: unescaped(fields[4]), type: String(fields[separator + 1]),
+            device: String(fields[2]), root: unescaped(fields[3]), point: unescaped(fields[4]),
+            type: String(fields[separator + 1]),
             source: unescaped(fields[separator + 2]), options: options.map(unescaped))
     }
 
@@ -86,6 +108,23 @@ public struct MountTable: Sendable {
             if mount.point.utf8.count >= (found?.point.utf8.count ?? 0) { found = mount }
         }
         return found
+    }
+
+    /// Other paths of two directories of one file system, on which they are on one mount: a file can then be linked and renamed from
+    /// one to the other. With bind mounts, the paths by which programs know them can be on different ones.
+    ///
+    /// - Returns: nil if there is no such mount. The paths have no links.
+    public func pathsOnOneMount(_ one: String, _ other: String) -> (String, String)? {
+        guard let first = mount(of: one), let second = mount(of: other), first.device == second.device else {
+            return nil
+        }
+        let places = (first.place(of: one), second.place(of: other))
+        for mount in mounts where mount.device == first.device && !mount.isReadOnly {
+            guard let path = mount.path(of: places.0), let otherPath = mount.path(of: places.1) else { continue }
+            // Something else may be mounted above.
+            if self.mount(of: path) == mount, self.mount(of: otherPath) == mount { return (path, otherPath) }
+        }
+        return nil
     }
 
     /// Where a path's files are stored.

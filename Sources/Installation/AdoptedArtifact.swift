@@ -48,10 +48,12 @@ final class AdoptedArtifact {
         let staging = try Directory(place.directory)
         do throws(SystemError) {
             // By name: a link from the descriptor would cross the mount namespaces of the agent and of this process.
-            try staging.link(stagedName, as: name, in: files)
+            try staging.onOneMount(with: files) { staging, files throws(SystemError) in
+                try staging.link(stagedName, as: name, in: files)
+            }
         } catch {
             guard error.isOtherFileSystem else { throw error }
-            throw Refusal("\(place.directory) and \(files.path) are not on one mounted file system")
+            throw Refusal("\(place.directory) and \(files.path) are not on one file system")
         }
         do {
             passes(.linked)
@@ -144,7 +146,11 @@ extension StagedArtifact {
         // Interrupted before it was taken over: it is still the agent's.
         if isStaged, !status.isOwn { return .returned }
         try file.share(withGroup: staging.status.group)
-        if !isStaged { try files.link(adopted, as: stagedName, in: staging) }
+        if !isStaged {
+            try files.onOneMount(with: staging) { files, staging throws(SystemError) in
+                try files.link(adopted, as: stagedName, in: staging)
+            }
+        }
         try staging.synchronize()
         return .returned
     }

@@ -96,9 +96,11 @@ struct FileModule: Module {
         try tree.remember(Self.moved, status.identity.text)
         try tree.remember("replaces", "yes")
         do throws(SystemError) {
-            try files.rename(ModuleTree.artifactName, to: place.name, in: place.directory)
+            try files.onOneMount(with: place.directory) { files, directory throws(SystemError) in
+                try files.rename(ModuleTree.artifactName, to: place.name, in: directory)
+            }
         } catch {
-            // Another mount of the same file system.
+            // No mount has both.
             guard error.isOtherFileSystem else { throw error }
             try tree.forget(Self.moved)
             return false
@@ -232,7 +234,9 @@ struct FileModule: Module {
             else { return }
             let files = try tree.files()
             guard try files.status(of: ModuleTree.artifactName) == nil else { return }
-            try place.directory.link(place.name, as: ModuleTree.artifactName, in: files)
+            try place.directory.onOneMount(with: files) { directory, files throws(SystemError) in
+                try directory.link(place.name, as: ModuleTree.artifactName, in: files)
+            }
             try files.synchronize()
         }
     }

@@ -16,6 +16,32 @@ import Testing
     private let readOnlyRoot = "20 1 179:2 / / ro,relatime shared:1 - squashfs /dev/mmcblk0p2 ro,errors=continue"
     private let data = "21 20 179:5 / /data rw,relatime shared:2 - ext4 /dev/mmcblk0p5 rw"
 
+    /// Directories that are bind-mounted are linked by their paths on the file system itself.
+    @Test(arguments: [
+        ("/var/cache/a", "/var/lib/b/tree", "/data/cache/a", "/data/lib/b/tree"),
+        ("/data/cache/a", "/var/lib/b", "/data/cache/a", "/data/lib/b"),
+        ("/var/cache", "/var/cache/x", "/data/cache", "/data/cache/x"),
+    ])
+    func bindMountsOfOneFileSystem(one: String, other: String, first: String, second: String) {
+        let lines = [
+            "1 0 8:1 / / rw - ext4 /dev/sda1 rw", "2 1 8:2 / /data rw - ext4 /dev/sda2 rw",
+            "3 1 8:2 /cache /var/cache rw - ext4 /dev/sda2 rw", "4 1 8:2 /lib/b /var/lib/b rw - ext4 /dev/sda2 rw",
+        ]
+        let paths = MountTable(parsing: lines.joined(separator: "\n")).pathsOnOneMount(one, other)
+        #expect(paths?.0 == first && paths?.1 == second)
+    }
+
+    /// Another device, no mount that has both, one that is hidden, and a read-only one.
+    @Test(arguments: [
+        ["2 1 8:3 / /var/lib/b rw - ext4 /dev/sda3 rw"],
+        ["2 1 8:1 /other /var/lib/b rw - ext4 /dev/sda1 rw", "3 1 8:4 / /other rw - tmpfs tmpfs rw"],
+        ["2 1 8:1 /other /var/lib/b ro - ext4 /dev/sda1 rw", "3 1 8:4 / /other rw - tmpfs tmpfs rw"],
+    ])
+    func noMountHasBoth(lines: [String]) {
+        let table = MountTable(parsing: (["1 0 8:1 / / rw - ext4 /dev/sda1 rw"] + lines).joined(separator: "\n"))
+        #expect(table.pathsOnOneMount("/var/cache", "/var/lib/b") == nil)
+    }
+
     @Test func theLongestMountPointCounts() {
         #expect(kind("/var/lib/x", root) == "persistent /")
         #expect(kind("/data/x", root, data) == "persistent /data")

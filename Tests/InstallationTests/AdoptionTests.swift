@@ -219,6 +219,29 @@ struct AdoptionTests {
         }
     }
 
+    /// As with state and cache directories that are bind-mounted from one partition.
+    @Test func bindMountsOfOneFileSystemAreNoObstacle() async throws {
+        try await withScene { scene in
+            let inode = FileStatus("\(scene.staging)/2.artifact")?.identity.inode
+            for path in [scene.staging, scene.files.path] {
+                try await execute("mount", ["--bind", path, path])
+            }
+            defer { for path in [scene.staging, scene.files.path] { umount2(path, CInt(MNT_DETACH)) } }
+            let files = try Directory(scene.files.path)
+            let passed = try Files.open("\(scene.staging)/2.artifact")
+            // Only the paths on the file system itself can be linked to each other, and these are hidden here.
+            #expect(throws: AdoptedArtifact.Refusal.self) { try AdoptedArtifact(passed, scene.place, into: files) }
+            let second = "\(scene.scratch.path)/second"
+            try Files.createDirectory(second)
+            try await execute("mount", ["--bind", "\(scene.scratch.path)/disk", second])
+            defer { umount2(second, CInt(MNT_DETACH)) }
+            try AdoptedArtifact(passed, scene.place, into: files).separate()
+            #expect(try files.file(.artifact).status.identity.inode == inode)
+            #expect(try scene.place.giveBack(from: files) == .returned)
+            #expect(FileStatus("\(scene.staging)/2.artifact")?.identity.inode == inode)
+        }
+    }
+
     // MARK: its return
 
     @Test func theAgentCanReadWhatIsGivenBack() async throws {
