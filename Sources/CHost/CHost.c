@@ -248,3 +248,9 @@ int upgradelink_remove_attributes(int descriptor) {
 int upgradelink_has_label(int descriptor) {
     return fgetxattr(descriptor, "security.selinux", NULL, 0) > 0 || fgetxattr(descriptor, "security.SMACK64", NULL, 0) > 0;
 }
+
+int upgradelink_set_direct(int descriptor, int is_direct) {
+    int flags = fcntl(descriptor, F_GETFL);
+    if (flags < 0) return -1;
+    return fcntl(descriptor, F_SETFL, is_direct ? flags | O_DIRECT : flags & ~O_DIRECT);
+}

@@ -54,8 +54,12 @@ extension Schema {
                 "download.flushEvery", .size(0...(1 << 30)), "4M",
                 summary: "A download writes to the disk after this many bytes; 0 leaves this to the kernel"),
             Option(
-                "download.keepCache", .size(0...ByteCount.max), "256M",
+                "download.keepCache", .size(0...ByteCount.max), computed: "a quarter of the memory", example: "64M",
                 summary: "So much of a downloaded file stays in the page cache, for the installer that reads it next",
-                description: "The rest is dropped, because it would displace the data of other programs."),
+                description: """
+                    The rest is dropped, and the installer reads it without the page cache, because it would displace the data of \
+                    other programs. The memory is that of the device, or what the control group of the service may use \
+                    (MemoryMax=, 256 MB for the agent) if that is less.
+                    """),
         ])
 }

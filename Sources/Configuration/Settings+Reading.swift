@@ -93,7 +93,7 @@ extension Settings {
                 ioClass: merged.text("download.ioClass").flatMap(DownloadPriority.IOClass.init) ?? .idle,
                 nice: merged.integer("download.nice") ?? 10,
                 flushEvery: merged.require(bytes: "download.flushEvery"),
-                keepCache: merged.require(bytes: "download.keepCache")))
+                keepCache: merged.bytes("download.keepCache")))
     }
 
     static func verification(_ check: inout Check) -> VerificationPolicy {

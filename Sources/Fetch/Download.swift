@@ -102,7 +102,7 @@ public struct Download {
         let (responses, headers, hasMarkedEnd) = try intake.get()
         try disk { () throws(SystemError) in try part.synchronize() }
         traffic.size = part.size
-        part.file.finishWriteOut(from: 0, count: part.size, keepingCacheBefore: job.priority.keepCache)
+        part.file.finishWriteOut(from: 0, count: part.size, keepingCacheBefore: job.priority.cachedBytes)
         return Received(
             size: part.size, isPieced: resumed || responses > 1, hasMarkedEnd: hasMarkedEnd,
             start: try disk { () throws(SystemError) in try part.start() }, headers: headers)

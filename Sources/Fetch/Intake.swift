@@ -47,6 +47,7 @@ final class Intake {
     /// The first bytes of this response's body.
     private var start: [UInt8] = []
     private var space: DiskSpace
+    private let keepCache: ByteCount
     private var isOverrun = false
 
     /// Bytes that a power cut may lose.
@@ -60,6 +61,7 @@ final class Intake {
         (self.job, self.url, self.part, self.traffic, self.isVerified) = (job, url, part, traffic, isVerified)
         (self.onBytes, self.onRestart) = (onBytes, onRestart)
         space = DiskSpace(part, keepFree: job.keepFree)
+        keepCache = job.priority.cachedBytes
     }
 
     var headers: [String: String] { reply.headers }
@@ -221,7 +223,7 @@ final class Intake {
             try part.append(bytes)
             position += count
             onBytes(bytes)
-            part.writeOut(job.priority)
+            part.writeOut(job.priority, keepCache: keepCache)
             if part.unsynced >= Self.syncEvery { try part.synchronize() }
             return nil
         } catch {
@@ -285,6 +287,11 @@ final class Intake {
             return .fail(DownloadFailure(error))
         }
     }
+}
+
+extension DownloadPriority {
+    /// ``keepCache``, or what is right for this process.
+    var cachedBytes: ByteCount { keepCache ?? Memory.limit / 4 }
 }
 
 extension PartialFile.Origin {

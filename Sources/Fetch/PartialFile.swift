@@ -178,12 +178,12 @@ final class PartialFile {
 
     /// Writes received bytes to the disk in steps, because one large write-out would delay other processes. Begins a step and
     /// waits for the end of the previous one.
-    func writeOut(_ priority: DownloadPriority) {
+    func writeOut(_ priority: DownloadPriority, keepCache: ByteCount) {
         guard priority.flushEvery > 0, size - begun >= priority.flushEvery else { return }
         file.beginWriteOut(from: begun, count: size - begun)
         if begun > finished {
             file.finishWriteOut(
-                from: finished, count: begun - finished, keepingCacheBefore: priority.keepCache)
+                from: finished, count: begun - finished, keepingCacheBefore: keepCache)
             finished = begun
         }
         begun = size

@@ -1,3 +1,4 @@
+import Host
 public import UpdateCore
 
 /// The configuration of the installer.
@@ -33,6 +34,8 @@ public struct InstallSettings: Hashable, Sendable {
     public var sizeLimit: ByteCount
     /// The directory in which the agent stages artifacts, so that the installer can take them over; nil: it copies them.
     public var stagingDirectory: String?
+    /// Bytes of the artifact that are read through the page cache, in which the module may find them.
+    public var keepCache: ByteCount = Memory.limit / 4
     public var health: HealthCheck
     /// Units that are restarted after the module has installed a version, and after a rollback.
     public var restartUnits: [String]

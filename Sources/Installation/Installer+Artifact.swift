@@ -39,7 +39,7 @@ extension Installer {
             return copy("\(error)")
         }
         held.artifact = adopted
-        verify(.inPlace(adopted.file), job) { outcome in
+        verify(.inPlace(adopted.file, cached: settings.keepCache), job) { outcome in
             guard case .verified = outcome else { return done(outcome) }
             do {
                 try adopted.separate()
@@ -111,7 +111,7 @@ extension Installer {
         do {
             let adopted = try AdoptedArtifact(again: place, in: Directory(tree.filesPath))
             held.artifact = adopted
-            let reading = try surroundings.verify(.inPlace(adopted.file), job)
+            let reading = try surroundings.verify(.inPlace(adopted.file, cached: settings.keepCache), job)
             verify(again: reading, then: done, runHeld)
         } catch {
             held.artifact = nil

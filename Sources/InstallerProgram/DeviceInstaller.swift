@@ -118,5 +118,6 @@ extension InstallSettings {
                 timeLimit: install.healthTimeout),
             restartUnits: install.restartUnits, needsNetwork: install.needsNetwork, inhibitLimit: install.inhibitLimit,
             rebootTimeout: install.rebootTimeout)
+        if let bytes = settings.download.priority.keepCache { keepCache = bytes }
     }
 }

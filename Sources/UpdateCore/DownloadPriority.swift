@@ -12,10 +12,10 @@ public struct DownloadPriority: Codable, Hashable, Sendable {
     /// The number of received bytes after which they are written to the disk; 0 leaves it to the kernel.
     public var flushEvery: ByteCount
     /// So many bytes from the start of the file stay in the page cache, from which the installer reads them. More may displace the
-    /// data of other processes.
-    public var keepCache: ByteCount
+    /// data of other processes. Nil: a quarter of the memory that the download may use.
+    public var keepCache: ByteCount?
 
-    public init(ioClass: IOClass, nice: Int, flushEvery: ByteCount, keepCache: ByteCount) {
+    public init(ioClass: IOClass, nice: Int, flushEvery: ByteCount, keepCache: ByteCount?) {
         self.ioClass = ioClass
         self.nice = nice
         self.flushEvery = flushEvery

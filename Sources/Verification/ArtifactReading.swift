@@ -6,8 +6,9 @@ public import UpdateCore
 public enum ArtifactSource {
     /// A copy of the open file, which is made at a path that no other user can write to.
     case copy(OpenFile, to: String)
-    /// The file itself. The caller makes sure that no other process can change it, from now until it is installed.
-    case inPlace(OpenFile)
+    /// The file itself, which this process has opened. The caller makes sure that no other process can change it, from now until it
+    /// is installed. So many of its bytes are read through the page cache.
+    case inPlace(OpenFile, cached: ByteCount)
 }
 
 extension ArtifactVerifier {
@@ -34,15 +35,16 @@ extension ArtifactVerifier {
         if case .copy(_, let destination) = source { unlink(destination) }
         let expectation = try expectation(sidecar: sidecar, offer: offer, devModelKey: devModelKey)
         switch source {
-        case .inPlace(let file):
+        case .inPlace(let file, let cached):
             let size = try size(of: file, limit: sizeLimit)
-            try file.seek(to: 0)
-            return ArtifactReading(file, copyTo: nil, file.path, offer, expectation, announced: size)
+            let reader = SequentialReader(file, size: size, cached: cached)
+            return ArtifactReading(file, reader, offer, expectation, size: size)
         case .copy(let file, let destination):
             let announced = try size(of: file, limit: sizeLimit)
             try Files.checkSpace(for: announced, at: destination, keepFree: keepFree)
             let target = try OpenFile(destination, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
-            let reading = ArtifactReading(file, copyTo: target, destination, offer, expectation, announced: announced)
+            let reading = ArtifactReading(
+                file, copyTo: target, destination, offer, expectation, announced: announced)
             do {
                 if announced > 0 { try target.reserve(from: 0, count: announced) }
             } catch {
@@ -71,19 +73,30 @@ public final class ArtifactReading {
     private static let part = 8 << 20
 
     private let source: OpenFile
+    /// What reads the source, if that is verified where it is.
+    private let reader: SequentialReader?
     private let target: OpenFile?
     private let destination: String
     private let offer: Offer
     private let expectation: ArtifactVerifier.Expectation
     private let announced: ByteCount
     private var size: ByteCount = 0
-    private var buffer = [UInt8](repeating: 0, count: 256 * 1024)
+    private lazy var buffer = [UInt8](repeating: 0, count: 256 * 1024)
 
     fileprivate init(
-        _ source: OpenFile, copyTo target: OpenFile?, _ destination: String, _ offer: Offer,
+        _ source: OpenFile, _ reader: SequentialReader, _ offer: Offer, _ expectation: ArtifactVerifier.Expectation,
+        size: ByteCount
+    ) {
+        (self.source, self.reader, self.offer, self.expectation) = (source, reader, offer, expectation)
+        (target, destination, announced) = (nil, source.path, size)
+    }
+
+    fileprivate init(
+        _ source: OpenFile, copyTo target: OpenFile, _ destination: String, _ offer: Offer,
         _ expectation: ArtifactVerifier.Expectation, announced: ByteCount
     ) {
         self.source = source
+        reader = nil
         self.target = target
         self.destination = destination
         self.offer = offer
@@ -99,15 +112,12 @@ public final class ArtifactReading {
         do {
             var rest = Self.part
             while rest > 0 {
-                let count = try source.read(into: &buffer)
+                let count = try reader.map { try $0.next { expectation.digest?.add($0) } } ?? copyPart()
                 if count == 0 { return try finish() }
-                let bytes = buffer.span.extracting(first: count).bytes
-                expectation.digest?.add(bytes)
-                try target?.write(bytes)
                 size += ByteCount(count)
                 rest -= count
                 // Its owner may append to it: the space for more was not checked.
-                guard size <= announced else { throw VerificationFailure("it grew while it was verified", .jobInvalid) }
+                guard size <= announced else { throw VerificationFailure("it grew while it was copied", .jobInvalid) }
             }
             try target?.synchronize()
             return nil
@@ -115,6 +125,14 @@ public final class ArtifactReading {
             discard()
             throw error
         }
+    }
+
+    private func copyPart() throws -> Int {
+        let count = try source.read(into: &buffer)
+        let bytes = buffer.span.extracting(first: count).bytes
+        expectation.digest?.add(bytes)
+        try target?.write(bytes)
+        return count
     }
 
     private func finish() throws -> VerifiedArtifact {

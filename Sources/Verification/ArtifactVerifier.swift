@@ -106,7 +106,8 @@ public struct ArtifactVerifier {
         guard wanted.count == 64, wanted.allSatisfy(\.isHexDigit), isWhole else {
             throw VerificationFailure("the digest file does not begin with a SHA-256 digest in hex", .digestMismatch)
         }
-        return Expectation(digest: Digest(.sha256), minVersionCode: nil) { digest throws(VerificationFailure) in
+        return Expectation(digest: Digest(.sha256, isParallel: true), minVersionCode: nil) {
+            digest throws(VerificationFailure) in
             guard hexadecimal(digest) == wanted else {
                 throw VerificationFailure(
                     "its SHA-256 is \(hexadecimal(digest)), and \(wanted) was published", .digestMismatch)
@@ -175,7 +176,7 @@ public struct ArtifactVerifier {
         {
             throw VerificationFailure(mismatch, .signatureMismatch)
         }
-        return Expectation(digest: Digest(.blake2b512), minVersionCode: claims.minVersionCode) {
+        return Expectation(digest: Digest(.blake2b512, isParallel: true), minVersionCode: claims.minVersionCode) {
             digest throws(VerificationFailure) in
             guard digest.count == 64, key.verifies(signature.signature, of: digest) else {
                 throw VerificationFailure("its content is not what was signed", .signatureInvalid)

@@ -1,4 +1,5 @@
 import CCrypto
+import Host
 
 /// libcrypto, which is loaded at its first use. If it cannot be loaded, every digest is empty and no signature is valid. A
 /// caller must check ``problem`` first, or it would blame the file.
@@ -19,16 +20,31 @@ public enum DigestAlgorithm: Sendable {
 
 /// Computes a digest piece by piece with libcrypto.
 public final class Digest {
+    private struct Context: @unchecked Sendable {  // Unchecked: BytePipeline.finish() hands it from thread to thread.
+        let pointer: OpaquePointer?
+    }
+
     private let context: OpaquePointer?
     private let algorithm: DigestAlgorithm
+    private let pipeline: BytePipeline?
 
-    public init(_ algorithm: DigestAlgorithm) {
+    /// - Parameter isParallel: computes on a thread of its own, while the caller reads the next bytes of a large file.
+    public init(_ algorithm: DigestAlgorithm, isParallel: Bool = false) {
         self.algorithm = algorithm
-        context = EVP_MD_CTX_new()
+        let context = Context(pointer: EVP_MD_CTX_new())
+        self.context = context.pointer
+        pipeline = isParallel ? BytePipeline { Self.update(context.pointer, $0) } : nil
         start()
     }
 
-    deinit { EVP_MD_CTX_free(context) }
+    deinit {
+        pipeline?.finish()
+        EVP_MD_CTX_free(context)
+    }
+
+    private static func update(_ context: OpaquePointer?, _ bytes: RawSpan) {
+        bytes.withUnsafeBytes { _ = EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
+    }
 
     private func start() {
         let type =
@@ -43,14 +59,18 @@ public final class Digest {
     }
 
     /// Starts again without the bytes that were added.
-    public func restart() { start() }
+    public func restart() {
+        pipeline?.finish()
+        start()
+    }
 
     public func add(_ bytes: RawSpan) {
-        bytes.withUnsafeBytes { _ = EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
+        if let pipeline { pipeline.add(bytes) } else { Self.update(context, bytes) }
     }
 
     /// The digest of all added bytes; empty if libcrypto failed. Only ``restart()`` may be called afterwards.
     public func finish() -> [UInt8] {
+        pipeline?.finish()
         var digest = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
         var length: UInt32 = 0
         guard EVP_DigestFinal_ex(context, &digest, &length) == 1 else { return [] }

@@ -152,6 +152,8 @@ versionFile = "{root}/version"
 splay = 0
 [download]
 directory = "{root}/staging"
+# What MemoryMax= of the agent's unit leads to: nothing limits the memory here.
+keepCache = "64M"
 [verification]
 keys = ["{key}"]
 [install]

@@ -113,3 +113,7 @@ int upgradelink_remove_attributes(int descriptor);
 
 /* Likewise for fgetxattr(2). Returns 1 if the file has a label of SELinux or Smack, else 0. */
 int upgradelink_has_label(int descriptor);
+
+/* fcntl() is variadic, and O_DIRECT is declared only under the macro _GNU_SOURCE. Reads and writes of the open file no longer go
+   through the page cache, or do so again. Returns 0, or -1 with errno: EINVAL if the file system cannot do that. */
+int upgradelink_set_direct(int descriptor, int is_direct);

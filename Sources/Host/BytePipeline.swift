@@ -1,0 +1,103 @@
+import Glibc
+
+/// Works on bytes on a thread of its own, in their order, while its caller gets the next ones.
+public final class BytePipeline {
+    /// Bytes that are given to the thread at a time.
+    private static let size = 256 * 1024
+    /// Parts that may wait, including the one that is worked on.
+    private static let depth = 4
+
+    private let queue: PartQueue
+    private var next: [UInt8] = []
+
+    /// - Parameter work: called on the thread.
+    public init(_ work: @escaping @Sendable (RawSpan) -> Void) {
+        let queue = PartQueue(Self.depth)
+        self.queue = queue
+        Thread.start { while let part = queue.take() { work(part.span.bytes) } }
+    }
+
+    deinit {
+        finish()
+        // An empty part ends the thread.
+        queue.put([])
+    }
+
+    /// Copies bytes for the thread. It waits while too many are there.
+    public func add(_ bytes: RawSpan) {
+        var rest = bytes
+        while rest.byteCount > 0 {
+            if next.isEmpty { next.reserveCapacity(Self.size) }
+            let count = min(rest.byteCount, Self.size - next.count)
+            rest.extracting(first: count).withUnsafeBytes { next.append(contentsOf: $0) }
+            rest = rest.extracting(droppingFirst: count)
+            if next.count == Self.size { hand() }
+        }
+    }
+
+    private func hand() {
+        queue.put(next)
+        next = []
+    }
+
+    /// Waits until all bytes have been worked on.
+    public func finish() {
+        if !next.isEmpty { hand() }
+        queue.drain()
+    }
+}
+
+/// Parts that one thread puts and another one takes (pthread_cond_wait(3)).
+private final class PartQueue: @unchecked Sendable {  // Unchecked: the mutex guards all of it.
+    private let depth: Int
+    private var parts: [[UInt8]] = []
+    /// The parts that wait, and the one that is worked on.
+    private var unfinished = 0
+    private var isWorking = false
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let change = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    init(_ depth: Int) {
+        self.depth = depth
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(change, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(change)
+        pthread_mutex_destroy(mutex)
+        change.deallocate()
+        mutex.deallocate()
+    }
+
+    /// Waits while there are too many.
+    func put(_ part: [UInt8]) {
+        pthread_mutex_lock(mutex)
+        while unfinished == depth { pthread_cond_wait(change, mutex) }
+        parts.append(part)
+        unfinished += 1
+        pthread_cond_broadcast(change)
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// Waits for the next part. The one before is finished.
+    ///
+    /// - Returns: nil for an empty part.
+    func take() -> [UInt8]? {
+        pthread_mutex_lock(mutex)
+        if isWorking { unfinished -= 1 }
+        isWorking = true
+        pthread_cond_broadcast(change)
+        while parts.isEmpty { pthread_cond_wait(change, mutex) }
+        let part = parts.removeFirst()
+        pthread_mutex_unlock(mutex)
+        return part.isEmpty ? nil : part
+    }
+
+    /// Waits until all are finished.
+    func drain() {
+        pthread_mutex_lock(mutex)
+        while unfinished > 0 { pthread_cond_wait(change, mutex) }
+        pthread_mutex_unlock(mutex)
+    }
+}
