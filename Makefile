@@ -78,9 +78,10 @@ build: deps
 
 # The update modules as the package installs them, with the program of a development build.
 MODULES = .build/debug/update-modules
+BUILT_IN_MODULES = file directory image
 modules: build
 	@mkdir -p $(MODULES)
-	@for name in file directory; do ln -sf ../upgradelink-module $(MODULES)/$$name; done
+	@for name in $(BUILT_IN_MODULES); do ln -sf ../upgradelink-module $(MODULES)/$$name; done
 	@ln -sf "$(CURDIR)"/packaging/modules/* $(MODULES)/
 
 demo: modules
@@ -243,7 +244,7 @@ MANUALS = $(filter-out $(SIM_MANUAL),$(wildcard packaging/man/*))
 # The update modules that are scripts. The others are part of the program.
 UPDATE_MODULES ?= $(notdir $(filter-out %.uninterruptible,$(wildcard packaging/modules/*)))
 install-files:
-	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(SBINDIR) $(BINDIR) $(LIBDIR) $(VENDORDIR)/modules \
+	install -d $(addprefix "$(DESTDIR),$(addsuffix ",$(SBINDIR) $(BINDIR) $(LIBDIR) $(VENDORDIR)/modules $(VENDORDIR)/bootloaders \
 	    $(VENDORDIR)/upgradelinkd.toml.d $(UNITDIR) $(GENERATORDIR) $(SYSUSERSDIR) $(TMPFILESDIR) $(CATALOGDIR) $(DBUSDIR)/system.d \
 	    $(DBUSDIR)/interfaces $(POLKITDIR) $(SHAREDIR)/upgradelinkd $(SHAREDIR)/man/man1 $(SHAREDIR)/man/man5 \
 	    $(SHAREDIR)/man/man7 $(SHAREDIR)/man/man8))
@@ -256,8 +257,9 @@ install-files:
 	    install packaging/modules/$$name "$(DESTDIR)$(VENDORDIR)/modules/" || exit 1; \
 	    ! test -e packaging/modules/$$name.uninterruptible || \
 	    install -m 644 packaging/modules/$$name.uninterruptible "$(DESTDIR)$(VENDORDIR)/modules/" || exit 1; done
-	for name in file directory; do \
+	for name in $(BUILT_IN_MODULES); do \
 	    ln -sfr "$(DESTDIR)$(LIBDIR)/upgradelink" "$(DESTDIR)$(VENDORDIR)/modules/$$name" || exit 1; done
+	install packaging/bootloaders/* "$(DESTDIR)$(VENDORDIR)/bootloaders/"
 	install -m 644 config/vendor.toml "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml"
 	install -m 644 config/upgradelinkd.schema.json "$(DESTDIR)$(SHAREDIR)/upgradelinkd/"
 	sed '1s|/usr/share/upgradelinkd|$(SHAREDIR)/upgradelinkd|' config/upgradelinkd.toml \
@@ -311,10 +313,12 @@ uninstall:
 	for page in $(MANUALS); do rm -f "$(DESTDIR)$(SHAREDIR)/man/man$${page##*.}/$${page##*/}"; done
 	rm -rf "$(DESTDIR)$(DOCDIR)" "$(DESTDIR)$(SHAREDIR)/upgradelinkd"
 	rm -f "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml" \
-	    $(foreach name,file directory $(notdir $(wildcard packaging/modules/*)),"$(DESTDIR)$(VENDORDIR)/modules/$(name)") \
+	    $(foreach name,$(BUILT_IN_MODULES) $(notdir $(wildcard packaging/modules/*)),"$(DESTDIR)$(VENDORDIR)/modules/$(name)") \
+	    $(foreach name,$(notdir $(wildcard packaging/bootloaders/*)),"$(DESTDIR)$(VENDORDIR)/bootloaders/$(name)") \
 	    $(foreach name,upgradelink upgradelink-fetch upgradelink-installer,"$(DESTDIR)$(LIBDIR)/$(name)")
 	# What the integrator put there stays.
 	rmdir --ignore-fail-on-non-empty "$(DESTDIR)$(VENDORDIR)/upgradelinkd.toml.d" "$(DESTDIR)$(VENDORDIR)/modules" \
+	    "$(DESTDIR)$(VENDORDIR)/bootloaders" \
 	    "$(DESTDIR)$(VENDORDIR)" "$(DESTDIR)$(LIBDIR)" 2>/dev/null || true
 	@test -n "$(DESTDIR)" || ! test -d /run/systemd/system || systemctl daemon-reload
 

@@ -14,10 +14,12 @@ cross="mmdebstrap dpkg-dev git"
 publish="apt-utils dpkg-dev git gpg gpg-agent gpgv minisign xz-utils"
 # gcc, python3-gi and groff-base check the examples and the man page of the D-Bus interface.
 # mkfs.ext4, mkfs.xfs and mkfs.btrfs make file systems on which the installer takes artifacts over.
+# fw_setenv, grub-editenv and bootctl are the tools of the boot loaders that packaging/bootloaders selects slots with.
 # nginx terminates TLS, curl polls the simulated server, mmdebstrap makes a clean Debian, systemd-container boots it.
 test="$build $deb $publish nginx-light curl openssl python3 libglib2.0-bin systemd-container systemd-sysv dbus polkitd \
     python3-jsonschema libnss-wrapper tzdata mmdebstrap e2fsprogs rauc swupdate squashfs-tools cpio gcc libc6-dev \
-    python3-gi groff-base python3-venv xfsprogs btrfs-progs"
+    python3-gi groff-base python3-venv xfsprogs btrfs-progs \
+    libubootenv-tool grub-common systemd-boot xz-utils zstd"
 
 # The emulated machine: qemu boots it, mmdebstrap makes its Debian with qemu-user, depmod (kmod) sorts its drivers.
 machine="qemu-system-arm qemu-system-x86 qemu-user-static mmdebstrap kmod e2fsprogs python3"

@@ -96,3 +96,11 @@ int upgradelink_space_open(int descriptor, struct upgradelink_space *space) {
     struct statvfs status;
     return count_space(fstatvfs(descriptor, &status), &status, space);
 }
+
+int64_t upgradelink_write_at(int descriptor, const void *bytes, int64_t count, int64_t offset) {
+    return pwrite(descriptor, bytes, (size_t)count, offset);
+}
+
+int64_t upgradelink_end(int descriptor) { return lseek(descriptor, 0, SEEK_END); }
+
+int64_t upgradelink_position(int descriptor) { return lseek(descriptor, 0, SEEK_CUR); }

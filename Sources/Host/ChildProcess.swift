@@ -133,7 +133,7 @@ import UpdateCore
 extension Program.Streams {
     var shareSession: Bool {
         switch self {
-        case .inherited, .errors: true
+        case .inherited, .errors, .filter: true
         case .pipes, .socket, .connection, .captured: false
         }
     }

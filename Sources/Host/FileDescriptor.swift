@@ -68,6 +68,9 @@ public final class OpenFile: Sendable {
         }
     }
 
+    /// The current position, counted from the start of the file.
+    public var position: ByteCount { upgradelink_position(descriptor) }
+
     /// Writes all bytes at the current position.
     public func write(_ bytes: [UInt8]) throws(SystemError) { try write(bytes.span.bytes) }
 

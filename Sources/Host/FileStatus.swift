@@ -87,6 +87,15 @@ public struct FileStatus: Sendable {
     /// A regular file, or the device `/dev/null` (null(4)), to which a configuration file can be linked to mask another one.
     var isRegularOrNull: Bool { type == S_IFREG || type == S_IFCHR && ownDevice == Self.nullDevice }
 
+    /// `major:minor` of a device itself, as the mount table has it; nil for anything else.
+    public var deviceNumber: String? {
+        guard type == S_IFBLK || type == S_IFCHR else { return nil }
+        // makedev(3): twelve bits of the major number above eight of the minor one, and the rest above these.
+        let major = ownDevice >> 8 & 0xFFF | ownDevice >> 32 & 0xFFFF_F000
+        let minor = ownDevice & 0xFF | ownDevice >> 12 & 0xFFFF_FF00
+        return "\(major):\(minor)"
+    }
+
     /// Major 1, minor 3.
     private static let nullDevice: UInt64 = 0x103
 

@@ -15,6 +15,9 @@ public struct Program: Sendable {
         case captured
         /// Standard input, output and error, and the session, are those of this process.
         case inherited
+        /// Standard input is a file; bytes come from standard output. Standard error is another file, or that of this process, which also
+        /// has the session.
+        case filter(OpenFile, errors: OpenFile?)
         /// Standard input is empty; lines come from standard error. Standard output and the session are those of this process.
         case errors
     }

@@ -46,6 +46,11 @@ struct StreamEnds {
                 errors = lines.reading
                 temporary = [try opening(fcntl(empty.descriptor, F_DUPFD_CLOEXEC, 3)), lines.writing]
                 theirs = [temporary[0], STDOUT_FILENO, temporary[1]]
+            case .filter(let file, let errors):
+                let bytes = try pipe()
+                output = bytes.reading
+                temporary = [bytes.writing]
+                theirs = [file.descriptor, bytes.writing, errors?.descriptor ?? STDERR_FILENO]
             case .connection(let socket):
                 theirs = [socket.descriptor, socket.descriptor, STDERR_FILENO]
             case .captured:

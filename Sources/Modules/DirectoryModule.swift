@@ -27,7 +27,7 @@ struct DirectoryModule: Module {
         // From now on Cleanup may remove all versions except the current one and the one before.
         case .commit: try tree.remember("committed", "yes")
         case .cleanup: try cleanUp()
-        case .other: break
+        case .verifyReboot, .verifyRollbackReboot, .other: break
         }
     }
 

@@ -25,7 +25,7 @@ struct FileModule: Module {
         // From now on Cleanup may remove the old file.
         case .commit: try tree.remember("committed", "yes")
         case .cleanup: try cleanUp()
-        case .other: break
+        case .verifyReboot, .verifyRollbackReboot, .other: break
         }
     }
 

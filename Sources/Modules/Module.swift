@@ -2,14 +2,16 @@ import Host
 
 /// The states in which these modules do something.
 enum ModuleState {
-    case install, rollback, commit, cleanup
+    case install, verifyReboot, rollback, verifyRollbackReboot, commit, cleanup
     case other
 
     /// - Parameter name: as the protocol names the state. A module ignores states that it does not know.
     init(_ name: String) {
         switch name {
         case "ArtifactInstall": self = .install
+        case "ArtifactVerifyReboot": self = .verifyReboot
         case "ArtifactRollback": self = .rollback
+        case "ArtifactVerifyRollbackReboot": self = .verifyRollbackReboot
         case "ArtifactCommit": self = .commit
         case "Cleanup": self = .cleanup
         default: self = .other

@@ -6,7 +6,7 @@ import Host
 /// The arguments are a state, or a query, of Mender's update module protocol, version 3, and the file tree; else the file tree
 /// is the working directory.
 public enum ModuleProgram {
-    private static let names = [FileModule.name, DirectoryModule.name]
+    private static let names = [FileModule.name, DirectoryModule.name, ImageModule.name]
 
     /// The module that a path names by its last name; nil if that is no module of this program.
     private static func name(_ path: String) -> String? {
@@ -22,6 +22,7 @@ public enum ModuleProgram {
         switch name {
         case FileModule.name: run(FileModule.self, Array(arguments.dropFirst()))
         case DirectoryModule.name: run(DirectoryModule.self, Array(arguments.dropFirst()))
+        case ImageModule.name: run(ImageModule.self, Array(arguments.dropFirst()))
         default:
             Environment.printError(
                 "upgradelink-module: start this through a link named \(names.joined(separator: " or "))")

@@ -54,6 +54,25 @@ ssize_t write(int descriptor, const void *bytes, size_t count) {
     return syscall(SYS_write, descriptor, bytes, count);
 }
 
+/* FAULT_CORRUPT is the path of a file in which one bit of each write changes on the way to the disk. */
+ssize_t pwrite(int descriptor, const void *bytes, size_t count, off_t offset) {
+    char path[4096];
+    if (fault_at(path_of(descriptor, path))) return -1;
+    crash_point();
+    crash_note("write", path, NULL);
+    ssize_t result = syscall(SYS_pwrite64, descriptor, bytes, count, offset);
+    const char *corrupt = getenv("FAULT_CORRUPT");
+    if (result > 0 && corrupt && strcmp(path, corrupt) == 0) {
+        char bit = (char)(((const char *)bytes)[result / 2] ^ 1);
+        int other = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
+        syscall(SYS_pwrite64, other, &bit, 1, offset + (off_t)(result / 2));
+        syscall(SYS_close, other);
+    }
+    return result;
+}
+
+ssize_t pwrite64(int descriptor, const void *bytes, size_t count, off64_t offset) __attribute__((alias("pwrite")));
+
 int fsync(int descriptor) {
     char path[4096];
     if (fault_at(path_of(descriptor, path))) return -1;

@@ -75,7 +75,7 @@ public let modulesDirectory: String = {
     let directory = "\(programsDirectory)/update-modules"
     try? Files.createDirectory(directory, mode: 0o755)
     // It is no error if another test process has made them already.
-    for name in ["file", "directory"] { symlink("../upgradelink-module", "\(directory)/\(name)") }
+    for name in ["file", "directory", "image"] { symlink("../upgradelink-module", "\(directory)/\(name)") }
     for name in (try? Files.list("\(repositoryDirectory)/packaging/modules")) ?? [] {
         symlink("\(repositoryDirectory)/packaging/modules/\(name)", "\(directory)/\(name)")
     }

@@ -41,6 +41,15 @@ int upgradelink_open_at(int directory, const char *name, int flags, uint32_t mod
 /* pread(2). Returns the number of bytes that were read; 0 at the end of the file. */
 int64_t upgradelink_read_at(int descriptor, void *bytes, int64_t count, int64_t offset);
 
+/* pwrite(2). Returns the number of bytes that were written. */
+int64_t upgradelink_write_at(int descriptor, const void *bytes, int64_t count, int64_t offset);
+
+/* The offset of the end, for a block device too (lseek(2)). The position is then there. */
+int64_t upgradelink_end(int descriptor);
+
+/* The current position. */
+int64_t upgradelink_position(int descriptor);
+
 int upgradelink_truncate(int descriptor, int64_t size);
 
 /* The position from the start of the file. */
