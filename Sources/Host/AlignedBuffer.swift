@@ -16,8 +16,8 @@ public final class AlignedBuffer {
     deinit { memory.deallocate() }
 
     /// Copies bytes to a place in the buffer.
-    public func replace(at offset: Int, with bytes: RawSpan) {
-        bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: memory[offset...]).copyMemory(from: $0) }
+    public func replace(from start: Int, with bytes: RawSpan) {
+        bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: memory[start...]).copyMemory(from: $0) }
     }
 
     /// Whether both buffers have the same bytes in this range.

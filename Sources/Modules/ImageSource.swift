@@ -44,7 +44,7 @@ struct ImageSource {
     }
 
     private func readRaw(_ onBytes: (RawSpan, Int64) throws -> Void) throws {
-        let reader = SequentialReader(file, size: size, cached: Memory.limit / 4)
+        let reader = SequentialReader(file, size: size, cached: 0)
         var done: Int64 = 0
         var failure: (any Error)?
         while failure == nil {

@@ -26,7 +26,7 @@ final class SlotWriter {
         var rest = bytes
         while rest.byteCount > 0 {
             let count = min(rest.byteCount, Self.part - filled)
-            new.replace(at: filled, with: rest.extracting(first: count))
+            new.replace(from: filled, with: rest.extracting(first: count))
             filled += count
             rest = rest.extracting(droppingFirst: count)
             if filled == Self.part { try flush() }

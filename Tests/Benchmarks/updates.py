@@ -119,8 +119,12 @@ def measure(disk, update):
 class Ours:
     """The agent with one of its modules."""
 
+    #: The line of the agent that ends the measurement. An image is installed when the device can reboot.
+    ends = {"image": "Rebooting to finish v2 (code 2)"}
+
     def __init__(self, programs, disk, files, key, module, options, url):
         self.programs, self.disk, self.url = programs, disk, url
+        self.done = self.ends.get(module, "nstalled v2 (code 2)")
         root = self.root = f"{disk.directory}/ours"
         shutil.rmtree(root, ignore_errors=True)
         os.makedirs(f"{root}/etc/upgradelinkd")
@@ -175,7 +179,7 @@ directory = "{root}/state"
         while process.poll() is None and end is None:
             with open(log) as text:
                 text = text.read()
-            if "nstalled v2 (code 2)" in text:
+            if self.done in text:
                 end = time.monotonic()
             if "was not installed" in text or "rolled back" in text or "refused" in text:
                 break
