@@ -76,7 +76,7 @@ let package = Package(
             name: "Installation", dependencies: ["UpdateCore", "Host", "Verification"], swiftSettings: strict),
         .target(name: "Systemd", dependencies: ["UpdateCore", "Host", "CSystemd", logging], swiftSettings: strict),
         // The update modules that are part of the one program.
-        .target(name: "Modules", dependencies: ["Host"], swiftSettings: strict),
+        .target(name: "Modules", dependencies: ["UpdateCore", "Host"], swiftSettings: strict),
 
         // What the agent needs on a device: the agent, upgradelinkd --check-config and upgradelinkctl doctor check it.
         .target(

@@ -59,16 +59,43 @@ extension Agent {
     private func fetch(_ offer: Offer) {
         progress = nil
         // A terminated download may still be running, and two downloads must not write to one file.
-        guard download == nil else {
+        guard download == nil, !isPlanning else {
             nextDownload = offer
+            isDownloadWanted = isDownloadWanted || isPlanning
             return
         }
         // The next start continues with the download.
         if lostDownloadDirectory() != nil { return }
+        isDownloadWanted = true
+        isPlanning = true
+        planSpace { [self] needs in
+            isPlanning = false
+            let next = nextDownload ?? offer
+            nextDownload = nil
+            if isDownloadWanted { startDownload(next, needs) }
+        }
+    }
+
+    /// Seconds that the installer and its module have to say what they will need. Then the download begins without the answer.
+    private static let planTime: Seconds = 30
+
+    /// Asks the installer what disk space the installation will need.
+    private func planSpace(then done: @escaping @MainActor ([SpaceNeed]?) -> Void) {
+        var needs: [SpaceNeed]?
+        InstallerClient(installation.installer, timeLimit: Self.planTime).send(
+            .space, onReport: { if case .space(let found) = $0 { needs = found } }, onEnd: { _ in done(needs) })
+    }
+
+    private func startDownload(_ offer: Offer, _ needs: [SpaceNeed]?) {
+        for need in needs ?? [] where need != plannedNeeds.first(where: { $0.directory == need.directory }) {
+            let more = need.bytes > 0 ? " and \(describe(bytes: need.bytes))" : ""
+            logger.info("An installation needs \(need.percent) % of the artifact's size\(more) in \(need.directory)")
+        }
+        plannedNeeds = needs ?? []
         var log = ProgressLog()
         var result: (DownloadResult, DownloadTraffic)?
-        isDownloadWanted = true
-        let job = settings.downloadJob(offer, speedLimit: speedLimit)
+        var job = settings.downloadJob(offer, speedLimit: speedLimit)
+        job.space = needs
         download = FetchWorker(installation).start(.download(job), timeLimit: settings.download.timeout) {
             [self] report in
             switch report {
@@ -126,7 +153,7 @@ extension Agent {
                     phase = "\(state), \(percentage) %"
                     refresh()
                 }
-            case .finished: break
+            case .space, .finished: break
             }
         } onEnd: { [self] result in
             phase = nil

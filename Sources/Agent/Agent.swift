@@ -83,6 +83,10 @@ public final class Agent {
     var isDownloadWanted = false
     /// Starts after the running download has ended.
     var nextDownload: Offer?
+    /// The installer is asked what disk space the next download's installation will need.
+    var isPlanning = false
+    /// What it said last.
+    var plannedNeeds: [SpaceNeed] = []
     /// In bytes per second, 0 for no limit. Set over the bus; replaces the configured limit until the agent restarts.
     var speedLimit: ByteCount?
     /// The directory of downloads, once this process has seen that it can write there.

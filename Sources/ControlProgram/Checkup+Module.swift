@@ -56,6 +56,12 @@ extension Checkup {
             if let problem = ModuleTarget.link(files["link"], versions: files["versions"]) {
                 bad(problem.text, problem.remedy)
             }
+        case "image":
+            for option in ["slots", "bootloader"] where (files[option] ?? "").isEmpty {
+                bad(
+                    "install.files.\(option) is not set, and the module image needs it",
+                    "set it; see upgradelink-modules(7)")
+            }
         case "rauc", "swupdate", "deb":
             let program = module == "deb" ? "dpkg" : module
             if !InstalledProgram.isInPath(program) {

@@ -53,7 +53,7 @@ extension Checkup {
 
     /// Why an update replaces the whole root file system; nil if nothing says so.
     private var signOfSlots: String? {
-        if ["rauc", "swupdate"].contains(settings.install.module) {
+        if ["image", "rauc", "swupdate"].contains(settings.install.module) {
             return "install.module is \(settings.install.module)"
         }
         // RAUC's own signs: its configuration, and what bootloaders pass on (rauc, "Slot detection").
@@ -84,7 +84,42 @@ extension Checkup {
         if case .volatile = MountTable.current.storage(of: directory) {
             memory = ", in memory: a larger artifact does not fit, and a reboot discards a download"
         }
+        let text = "\(describe(bytes: usable)) for downloads in \(settings.download.directory)\(memory)"
+        guard let needs = installationNeeds, !needs.isEmpty else { return .ok("disk space", text) }
+        let places = needs.map { need in
+            let bytes = need.bytes > 0 ? " and \(describe(bytes: need.bytes))" : ""
+            return "\(need.percent) % of the artifact's size\(bytes) in \(need.directory)"
+        }
+        let largest = largestArtifact(needs, downloads: existing, usable)
+        guard largest > 0 else {
+            return .bad(
+                "disk space", "no installation fits: it needs \(places.joined(separator: ", "))",
+                "free some space there, or use other directories")
+        }
         return .ok(
-            "disk space", "\(describe(bytes: usable)) for downloads in \(settings.download.directory)\(memory)")
+            "disk space",
+            "artifacts up to \(describe(bytes: largest)): \(text); an installation needs \(places.joined(separator: ", "))"
+        )
+    }
+
+    /// What an installation needs in addition to the download; nil if the installer cannot be asked.
+    private var installationNeeds: [SpaceNeed]? {
+        InstallerClient.askSpace(
+            startingAt: "\(programs)/upgradelink-installer", arguments: root == "/" ? [] : ["--root", root], within: 20)
+    }
+
+    /// In bytes: what fits on each file system.
+    private func largestArtifact(_ needs: [SpaceNeed], downloads: String, _ usable: ByteCount) -> ByteCount {
+        /// The bytes that are usable on each file system, and the percentage that it needs of the artifact.
+        var places: [UInt64: (usable: ByteCount, percent: ByteCount)] = [:]
+        if let device = FileStatus(downloads)?.identity.device { places[device] = (usable, 100) }
+        for need in needs {
+            guard let device = FileStatus(need.directory)?.identity.device,
+                let free = try? Files.freeSpace(at: need.directory)
+            else { continue }
+            let place = places[device] ?? (free - settings.download.keepFree, 0)
+            places[device] = (place.usable - need.bytes, place.percent + ByteCount(need.percent))
+        }
+        return places.values.filter { $0.percent > 0 }.map { max(0, $0.usable) / $0.percent * 100 }.min() ?? usable
     }
 }

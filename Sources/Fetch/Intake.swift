@@ -60,7 +60,7 @@ final class Intake {
     ) {
         (self.job, self.url, self.part, self.traffic, self.isVerified) = (job, url, part, traffic, isVerified)
         (self.onBytes, self.onRestart) = (onBytes, onRestart)
-        space = DiskSpace(part, keepFree: job.keepFree)
+        space = DiskSpace(part, keepFree: job.keepFree, installation: job.space ?? [])
         keepCache = job.priority.cachedBytes
     }
 

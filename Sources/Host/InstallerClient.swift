@@ -63,14 +63,26 @@ public import UpdateCore
     public nonisolated static func ask(
         _ message: InstallMessage, startingAt path: String, arguments: [String], within seconds: Double
     ) throws -> InstallResult {
+        for case .finished(let result) in try reports(message, path, arguments, within: seconds) { return result }
+        return .lost("it ended without a result")
+    }
+
+    /// Asks an installer of its own what disk space an installation will need; nil if it does not know.
+    public nonisolated static func askSpace(
+        startingAt path: String, arguments: [String], within seconds: Double
+    ) -> [SpaceNeed]? {
+        for case .space(let needs) in (try? reports(.space, path, arguments, within: seconds)) ?? [] { return needs }
+        return nil
+    }
+
+    private nonisolated static func reports(
+        _ message: InstallMessage, _ path: String, _ arguments: [String], within seconds: Double
+    ) throws -> [InstallReport] {
         let socket = try start(path, arguments)
         try socket.send(try JSONLine.encode(message))
-        for line in try socket.receiveAll(limit: maximumLineLength, within: seconds).split(separator: 0x0A) {
-            if case .finished(let result)? = try? JSONLine.decode(InstallReport.self, from: Array(line)) {
-                return result
-            }
+        return try socket.receiveAll(limit: maximumLineLength, within: seconds).split(separator: 0x0A).compactMap {
+            try? JSONLine.decode(InstallReport.self, from: Array($0))
         }
-        return .lost("it ended without a result")
     }
 
     /// - Returns: this process's end of the installer's socket. The other end is closed here, so that its end can be read.
@@ -83,6 +95,7 @@ public import UpdateCore
     /// The artifact is passed as an open file, so a later change of its path has no effect.
     private static func encode(_ request: InstallRequest) throws -> (message: [UInt8], artifact: OpenFile?) {
         switch request {
+        case .space: return (try JSONLine.encode(InstallMessage.space), nil)
         case .resume(let id): return (try JSONLine.encode(InstallMessage.resume(id)), nil)
         case .reboot(let id): return (try JSONLine.encode(InstallMessage.reboot(id)), nil)
         case .cancel(let id): return (try JSONLine.encode(InstallMessage.cancel(id)), nil)

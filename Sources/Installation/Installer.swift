@@ -75,6 +75,8 @@ public import Verification
                 guard let found, awaitsReboot || found.job.hasID(id) else { return done(.success(.unknown)) }
                 guard awaitsReboot else { return resume(found, nil, done) }
                 try reboot(found, done)
+            // ``SpaceQuery`` answers it.
+            case .space: done(.success(.unknown))
             case .cancel(let id):
                 guard var found, found.job.hasID(id) else { return done(.success(.unknown)) }
                 if found.bootID == bootID, found.cancel() { return run(found, nil, done) }

@@ -61,6 +61,15 @@ import UpdateCore
         }
     }
 
+    /// Runs a query whose response has several lines.
+    ///
+    /// - Parameter done: called with whether the module succeeded.
+    func ask(
+        _ query: String, onLine: @escaping @MainActor (String) -> Void, then done: @escaping @MainActor (Bool) -> Void
+    ) {
+        call(query, onOutput: onLine) { done($0 == .succeeded) }
+    }
+
     /// Why there is no response: ``StepOutcome/failed(_:)`` or ``StepOutcome/stopped``.
     struct QueryFailure: Error { var outcome: StepOutcome }
 

@@ -125,9 +125,25 @@ public enum InstallerProgram {
                 reports.finish(within: reportTimeout) { fail(error) }
             }
         }
+        if message == .space { return answerSpace(root: root, reports, end) }
         do {
             let installer = try DeviceInstaller(root: root, verifies: true, stop: stop) { reports.send($0) }
             MainQueue.after(signalTime) { installer.handle(message, file, isRoot: peer == 0, then: end) }
+        } catch {
+            end(.failure(error))
+        }
+    }
+
+    /// It needs no lock: nothing is installed.
+    @MainActor private static func answerSpace(
+        root: String, _ reports: ReportChannel, _ end: @escaping Installer.Completion
+    ) {
+        do {
+            let settings = try Settings.load(root: root, environment: Environment.current)
+            SpaceQuery.ask(InstallSettings(settings), directory: settings.installerDirectory) { needs in
+                if let needs { reports.send(.space(needs)) }
+                end(.success(.unknown))
+            }
         } catch {
             end(.failure(error))
         }
@@ -154,7 +170,7 @@ public enum InstallerProgram {
             switch report {
             case .state(let name): Environment.printError("<6>Resuming \(name)")
             case .output(let line): Environment.printError("<6>\(line)")
-            case .finished: break
+            case .space, .finished: break
             }
         }
         do {

@@ -79,6 +79,7 @@ import UpdateCore
         switch report {
         case .state(let name): Environment.printError("<6>Now: \(name)")
         case .output(let line): Environment.printError("<6>\(line.sanitized(limit: 1000))")
+        case .space: break
         // No event of an installation.
         case .finished(.unknown): break
         case .finished(let result): Environment.printError("<5>\(result.line)")

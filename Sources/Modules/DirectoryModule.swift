@@ -1,5 +1,6 @@
 import Glibc
 import Host
+import UpdateCore
 
 /// The update module `directory` unpacks a tar archive into a directory of its own and changes a symbolic link to point to it. A
 /// rollback restores the link.
@@ -76,6 +77,13 @@ struct DirectoryModule: Module {
             throw ModuleError("\(link.path) points to a path that is not UTF-8, or has line breaks: change the link")
         }
         return target
+    }
+
+    /// What is in the archive, which may be more than its own size if it is compressed.
+    func spaceNeeds() throws -> [SpaceNeed] {
+        var directory = try versionsPath()
+        while !Files.exists(directory), directory != "/" { directory = Files.directory(of: directory) }
+        return [SpaceNeed(directory: directory, percent: 100)]
     }
 
     // MARK: installation

@@ -1,5 +1,6 @@
 import Glibc
 import Host
+import UpdateCore
 
 /// The update module `file` replaces one file atomically, keeps the old file until the commit, and rolls back to it.
 ///
@@ -49,6 +50,18 @@ struct FileModule: Module {
     private func old(_ place: Place) throws -> FileName {
         guard let old = place.name.appending(".old") else { throw ModuleError("\(place.path).old is no path") }
         return old
+    }
+
+    /// A copy from another file system, and one of an old file that a link cannot keep.
+    func spaceNeeds() throws -> [SpaceNeed] {
+        let place = try destination(creates: false)
+        let directory = place.directory
+        let old = try examine(place)
+        let copied =
+            old.map { $0.user == geteuid() && !$0.isWritableByOthers && !$0.hasSpecialBits ? 0 : $0.size } ?? 0
+        let isElsewhere = try tree.files().status.identity.device != directory.status.identity.device
+        guard isElsewhere || copied > 0 else { return [] }
+        return [SpaceNeed(directory: directory.path, percent: isElsewhere ? 100 : 0, bytes: copied)]
     }
 
     // MARK: installation

@@ -1,5 +1,6 @@
 import Glibc
 import Host
+import UpdateCore
 
 /// The update module `image` writes an image to the slot that does not run, and selects it for the next boot. A rollback selects the slot
 /// that ran before.
@@ -41,6 +42,15 @@ struct ImageModule: Module {
     }
 
     private func remembered(_ key: String) throws -> Slots.Slot { try slots().slot(tree.recall(key) ?? "") }
+
+    /// A block device has its space; a file may grow.
+    func spaceNeeds() throws -> [SpaceNeed] {
+        let slots = try slots()
+        let slot = slots.other(try slots.current(bootloader()))
+        let path = Files.resolved(slot.path)
+        guard FileStatus(path)?.kind == .regular else { return [] }
+        return [SpaceNeed(directory: Files.directory(of: path), percent: 100)]
+    }
 
     // MARK: installation
 

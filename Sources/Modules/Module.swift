@@ -1,4 +1,5 @@
 import Host
+import UpdateCore
 
 /// The states in which these modules do something.
 enum ModuleState {
@@ -28,6 +29,8 @@ protocol Module {
 
     init(_ tree: ModuleTree)
     func enter(_ state: ModuleState) throws
+    /// The disk space that ArtifactInstall needs in addition to the artifact.
+    func spaceNeeds() throws -> [SpaceNeed]
 }
 
 extension Module {

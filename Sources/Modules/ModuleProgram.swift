@@ -1,5 +1,6 @@
 import Glibc
 import Host
+import UpdateCore
 
 /// The update modules that come as part of the one program: it is started through a link with the name of a module.
 ///
@@ -41,6 +42,11 @@ public enum ModuleProgram {
             switch state {
             case "NeedsArtifactReboot": print(Chosen.needsReboot)
             case "SupportsRollback": print(Chosen.supportsRollback)
+            case "NeedsSpace":
+                let tree = try ModuleTree(arguments.count == 2 ? arguments[1] : ".")
+                let needs = try Chosen(tree).spaceNeeds()
+                for need in needs { print(need.directory, need.percent, need.bytes) }
+                if needs.isEmpty { print("none") }
             default:
                 let tree = try ModuleTree(arguments.count == 2 ? arguments[1] : ".")
                 try Chosen(tree).enter(ModuleState(state))

@@ -73,6 +73,8 @@ public struct DownloadJob: Codable, Hashable, Sendable {
     public var lowSpeedTime: Seconds
     public var verification: VerificationPolicy
     public var priority: DownloadPriority
+    /// What the installation will need; nil if that is not known.
+    public var space: [SpaceNeed]?
 
     public init(
         offer: Offer, devModelKey: String?, connection: ServerConnection, directory: String, speedLimit: ByteCount,

@@ -27,6 +27,8 @@ public enum InstallRequest: Hashable, Sendable {
     case cancel(InstallID)
     /// Reset the counts of failures and reboots for this version, because the operator wants to try it again.
     case forgetAttempts(versionCode: Int)
+    /// What disk space an installation would need.
+    case space
 }
 
 /// A longer signature or digest file is refused.
@@ -56,9 +58,11 @@ public enum InstallMessage: Codable, Hashable, Sendable {
     case reboot(InstallID)
     case cancel(InstallID)
     case forgetAttempts(versionCode: Int)
+    /// What disk space an installation would need: answered with ``InstallReport/space(_:)``.
+    case space
 
     private enum CodingKeys: String, CodingKey {
-        case install, resume, cancel, forgetAttempts
+        case install, resume, cancel, forgetAttempts, space
         // As 0.1.0 named it: agent and installer may be of different versions while a package is installed.
         case reboot = "restart"
     }
@@ -103,5 +107,6 @@ public enum InstallResult: Codable, Hashable, Sendable {
 public enum InstallReport: Codable, Hashable, Sendable {
     case state(String)
     case output(String)
+    case space([SpaceNeed])
     case finished(InstallResult)
 }

@@ -50,4 +50,26 @@ struct FullDiskTests {
             }
         }
     }
+
+    /// The device has space for the download, and not for the installation: nothing is downloaded.
+    @Test func whatCannotBeInstalledIsNotDownloaded() async throws {
+        let version = try await device.publish(2, ballast: 3_000_000)
+        try await SimulatedServer.run(device.server([version])) { server async throws in
+            try await device.scratch.withSmallFileSystem("small", size: "1m") { small in
+                chmod(small, 0o755)
+                try device.configure(
+                    server: server.url,
+                    changes: "[install]\nfiles = { link = \"@ROOT@/live\", versions = \"\(small)\" }")
+                try await AgentProcess.run(device) { agent async throws in
+                    #expect(
+                        await agent.says(
+                            "v2 (code 2) waits: the installation would need 3.0 MB in \(small), 1.0 MB are free"),
+                        "\(agent.statuses)")
+                    #expect(try Files.list("\(device.scratch.path)/staging").allSatisfy { $0 != "2.artifact" })
+                    try await execute("mount", ["-o", "remount,size=8m", small])
+                    #expect(await agent.says("Up to date (v2, code 2)"), "\(agent.statuses)")
+                }
+            }
+        }
+    }
 }

@@ -18,7 +18,7 @@ import Testing
         "Verification": ["UpdateCore", "Host", "CCrypto", "Glibc", "FoundationEssentials"],
         "Installation": ["UpdateCore", "Host", "Verification", "FoundationEssentials"],
         "Systemd": ["UpdateCore", "Host", "CSystemd", "Glibc", "Logging"],
-        "Modules": ["Host", "Glibc"],
+        "Modules": ["UpdateCore", "Host", "Glibc"],
         "DeviceChecks": ["UpdateCore", "Host", "Configuration", "Systemd", "Glibc", "FoundationEssentials"],
         "Agent": [
             "UpdateCore", "Host", "Configuration", "DeviceChecks", "Systemd", "Glibc", "Logging",

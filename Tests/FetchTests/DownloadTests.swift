@@ -267,6 +267,29 @@ import UpdateCore
         }
     }
 
+    /// What cannot be installed is not downloaded.
+    @Test func anInstallationThatDoesNotFitIsNotDownloaded() async throws {
+        try await with { server async throws in
+            for need in [
+                SpaceNeed(directory: "/tmp", percent: 0, bytes: 1 << 50), SpaceNeed(directory: "/proc", percent: 100),
+            ] {
+                guard case .noSpace(let reason)? = try await fetch.download(rig.job(server.url) { $0.space = [need] })
+                else {
+                    Issue.record("not refused")
+                    return
+                }
+                #expect(reason.hasPrefix("the installation would need "), "\(reason)")
+                #expect(
+                    reason.contains(" in \(need.directory), ") && reason.contains("must stay so (download.keepFree)"))
+                #expect(try Files.read("\(rig.staging)/2.part", limit: 10).isEmpty)
+            }
+            let fits = [
+                SpaceNeed(directory: "/tmp", percent: 100), SpaceNeed(directory: "/nonexistent", percent: 10_000),
+            ]
+            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url) { $0.space = fits })))
+        }
+    }
+
     // MARK: limits
 
     @Test func aFileAboveTheSizeLimitIsRefusedBeforeItsFirstByte() async throws {

@@ -65,6 +65,7 @@ struct Boots: Sendable {
 
     private func open(_ request: InstallRequest) throws -> (InstallMessage, OpenFile?) {
         switch request {
+        case .space: return (.space, nil)
         case .resume(let id): return (.resume(id), nil)
         case .reboot(let id): return (.reboot(id), nil)
         case .cancel(let id): return (.cancel(id), nil)

@@ -80,7 +80,7 @@ public struct InstallerDevice: Sendable {
             switch report {
             case .state(let name): states.append(name)
             case .output(let text): output.append(text)
-            case .finished: break
+            case .space, .finished: break
             }
         }
         return (result, states, output)

@@ -1,0 +1,87 @@
+import Glibc
+import Host
+import TestSupport
+import Testing
+import UpdateCore
+
+@testable import Installation
+
+/// The installer says what disk space an installation will need.
+@Suite struct SpaceQueryTests {
+    private func needs(_ device: InstallerDevice) async -> [SpaceNeed]? {
+        let (reports, result) = await InstallerClient.Route.program(
+            "\(programsDirectory)/upgradelink-installer", arguments: ["--root", device.scratch.path]
+        ).send(.space, timeLimit: 60)
+        #expect(result == .unknown)
+        // Nothing stays behind.
+        let left = (try? Files.list("\(device.scratch.path)/state/installer")) ?? []
+        #expect(!left.contains { $0.hasPrefix("space") }, "\(left)")
+        for case .space(let needs) in reports { return needs }
+        return nil
+    }
+
+    private func device(_ install: String) async throws -> InstallerDevice {
+        let device = try await InstallerDevice(install: "moduleDirectories = [\"\(modulesDirectory)\"]\n\(install)")
+        for name in ["staging", "live"] { try Files.createDirectory("\(device.scratch.path)/\(name)", mode: 0o755) }
+        chmod(device.scratch.path, 0o755)
+        return device
+    }
+
+    private static let adopts = (try? Directory("/tmp"))?.handle.hasReliableLeases == true
+
+    /// A module that does not know the query is assumed to keep a copy.
+    @Test func aModuleThatDoesNotKnowTheQuery() async throws {
+        let device = try await RecorderDevice(
+            ProtocolTests.Row(name: "", chain: "", result: .committed)
+        ).device
+        try Files.createDirectory("\(device.scratch.path)/staging")
+        let directory = "\(device.scratch.path)/state/installer"
+        let copies = Self.adopts ? 1 : 2
+        #expect(await needs(device) == Array(repeating: SpaceNeed(directory: directory, percent: 100), count: copies))
+        #expect(!device.scratch.exists("control/log"))
+    }
+
+    @Test(.enabled(if: getuid() == 0 && adopts, "mounting needs root, and /tmp reliable leases"))
+    func eachModuleNamesItsFileSystems() async throws {
+        let file = try await device("files = { destination = \"@ROOT@/live/app\" }")
+        let live = "\(file.scratch.path)/live"
+        #expect(await needs(file) == [])
+        // Another user's file cannot be kept by a second name.
+        try file.scratch.write("live/app", "old file")
+        #expect(await needs(file) == [])
+        chown("\(live)/app", 65534, 65534)
+        #expect(await needs(file) == [SpaceNeed(directory: live, percent: 0, bytes: 8)])
+        try await file.scratch.withSmallFileSystem("live", size: "1m") { live in
+            chmod(live, 0o755)
+            #expect(await needs(file) == [SpaceNeed(directory: live, percent: 100)])
+        }
+        // The download cannot be taken over from another file system.
+        try await file.scratch.withSmallFileSystem("staging", size: "1m") { _ in
+            chown("\(live)/app", 0, 0)
+            let directory = "\(file.scratch.path)/state/installer"
+            #expect(await needs(file) == [SpaceNeed(directory: directory, percent: 100)])
+        }
+        let archive = try await device("module = \"directory\"\nfiles = { link = \"@ROOT@/live/app\" }")
+        #expect(await needs(archive) == [SpaceNeed(directory: "\(archive.scratch.path)/live", percent: 100)])
+    }
+
+    /// The question does not wait for an installation.
+    @Test func aRunningInstallationDoesNotDelayTheAnswer() async throws {
+        let device = try await RecorderDevice(
+            ProtocolTests.Row(name: "", reboot: "No", chain: "", result: .committed)
+        ).device
+        try device.scratch.write("control/wait-ArtifactInstall", "")
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        async let run = device.run(.install(job))
+        #expect(
+            await eventually { (try? device.scratch.read("control/log"))?.contains("ArtifactInstall") == true })
+        #expect(await needs(device) != nil)
+        unlink("\(device.scratch.path)/control/wait-ArtifactInstall")
+        #expect(await run.result == .committed)
+    }
+
+    @Test func aMissingModuleHasNoAnswer() async throws {
+        let device = try await device("module = \"absent\"")
+        #expect(await needs(device) == nil)
+    }
+}
