@@ -19,7 +19,7 @@ extension Schema {
                 "install.module", .fileName, "file",
                 summary: "The update module",
                 description: """
-                    `file`, `directory`, `deb`, `rauc` and `swupdate` come with upgradelinkd; Mender's modules work too. See \
+                    `file`, `directory`, `image`, `deb`, `rauc` and `swupdate` come with upgradelinkd; Mender's modules work too. See \
                     upgradelink-modules(7).
                     """),
             Option(

@@ -46,6 +46,8 @@ struct Demo: AsyncParsableCommand {
             }
         }
         story.narrate("The device is up to date. Nothing of this is left behind.")
+        let size = FileStatus("\(directory.path)/files/v2.tar").map(\.size) ?? 0
+        if let figures = story.figures(size: size) { story.narrate(figures) }
         if let picture {
             let drawing = TerminalPicture(story.transcript, title: "make demo")
             try Files.replace(picture, with: Array(drawing.svg.utf8), mode: 0o644)

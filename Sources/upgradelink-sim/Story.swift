@@ -1,6 +1,8 @@
 import Glibc
+import Host
 import Simulator
 import Synchronization
+import UpdateCore
 
 /// Prints the events of the demonstration, and checks that all expected events have happened.
 final class Story: Sendable {
@@ -10,6 +12,9 @@ final class Story: Sendable {
         var lastQuarter = -1
         var status = ""
         var transcript = ""
+        var began: BootInstant?
+        var ended: BootInstant?
+        var hasCopied = false
     }
 
     private static let steps: [(name: String, mark: String)] = [
@@ -47,8 +52,30 @@ final class Story: Sendable {
 
     func serverSaid(_ line: String) { show("  server   \(line)") }
 
+    /// What the first update cost, in one line; nil if it has not ended.
+    ///
+    /// - Parameter size: of its artifact, in bytes.
+    func figures(size: ByteCount) -> String? {
+        state.withLock { state in
+            guard let began = state.began, let ended = state.ended else { return nil }
+            // The installer says so if it has to copy.
+            let copies = state.hasCopied ? "twice, because the installer could not take it over" : "once"
+            return "v2: \(describe(bytes: size)) in \(oneDecimal(ended - began)) s, written \(copies)"
+        }
+    }
+
+    private func oneDecimal(_ seconds: Seconds) -> String {
+        let tenths = Int64(min(max(seconds, 0), 1e6) * 10)
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+
     func agentLogged(_ line: String) {
         show("  agent    \(line)")
+        state.withLock {
+            if line.contains("Offered v2 ") { $0.began = Clock.bootTime }
+            if line.contains("Installed v2 ") { $0.ended = Clock.bootTime }
+            if line.contains("the artifact is copied"), $0.ended == nil { $0.hasCopied = true }
+        }
         for step in Self.steps where line.contains(step.mark) {
             state.withLock { _ = $0.seen.insert(step.name) }
         }

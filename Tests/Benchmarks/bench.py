@@ -1,6 +1,7 @@
 """Compares the installed agent with other update agents in one run, and prints a table.
 
-Usage: bench.py PROGRAMS-DIRECTORY [--quick]
+Usage: bench.py PROGRAMS-DIRECTORY [--quick] [--updates]
+--updates measures whole updates only.
 Each number is the median of five measurements (three with --quick), which alternate with the peer's.
 """
 
@@ -17,10 +18,12 @@ import tempfile
 import threading
 import time
 
+import updates
 from peers import Bus, Daemon, Mender, Stub, SWUpdate, Upgradelinkd, free_port
 
 PROGRAMS = os.path.abspath(sys.argv[1])
 QUICK = "--quick" in sys.argv
+ONLY_UPDATES = "--updates" in sys.argv
 ROUNDS = 3 if QUICK else 5
 SIZE = (64 if QUICK else 1024) << 20
 HUGE = (256 if QUICK else 4096) << 20
@@ -234,6 +237,33 @@ def compare(download, **options):
     return [[median(column) for column in zip(*side)] for side in (ours, theirs)]
 
 
+# MARK: whole updates
+
+def whole_updates(directory):
+    """From the start of the agent to the installed version, on a file system of its own."""
+    files = Files(directory)
+    try:
+        update = updates.Updates(PROGRAMS, directory, files, SIZE, ROUNDS)
+        for label, measured in (
+                (f"an update of a file of {SIZE >> 20} MiB", update.file),
+                (f"an update of a directory, a tar of 20,000 files, {SIZE >> 21} MiB", update.archive),
+                (f"an update of an image of {SIZE >> 20} MiB on a block device", update.image)):
+            say(f"{label} …")
+            ours, theirs, size = measured()
+            row(f"{label}: time", ours[0], "swupdate", theirs[0], "s", "≤ 0.8 ×", ours[0] <= 0.8 * theirs[0])
+            row(f"{label}: processor", ours[1], "swupdate", theirs[1], "s", "≤ 0.8 ×", ours[1] <= 0.8 * theirs[1])
+            megabytes = [[value / 1e6 for value in side] for side in (ours, theirs)]
+            # A file system needs some blocks of its own for a large file.
+            row(f"{label}: most extra disk space", megabytes[0][2], "swupdate", megabytes[1][2], "MB", "≤ 1.0 × the artifact",
+                ours[2] <= 1.001 * size)
+            row(f"{label}: extra disk space afterwards", megabytes[0][3], "swupdate", megabytes[1][3], "MB",
+                "≤ SWUpdate's", ours[3] <= 1.001 * theirs[3] + 1e6)
+            row(f"{label}: written to its file system", megabytes[0][4], "swupdate", megabytes[1][4], "MB",
+                "≤ 1.05 × the artifact", ours[4] <= 1.05 * size)
+    finally:
+        files.stop()
+
+
 # MARK: size
 
 def size_of(paths):
@@ -249,11 +279,18 @@ def package_size(*names):
 
 def main():
     directory = tempfile.mkdtemp(prefix="/var/tmp/upgradelink-bench.")
+    if ONLY_UPDATES:
+        try:
+            whole_updates(directory)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+        return table()
     stub = Stub()
     bus = Bus(directory)
     agent = Upgradelinkd(PROGRAMS, directory, stub, bus)
     agents = [agent, SWUpdate(directory, stub), Mender(directory, stub)]
     try:
+        whole_updates(f"{directory}/updates")
         say("idle …")
         found = in_turns(agents, lambda agent: idle(agent, stub))
         ours, swupdate, mender = (found[agent.name] for agent in agents)
@@ -311,6 +348,10 @@ def main():
     finally:
         bus.stop()
         shutil.rmtree(directory, ignore_errors=True)
+    table()
+
+
+def table():
     print("| what | upgradelinkd | peer | ratio | target |\n|---|---:|---:|---:|---|")
     print("\n".join(rows))
 

@@ -11,6 +11,7 @@ import os
 import resource
 import shutil
 import signal
+import statistics
 import subprocess
 import tarfile
 import threading
@@ -234,3 +235,105 @@ def archive(path, count, size):
             entry = tarfile.TarInfo(f"{number % 100}/{number}")
             entry.size, entry.mode = size // count, 0o644
             archive.addfile(entry, io.BytesIO(chance.read(entry.size)))
+
+
+class Slot:
+    """A loop device with random content, to which an image is written."""
+
+    def __init__(self, directory, size):
+        self.image = f"{directory}/slot.image"
+        subprocess.run(["sh", "-c", f"head -c {size} /dev/urandom >{self.image} && sync {self.image}"], check=True)
+        self.device = subprocess.run(["losetup", "--find", "--show", "--direct-io=on", self.image], check=True,
+                                     capture_output=True, text=True).stdout.strip()
+
+    def remove(self):
+        subprocess.run(["losetup", "-d", self.device], check=True)
+        os.unlink(self.image)
+
+
+class Updates:
+    """Whole updates of one kind, ours and SWUpdate's in turn."""
+
+    def __init__(self, programs, directory, files, size, rounds):
+        self.programs, self.directory, self.files, self.size, self.rounds = programs, directory, files, size, rounds
+        with open(f"{files.key}.pub") as file:
+            self.key = file.read().split("\n")[1]
+
+    def publish(self, name, make):
+        path = f"{self.files.directory}/{name}"
+        make(path)
+        subprocess.run(["minisign", "-SHm", path, "-s", f"{self.files.key}.sec", "-t", "urlKey=k versionCode=2"], check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        return path, f"http://127.0.0.1:{self.files.port}/{name}"
+
+    def random(self, path, size=None):
+        subprocess.run(["sh", "-c", f"head -c {size or self.size} /dev/urandom >{path}"], check=True)
+
+    def compare(self, name, make, module, prepare, description):
+        """The medians of both agents: [seconds, processor, peak extra, extra afterwards, written], and the size of the artifact.
+
+        prepare makes what is there before an update on a disk, and returns the module's options and where SWUpdate installs."""
+        path, url = self.publish(name, make)
+        found = {"ours": [], "theirs": []}
+        package = None
+        for _ in range(self.rounds):
+            for who in ("ours", "theirs"):
+                disk = Disk(self.directory, 4 * self.size + (1 << 30))
+                slot = None
+                try:
+                    options, target, slot = prepare(disk)
+                    if who == "ours":
+                        agent = Ours(self.programs, disk, self.files.directory, self.key, module, options, url)
+                        try:
+                            found[who].append(measure(disk, agent.update))
+                        finally:
+                            agent.stop()
+                    else:
+                        package = SWUpdatePackage(self.directory, path, path, description.replace("@TARGET@", target))
+                        found[who].append(measure(disk, lambda: package.update(url, f"{self.directory}/swupdate.log")))
+                finally:
+                    if slot:
+                        slot.remove()
+                    disk.remove()
+        size = os.path.getsize(path)
+        for leftover in (path, f"{path}.swu", f"{path}.minisig"):
+            os.unlink(leftover)
+        shutil.rmtree(f"{self.directory}/swu")
+        return [[statistics.median(column) for column in zip(*found[who])] for who in ("ours", "theirs")] + [size]
+
+    def file(self):
+        def prepare(disk):
+            self.random(f"{disk.directory}/app.image")
+            return {"destination": f"{disk.directory}/app.image"}, f"{disk.directory}/app.image", None
+
+        return self.compare(
+            "file", self.random, "file", prepare,
+            'files: ( { @FILE@ path = "@TARGET@"; installed-directly = true; properties: { atomic-install = "true"; } } );')
+
+    def archive(self):
+        def prepare(disk):
+            os.makedirs(f"{disk.directory}/theirs")
+            return {"link": f"{disk.directory}/live"}, f"{disk.directory}/theirs", None
+
+        return self.compare(
+            "files.tar", lambda path: archive(path, 20000, self.size // 2), "directory", prepare,
+            'files: ( { @FILE@ type = "archive"; path = "@TARGET@"; installed-directly = true; } );')
+
+    def image(self):
+        def prepare(disk):
+            slot = Slot(self.directory, self.size)
+            boot = f"{disk.directory}/boot"
+            os.makedirs(boot)
+            for name, text in (("primary", "A"), ("current", "A"), ("state-A", "good"), ("state-B", "good")):
+                with open(f"{boot}/{name}", "w") as file:
+                    file.write(f"{text}\n")
+            with open(f"{disk.directory}/slot-A", "w") as file:
+                file.write("the slot that runs\n")
+            program = os.path.join(HERE, "../../packaging/bootloaders/file")
+            options = {"slots": f"A={disk.directory}/slot-A B={slot.device}",
+                       "bootloader": f"{os.path.abspath(program)} {boot}"}
+            return options, slot.device, slot
+
+        return self.compare(
+            "image", self.random, "image", prepare,
+            'images: ( { @FILE@ device = "@TARGET@"; type = "raw"; installed-directly = true; } );')
