@@ -14,20 +14,26 @@ public final class BytePipeline {
     public init(_ work: @escaping @Sendable (RawSpan) -> Void) {
         let queue = PartQueue(Self.depth)
         self.queue = queue
-        Thread.start { while let part = queue.take() { work(part.span.bytes) } }
+        Thread.start {
+            var part = queue.take(after: nil)
+            while let current = part {
+                work(current.span.bytes)
+                part = queue.take(after: current)
+            }
+        }
     }
 
     deinit {
         finish()
         // An empty part ends the thread.
-        queue.put([])
+        _ = queue.put([])
     }
 
     /// Copies bytes for the thread. It waits while too many are there.
     public func add(_ bytes: RawSpan) {
         var rest = bytes
         while rest.byteCount > 0 {
-            if next.isEmpty { next.reserveCapacity(Self.size) }
+            if next.capacity < Self.size { next.reserveCapacity(Self.size) }
             let count = min(rest.byteCount, Self.size - next.count)
             rest.extracting(first: count).withUnsafeBytes { next.append(contentsOf: $0) }
             rest = rest.extracting(droppingFirst: count)
@@ -35,10 +41,7 @@ public final class BytePipeline {
         }
     }
 
-    private func hand() {
-        queue.put(next)
-        next = []
-    }
+    private func hand() { next = queue.put(next) }
 
     /// Waits until all bytes have been worked on.
     public func finish() {
@@ -53,7 +56,8 @@ private final class PartQueue: @unchecked Sendable {  // Unchecked: the mutex gu
     private var parts: [[UInt8]] = []
     /// The parts that wait, and the one that is worked on.
     private var unfinished = 0
-    private var isWorking = false
+    /// Parts that are finished: new memory for each would be cleared by the kernel each time.
+    private var spare: [[UInt8]] = []
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let change = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
@@ -71,22 +75,30 @@ private final class PartQueue: @unchecked Sendable {  // Unchecked: the mutex gu
     }
 
     /// Waits while there are too many.
-    func put(_ part: [UInt8]) {
+    ///
+    /// - Returns: an empty part to fill.
+    func put(_ part: consuming [UInt8]) -> [UInt8] {
         pthread_mutex_lock(mutex)
         while unfinished == depth { pthread_cond_wait(change, mutex) }
         parts.append(part)
         unfinished += 1
+        var next = spare.popLast() ?? []
         pthread_cond_broadcast(change)
         pthread_mutex_unlock(mutex)
+        next.removeAll(keepingCapacity: true)
+        return next
     }
 
-    /// Waits for the next part. The one before is finished.
+    /// Waits for the next part.
     ///
+    /// - Parameter finished: the part before.
     /// - Returns: nil for an empty part.
-    func take() -> [UInt8]? {
+    func take(after finished: consuming [UInt8]?) -> [UInt8]? {
         pthread_mutex_lock(mutex)
-        if isWorking { unfinished -= 1 }
-        isWorking = true
+        if let finished {
+            unfinished -= 1
+            spare.append(finished)
+        }
         pthread_cond_broadcast(change)
         while parts.isEmpty { pthread_cond_wait(change, mutex) }
         let part = parts.removeFirst()

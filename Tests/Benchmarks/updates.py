@@ -20,6 +20,12 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+def written_to(device):
+    """The bytes that have been written to a block device since it was made."""
+    with open(f"/sys/block/{os.path.basename(device)}/stat") as file:
+        return int(file.read().split()[6]) * 512
+
+
 class Disk:
     """A new ext4 on a loop device."""
 
@@ -40,8 +46,7 @@ class Disk:
         return (space.f_blocks - space.f_bfree) * space.f_frsize
 
     def written(self):
-        with open(f"/sys/block/{os.path.basename(self.device)}/stat") as file:
-            return int(file.read().split()[6]) * 512
+        return written_to(self.device)
 
     def sync(self):
         subprocess.run(["sync", "-f", self.directory], check=True)
@@ -101,20 +106,21 @@ class Peak:
         return max(self.most, self.disk.used())
 
 
-def measure(disk, update):
+def measure(disk, slot, update):
     """Seconds, processor seconds, peak extra bytes, extra bytes afterwards, written bytes."""
     disk.sync()
-    # The server's file stays in the page cache, the disk's do not.
-    before, written = disk.used(), disk.written()
+    before, written = disk.used(), disk.written() + (written_to(slot.device) if slot else 0)
     peak = Peak(disk)
     processor = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
     end = update() or time.monotonic()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     disk.sync()
+    if slot:
+        subprocess.run(["sync", slot.device], check=True)
     most = peak.stop()
     return [end - start, after.ru_utime + after.ru_stime - processor.ru_utime - processor.ru_stime, most - before,
-            disk.used() - before, disk.written() - written]
+            disk.used() - before, disk.written() + (written_to(slot.device) if slot else 0) - written]
 
 
 class Ours:
@@ -285,12 +291,12 @@ class Updates:
                     if who == "ours":
                         agent = Ours(self.programs, disk, self.files.directory, self.key, module, options, url)
                         try:
-                            found[who].append(measure(disk, agent.update))
+                            found[who].append(measure(disk, slot, agent.update))
                         finally:
                             agent.stop()
                     else:
                         package = SWUpdatePackage(self.directory, path, path, description.replace("@TARGET@", target))
-                        found[who].append(measure(disk, lambda: package.update(url, f"{self.directory}/swupdate.log")))
+                        found[who].append(measure(disk, slot, lambda: package.update(url, f"{self.directory}/swupdate.log")))
                 finally:
                     if slot:
                         slot.remove()
