@@ -33,7 +33,7 @@ fi
 say() { printf '%s\n' "$*" >&2; }
 
 # The programs that `make bench` compares with.
-bench="$programs nginx-light curl minisign openssl python3 dbus-daemon systemd swupdate mender-client e2fsprogs util-linux cpio"
+bench="$programs nginx-light curl minisign openssl python3 dbus-daemon systemd swupdate mender-client rauc squashfs-tools e2fsprogs util-linux cpio"
 
 # The tools that make a disk without root, qemu, and the firmware for it.
 device="mmdebstrap rauc minisign openssl squashfs-tools e2fsprogs dosfstools mtools fdisk kmod fakeroot util-linux systemd python3"

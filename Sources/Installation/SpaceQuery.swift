@@ -2,8 +2,8 @@ import Host
 public import UpdateCore
 
 /// What disk space an installation will need, by the module's answer to the query `NeedsSpace`: a line DIRECTORY PERCENT BYTES for each
-/// file system, in percent of the artifact's size and in bytes, or `none`. A module that does not know the query, such as Mender's, prints
-/// nothing: it is assumed to keep one copy in the file tree.
+/// file system, in percent of the artifact's size and in bytes, or `none`. A module declares that it knows the query with an empty file
+/// `NAME.space` next to it. Any other one, such as Mender's, is not called: it is assumed to keep one copy in the file tree.
 @MainActor public enum SpaceQuery {
     /// Asks the module, with a file tree of its own: an installation can go on meanwhile.
     ///
@@ -33,6 +33,10 @@ public import UpdateCore
         } catch {
             try? tree.remove()
             return done(nil)
+        }
+        guard module.answersSpace else {
+            try? tree.remove()
+            return done(needs([], settings, directory))
         }
         var lines: [String] = []
         module.ask("NeedsSpace", onLine: { lines.append($0) }) { succeeded in

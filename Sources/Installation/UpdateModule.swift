@@ -203,6 +203,12 @@ import UpdateCore
     /// empty file `NAME.peripheral` next to it.
     var restartsPeripheral: Bool { Files.exists(path + ".peripheral") }
 
+    /// It answers the query `NeedsSpace`: it declares that with an empty file `NAME.space` next to it, or is part of the program.
+    var answersSpace: Bool {
+        Files.exists(path + ".space")
+            || ["upgradelink", "upgradelink-module"].contains(Files.resolved(path).split(separator: "/").last ?? "")
+    }
+
     /// The module declares it with an empty file `NAME.network` next to it, or the operator configures it.
     private var needsNetwork: Bool { settings.needsNetwork || Files.exists(path + ".network") }
 }

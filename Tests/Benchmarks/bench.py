@@ -242,27 +242,37 @@ def compare(download, **options):
 def whole_updates(directory):
     """From the start of the agent to the installed version, on a file system of its own."""
     files = Files(directory)
+    bus = Bus(directory)
     try:
-        update = updates.Updates(PROGRAMS, directory, files, SIZE, ROUNDS)
+        update = updates.Updates(PROGRAMS, directory, files, bus, SIZE, ROUNDS)
         for label, measured in (
                 (f"an update of a file of {SIZE >> 20} MiB", update.file),
                 (f"an update of a directory, a tar of 20,000 files, {SIZE >> 21} MiB", update.archive),
                 (f"an update of an image of {SIZE >> 20} MiB on a block device", update.image)):
             say(f"{label} …")
-            ours, theirs, size = measured()
+            found, size = measured()
+            ours, theirs = found["ours"], found["theirs"]
             row(f"{label}: time", ours[0], "swupdate", theirs[0], "s", "≤ 0.8 ×", ours[0] <= 0.8 * theirs[0])
             row(f"{label}: processor", ours[1], "swupdate", theirs[1], "s", "≤ 0.8 ×", ours[1] <= 0.8 * theirs[1])
-            megabytes = [[value / 1e6 for value in side] for side in (ours, theirs)]
+            megabytes = {who: [value / 1e6 for value in side] for who, side in found.items()}
             # A file system needs some blocks of its own for a large file.
-            row(f"{label}: most extra disk space", megabytes[0][2], "swupdate", megabytes[1][2], "MB", "≤ 1.0 × the artifact",
-                ours[2] <= 1.001 * size)
+            row(f"{label}: most extra disk space", megabytes["ours"][2], "swupdate", megabytes["theirs"][2], "MB",
+                "≤ 1.0 × the artifact", ours[2] <= 1.001 * size)
             # An image is measured until the reboot, before the artifact is removed.
             if measured != update.image:
-                row(f"{label}: extra disk space afterwards", megabytes[0][3], "swupdate", megabytes[1][3], "MB",
+                row(f"{label}: extra disk space afterwards", megabytes["ours"][3], "swupdate", megabytes["theirs"][3], "MB",
                     "≤ SWUpdate's", ours[3] <= 1.001 * theirs[3] + 1e6)
-            row(f"{label}: written to the disk", megabytes[0][4], "swupdate", megabytes[1][4], "MB",
+            row(f"{label}: written to the disk", megabytes["ours"][4], "swupdate", megabytes["theirs"][4], "MB",
                 "≤ 1.05 × the artifact", ours[4] <= 1.05 * size)
+            for who, name in (("mender", "mender-client, single-file"), ("rauc", "curl, rauc, plain bundle")):
+                if who not in found:
+                    continue
+                row(f"{label}: time", ours[0], name, found[who][0], "s")
+                row(f"{label}: processor", ours[1], name, found[who][1], "s")
+                row(f"{label}: most extra disk space", megabytes["ours"][2], name, megabytes[who][2], "MB")
+                row(f"{label}: written to the disk", megabytes["ours"][4], name, megabytes[who][4], "MB")
     finally:
+        bus.stop()
         files.stop()
 
 
@@ -292,6 +302,7 @@ def main():
     agent = Upgradelinkd(PROGRAMS, directory, stub, bus)
     agents = [agent, SWUpdate(directory, stub), Mender(directory, stub)]
     try:
+        os.makedirs(f"{directory}/updates")
         whole_updates(f"{directory}/updates")
         say("idle …")
         found = in_turns(agents, lambda agent: idle(agent, stub))

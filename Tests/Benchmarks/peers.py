@@ -136,7 +136,7 @@ class Bus:
         self.address = f"unix:path={directory}/bus"
         with open(f"{directory}/bus.conf", "w") as file:
             file.write(f"""<busconfig><type>system</type><listen>{self.address}</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow user="*"/><allow send_type="method_call"/><allow send_requested_reply="true"
+<policy context="default"><allow user="*"/><allow own="de.pengutronix.rauc"/><allow send_type="method_call"/><allow send_requested_reply="true"
 send_type="method_return"/><allow send_requested_reply="true" send_type="error"/><allow send_type="signal"/>
 <allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/>
 <allow receive_type="signal"/></policy><include>{os.path.abspath(policy)}</include></busconfig>""")

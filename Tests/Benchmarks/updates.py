@@ -4,6 +4,7 @@ Each update happens on a file system of its own (ext4 on a loop device), so that
 space that is used at most, are known.
 """
 
+import hashlib
 import http.server
 import io
 import json
@@ -234,6 +235,128 @@ class SWUpdatePackage:
             raise RuntimeError(text)
 
 
+class MenderArtifact:
+    """An artifact of Mender's format 3 for the module single-file, without compression, which Mender installs by itself."""
+
+    name = "mender-client"
+
+    def __init__(self, directory, content, served, target):
+        self.directory = f"{directory}/mender"
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(self.directory)
+        name = os.path.basename(target)
+        texts = {"dest_dir": os.path.dirname(target), "filename": name, "permissions": "644"}
+        sums = {}
+
+        def member(archive, path, data):
+            entry = tarfile.TarInfo(path)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+            return hashlib.sha256(data).hexdigest()
+
+        with tarfile.open(f"{self.directory}/payload.tar", "w") as payload:
+            for path, text in texts.items():
+                sums[f"data/0000/{path}"] = member(payload, path, text.encode())
+            payload.add(content, name)
+        digest = subprocess.run(["sha256sum", content], check=True, capture_output=True, text=True).stdout.split()[0]
+        sums[f"data/0000/{name}"] = digest
+        header = io.BytesIO()
+        with tarfile.open(fileobj=header, mode="w") as archive:
+            member(archive, "header-info", json.dumps({
+                "payloads": [{"type": "single-file"}], "artifact_provides": {"artifact_name": "two"},
+                "artifact_depends": {"device_type": ["device"]}}).encode())
+            member(archive, "headers/0000/type-info", json.dumps({"type": "single-file"}).encode())
+        with tarfile.open(f"{served}.mender", "w") as artifact:
+            version = json.dumps({"format": "mender", "version": 3}).encode()
+            sums["version"], sums["header.tar"] = (hashlib.sha256(data).hexdigest() for data in (version, header.getvalue()))
+            member(artifact, "version", version)
+            member(artifact, "manifest", "".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items())).encode())
+            member(artifact, "header.tar", header.getvalue())
+            artifact.add(f"{self.directory}/payload.tar", "data/0000.tar")
+        os.unlink(f"{self.directory}/payload.tar")
+
+    def update(self, url, disk, log):
+        # Mender's own files are on the disk too: its modules keep the old file there.
+        data = f"{disk.directory}/mender"
+        os.makedirs(data)
+        for name, text in (("device_type", "device_type=device\n"), ("artifact_info", "artifact_name=one\n")):
+            with open(f"{data}/{name}", "w") as file:
+                file.write(text)
+        with open(f"{data}/mender.conf", "w") as file:
+            json.dump({"DeviceTypeFile": f"{data}/device_type", "ModulesPath": "/usr/share/mender/modules/v3",
+                       "ModulesWorkPath": f"{data}/modules", "DBus": {"Enabled": False}}, file)
+        for command in (["install", f"{url}.mender"], ["commit"]):
+            with open(log, "ab") as output:
+                result = subprocess.run(["mender", "--no-syslog", "--config", f"{data}/mender.conf", "--data", data] + command,
+                                        stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+            if result.returncode != 0:
+                with open(log) as text:
+                    raise RuntimeError(text.read())
+
+
+class RAUCBundle:
+    """A plain bundle with one raw image. RAUC cannot install such a bundle from an address: curl downloads it first."""
+
+    def __init__(self, directory, content, served):
+        self.directory = f"{directory}/rauc"
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(f"{self.directory}/content")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
+                        "-subj", "/CN=bench"], check=True, cwd=self.directory, stderr=subprocess.DEVNULL)
+        os.link(content, f"{self.directory}/content/rootfs.img")
+        with open(f"{self.directory}/content/manifest.raucm", "w") as file:
+            file.write("[update]\ncompatible=device\nversion=2\n[bundle]\nformat=plain\n[image.rootfs]\nfilename=rootfs.img\n")
+        if os.path.exists(f"{served}.raucb"):
+            os.unlink(f"{served}.raucb")
+        subprocess.run(["rauc", "bundle", "--cert", "cert.pem", "--key", "key.pem", "content", f"{served}.raucb"], check=True,
+                       cwd=self.directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        shutil.rmtree(f"{self.directory}/content")
+
+    def update(self, url, disk, slot, bus, log):
+        work = f"{disk.directory}/rauc"
+        os.makedirs(f"{work}/mounts")
+        program = os.path.abspath(os.path.join(HERE, "../../packaging/bootloaders/file"))
+        with open(f"{work}/bootloader", "w") as file:
+            file.write(f'#!/bin/sh\nexec {program} {disk.directory}/boot "$@"\n')
+        os.chmod(f"{work}/bootloader", 0o755)
+        with open(f"{work}/system.conf", "w") as file:
+            file.write(f"""[system]
+compatible=device
+bootloader=custom
+mountprefix={work}/mounts
+statusfile={work}/status
+[keyring]
+path={self.directory}/cert.pem
+[handlers]
+bootloader-custom-backend={work}/bootloader
+[slot.rootfs.0]
+device={disk.directory}/slot-A
+type=raw
+bootname=A
+[slot.rootfs.1]
+device={slot.device}
+type=raw
+bootname=B
+""")
+        environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address}
+        with open(log, "wb") as output:
+            service = subprocess.Popen(["rauc", f"--conf={work}/system.conf", "--override-boot-slot=A", "service"],
+                                       env=environment, stdout=output, stderr=output)
+            try:
+                ask = ["busctl", f"--address={bus.address}", "status", "de.pengutronix.rauc"]
+                while subprocess.run(ask, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode != 0:
+                    time.sleep(0.02)
+                subprocess.run(["curl", "-sf", "-o", f"{work}/bundle", f"{url}.raucb"], check=True)
+                result = subprocess.run(["rauc", "install", f"{work}/bundle"], env=environment, stdout=output, stderr=output)
+            finally:
+                service.terminate()
+                service.wait()
+        if result.returncode != 0:
+            with open(log) as text:
+                raise RuntimeError(text.read())
+        os.unlink(f"{work}/bundle")
+
+
 def archive(path, count, size):
     """A tar of files with random content."""
     with open("/dev/urandom", "rb") as chance, tarfile.open(path, "w") as archive:
@@ -260,8 +383,9 @@ class Slot:
 class Updates:
     """Whole updates of one kind, ours and SWUpdate's in turn."""
 
-    def __init__(self, programs, directory, files, size, rounds):
-        self.programs, self.directory, self.files, self.size, self.rounds = programs, directory, files, size, rounds
+    def __init__(self, programs, directory, files, bus, size, rounds):
+        self.programs, self.directory, self.files, self.bus = programs, directory, files, bus
+        self.size, self.rounds = size, rounds
         with open(f"{files.key}.pub") as file:
             self.key = file.read().split("\n")[1]
 
@@ -275,15 +399,15 @@ class Updates:
     def random(self, path, size=None):
         subprocess.run(["sh", "-c", f"head -c {size or self.size} /dev/urandom >{path}"], check=True)
 
-    def compare(self, name, make, module, prepare, description):
-        """The medians of both agents: [seconds, processor, peak extra, extra afterwards, written], and the size of the artifact.
+    def compare(self, name, make, module, prepare, description, peer=None):
+        """The medians of the agents, [seconds, processor, peak extra, extra afterwards, written], and the size of the artifact.
 
         prepare makes what is there before an update on a disk, and returns the module's options and where SWUpdate installs."""
         path, url = self.publish(name, make)
-        found = {"ours": [], "theirs": []}
-        package = None
+        found = {"ours": [], "theirs": []} | ({peer: []} if peer else {})
+        artifact = None
         for _ in range(self.rounds):
-            for who in ("ours", "theirs"):
+            for who in found:
                 disk = Disk(self.directory, 4 * self.size + (1 << 30))
                 slot = None
                 try:
@@ -294,6 +418,15 @@ class Updates:
                             found[who].append(measure(disk, slot, agent.update))
                         finally:
                             agent.stop()
+                    elif who == "mender":
+                        artifact = MenderArtifact(self.directory, path, path, target)
+                        found[who].append(measure(
+                            disk, slot, lambda: artifact.update(url, disk, f"{self.directory}/mender.log")))
+                    elif who == "rauc":
+                        artifact = artifact or RAUCBundle(self.directory, path, path)
+                        found[who].append(measure(
+                            disk, slot,
+                            lambda: artifact.update(url, disk, slot, self.bus, f"{self.directory}/rauc.log")))
                     else:
                         package = SWUpdatePackage(self.directory, path, path, description.replace("@TARGET@", target))
                         found[who].append(measure(disk, slot, lambda: package.update(url, f"{self.directory}/swupdate.log")))
@@ -302,10 +435,11 @@ class Updates:
                         slot.remove()
                     disk.remove()
         size = os.path.getsize(path)
-        for leftover in (path, f"{path}.swu", f"{path}.minisig"):
-            os.unlink(leftover)
+        for leftover in (path, f"{path}.swu", f"{path}.minisig", f"{path}.mender", f"{path}.raucb"):
+            if os.path.exists(leftover):
+                os.unlink(leftover)
         shutil.rmtree(f"{self.directory}/swu")
-        return [[statistics.median(column) for column in zip(*found[who])] for who in ("ours", "theirs")] + [size]
+        return {who: [statistics.median(column) for column in zip(*values)] for who, values in found.items()}, size
 
     def file(self):
         def prepare(disk):
@@ -314,7 +448,8 @@ class Updates:
 
         return self.compare(
             "file", self.random, "file", prepare,
-            'files: ( { @FILE@ path = "@TARGET@"; installed-directly = true; properties: { atomic-install = "true"; } } );')
+            'files: ( { @FILE@ path = "@TARGET@"; installed-directly = true; properties: { atomic-install = "true"; } } );',
+            peer="mender")
 
     def archive(self):
         def prepare(disk):
@@ -342,4 +477,4 @@ class Updates:
 
         return self.compare(
             "image", self.random, "image", prepare,
-            'images: ( { @FILE@ device = "@TARGET@"; type = "raw"; installed-directly = true; } );')
+            'images: ( { @FILE@ device = "@TARGET@"; type = "raw"; installed-directly = true; } );', peer="rauc")

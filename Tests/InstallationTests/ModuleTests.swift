@@ -1,3 +1,4 @@
+import Glibc
 import Host
 import Simulator
 import TestSupport
@@ -40,14 +41,56 @@ import UpdateCore
             install: "fileName = \"update.tar\"\nfiles = { dest_dir = \"@ROOT@/live\" }",
             versionFile: "@ROOT@/live/version",
             isArchive: true),
+        Module(
+            name: "image", directory: modulesDirectory,
+            install: """
+                files = { slots = "A=@ROOT@/slots/A B=@ROOT@/slots/B", \
+                bootloader = "\(repositoryDirectory)/packaging/bootloaders/file @ROOT@/boot" }
+                """,
+            versionFile: "@ROOT@/live/version", isArchive: false),
     ]
 
     private func device(_ module: Module) async throws -> InstallerDevice {
         let directory = module.directory
         try #require(Files.exists("\(directory)/\(module.name)"), "run packaging/dependencies.sh test")
-        return try await InstallerDevice(
+        let device = try await InstallerDevice(
             install: "module = \"\(module.name)\"\nmoduleDirectories = [\"\(directory)\"]\n\(module.install)",
             versionFile: module.versionFile)
+        if module.name == "image" {
+            chmod(device.scratch.path, 0o755)
+            for (name, text) in [("primary", "A"), ("state-A", "good"), ("state-B", "good")] {
+                try device.scratch.write("boot/\(name)", "\(text)\n")
+            }
+            for slot in ["A", "B"] { try device.scratch.write("slots/\(slot)", "VERSION_CODE=1\n") }
+            try Files.createDirectory("\(device.scratch.path)/live")
+            try reboot(device)
+        }
+        return device
+    }
+
+    /// The bootloader starts the slot that is selected.
+    private func reboot(_ device: InstallerDevice) throws {
+        let slot = try device.scratch.read("boot/primary").filter { $0 != "\n" }
+        try device.scratch.write("boot/current", "\(slot)\n")
+        unlink("\(device.scratch.path)/live/version")
+        symlink("../slots/\(slot)", "\(device.scratch.path)/live/version")
+    }
+
+    /// Installs a version, with the reboots that the module needs.
+    private func install(_ device: InstallerDevice, _ job: StagedInstallJob) async throws -> InstallResult {
+        var request = InstallRequest.install(job)
+        // Each boot of a device has an id of its own.
+        var boot = Int(job.id) * 3
+        for _ in 1...4 {
+            let result = await device.run(request, boot: boot).result
+            switch result {
+            case .needsReboot, .rebooting: try reboot(device)
+            default: return result
+            }
+            boot += 1
+            request = .resume(job.id)
+        }
+        return .lost("it reboots again and again")
     }
 
     private func job(
@@ -72,7 +115,7 @@ import UpdateCore
         let device = try await device(module)
         for version in 2...4 {
             let job = try await job(device, module, InstallID(version), version: version)
-            #expect(await device.run(.install(job)).result == .committed)
+            #expect(try await install(device, job) == .committed)
             #expect(live(device) == "VERSION_CODE=\(version)\n")
             if module.isArchive {
                 #expect(!device.scratch.exists("live/other-\(version - 1)"), "the old version's files are gone")
@@ -83,17 +126,17 @@ import UpdateCore
     @Test(arguments: modules)
     func aModuleRollsBackToThePreviousVersion(module: Module) async throws {
         let device = try await device(module)
-        _ = await device.run(.install(try await job(device, module, 2, version: 2)))
+        _ = try await install(device, job(device, module, 2, version: 2))
         // The device does not report the next version.
         let bad = try await job(device, module, 3, version: 3, says: 7)
-        guard case .rolledBack(let reason, _) = await device.run(.install(bad)).result else {
+        guard case .rolledBack(let reason, _) = try await install(device, bad) else {
             Issue.record("not rolled back")
             return
         }
         #expect(reason == "it was installed, but the device still reports versionCode 7")
         #expect(live(device) == "VERSION_CODE=2\n")
         let good = try await job(device, module, 4, version: 4)
-        #expect(await device.run(.install(good)).result == .committed)
+        #expect(try await install(device, good) == .committed)
         #expect(live(device) == "VERSION_CODE=4\n")
     }
 
@@ -101,13 +144,13 @@ import UpdateCore
     func aFailedFirstInstallationLeavesTheDeviceUsable(module: Module) async throws {
         let device = try await device(module)
         guard
-            case .rolledBack = await device.run(.install(try await job(device, module, 2, version: 2, says: 9))).result
+            case .rolledBack = try await install(device, job(device, module, 2, version: 2, says: 9))
         else {
             Issue.record("not rolled back")
             return
         }
         // Mender's module cannot roll back a first installation: the next version must be above what it left.
-        #expect(await device.run(.install(try await job(device, module, 3, version: 10))).result == .committed)
+        #expect(try await install(device, job(device, module, 3, version: 10)) == .committed)
     }
 
     /// One of our modules that is killed at any moment leaves the old or the new version.

@@ -20,8 +20,8 @@ import UpdateCore
         return nil
     }
 
-    private func device(_ install: String) async throws -> InstallerDevice {
-        let device = try await InstallerDevice(install: "moduleDirectories = [\"\(modulesDirectory)\"]\n\(install)")
+    private func device(_ install: String, modules: String = modulesDirectory) async throws -> InstallerDevice {
+        let device = try await InstallerDevice(install: "moduleDirectories = [\"\(modules)\"]\n\(install)")
         for name in ["staging", "live"] { try Files.createDirectory("\(device.scratch.path)/\(name)", mode: 0o755) }
         chmod(device.scratch.path, 0o755)
         return device
@@ -39,6 +39,21 @@ import UpdateCore
         let copies = Self.adopts ? 1 : 2
         #expect(await needs(device) == Array(repeating: SpaceNeed(directory: directory, percent: 100), count: copies))
         #expect(!device.scratch.exists("control/log"))
+    }
+
+    /// A module declares that it knows the query, and may take several lines.
+    @Test func aModuleThatKnowsTheQueryIsAsked() async throws {
+        let device = try await device("module = \"own\"", modules: "@ROOT@/modules")
+        let script = "#!/bin/sh\n[ \"$1\" != NeedsSpace ] || printf '/ 50 0\\nnonsense\\n/tmp 0 4096\\n'\n"
+        try device.scratch.write("modules/own", script, mode: 0o755)
+        let copy = Self.adopts ? [] : [SpaceNeed(directory: "\(device.scratch.path)/state/installer", percent: 100)]
+        let assumed = SpaceNeed(directory: "\(device.scratch.path)/state/installer", percent: 100)
+        #expect(await needs(device) == [assumed] + copy)
+        try device.scratch.write("modules/own.space", "")
+        #expect(
+            await needs(device) == [
+                SpaceNeed(directory: "/", percent: 50), SpaceNeed(directory: "/tmp", percent: 0, bytes: 4096),
+            ] + copy)
     }
 
     @Test(.enabled(if: getuid() == 0 && adopts, "mounting needs root, and /tmp reliable leases"))
