@@ -18,6 +18,8 @@ import tarfile
 import threading
 import time
 
+from peers import Mender
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -241,7 +243,9 @@ class MenderArtifact:
     name = "mender-client"
 
     def __init__(self, directory, content, served, target):
-        self.directory = f"{directory}/mender"
+        # It makes the files that Mender reads in /etc only.
+        Mender(directory, None)
+        self.directory = f"{directory}/mender-artifact"
         shutil.rmtree(self.directory, ignore_errors=True)
         os.makedirs(self.directory)
         name = os.path.basename(target)
