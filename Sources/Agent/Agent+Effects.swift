@@ -61,7 +61,7 @@ extension Agent {
         // A terminated download may still be running, and two downloads must not write to one file.
         guard download == nil, !isPlanning else {
             nextDownload = offer
-            isDownloadWanted = isDownloadWanted || isPlanning
+            if isPlanning { isDownloadWanted = true }
             return
         }
         // The next start continues with the download.

@@ -84,8 +84,16 @@ struct DownloadWorker {
     private func finishedBefore(_ expectation: ArtifactVerifier.Expectation) throws -> Artifact? {
         try Files.removeUnlessRegular(artifactPath)
         guard Files.exists(artifactPath) else { return nil }
-        // An installer that was interrupted may have left it so that only root can read it.
-        guard let file = try? Files.open(artifactPath), try file.size <= job.sizeLimit else {
+        let file: OpenFile
+        do throws(SystemError) {
+            file = try Files.open(artifactPath)
+        } catch {
+            // An installer that was interrupted may have left it so that only root can read it.
+            guard error.isNotPermitted else { throw error }
+            try Files.remove(artifactPath)
+            return nil
+        }
+        guard try file.size <= job.sizeLimit else {
             try Files.remove(artifactPath)
             return nil
         }

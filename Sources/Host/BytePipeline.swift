@@ -51,7 +51,10 @@ public final class BytePipeline {
 }
 
 /// Parts that one thread puts and another one takes (pthread_cond_wait(3)).
-private final class PartQueue: @unchecked Sendable {  // Unchecked: the mutex guards all of it.
+///
+/// Two threads must wait for each other, which Swift's Mutex cannot do. Each function locks `mutex` before it reads or changes a variable,
+/// and only `init` and `deinit`, which have no second thread, do not.
+private final class PartQueue: @unchecked Sendable {  // Unchecked: its functions lock `mutex` first, see above.
     private let depth: Int
     private var parts: [[UInt8]] = []
     /// The parts that wait, and the one that is worked on.

@@ -17,19 +17,23 @@ public enum Memory {
         let pages = ByteCount(clamping: sysconf(CInt(_SC_PHYS_PAGES)))
         let (device, isTooLarge) = pages.multipliedReportingOverflow(
             by: ByteCount(clamping: sysconf(CInt(_SC_PAGESIZE))))
-        let own =
-            (try? Files.read("/proc/self/cgroup", limit: 65_536)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-        var limit = isTooLarge ? ByteCount.max : device
-        for line in own.split(separator: "\n") where line.hasPrefix("0::/") {
-            var group = String(line.dropFirst(3))
-            while group != "/", !group.isEmpty {
-                if let bytes = try? Files.read("/sys/fs/cgroup\(group)/memory.max", limit: 64),
-                    let most = ByteCount(String(decoding: bytes, as: UTF8.self).filter { $0 != "\n" })
-                {
-                    limit = min(limit, most)
-                }
-                group = Files.directory(of: group)
-            }
+        // Version 2 is the hierarchy without controllers.
+        let group = ServiceProcesses.controlGroups(of: "self")[""] ?? "/"
+        return limit(device: isTooLarge ? .max : device, group: group) { group in
+            let bytes = (try? Files.read("/sys/fs/cgroup\(group)/memory.max", limit: 64)) ?? []
+            return ByteCount(String(decoding: bytes, as: UTF8.self).filter { $0 != "\n" })
+        }
+    }
+
+    /// - Parameters:
+    ///   - device: bytes.
+    ///   - group: the path of a control group; those above it count too.
+    ///   - most: memory.max of a group in bytes; nil if it has no limit.
+    static func limit(device: ByteCount, group: String, most: (String) -> ByteCount?) -> ByteCount {
+        var (limit, group) = (device, group)
+        while group.hasPrefix("/"), group != "/" {
+            limit = min(limit, most(group) ?? limit)
+            group = Files.directory(of: group)
         }
         return limit
     }

@@ -74,7 +74,7 @@ public struct ServiceProcesses: Sendable {
         return first == UInt8(ascii: "(") || line.isEmpty
     }
 
-    private static func controlGroups(of process: String) -> [String: String] {
+    static func controlGroups(of process: String) -> [String: String] {
         let bytes = (try? Files.read("/proc/\(process)/cgroup", limit: 65_536)) ?? []
         return controlGroups(in: String(decoding: bytes, as: UTF8.self))
     }

@@ -74,12 +74,12 @@ final class AdoptedArtifact {
             // Its former owner may have given rights to it to others, or to itself.
             try file.removeAttributes()
             passes(.owned)
-            do throws(SystemError) {
-                try file.takeReadLease()
+            do {
+                try Self.lease(file)
             } catch {
                 // The file stays with this process's user, who lets the agent read it.
                 try? file.share(withGroup: staging.status.group)
-                throw error.isHeld ? Refusal("another process has it open for writing") : error
+                throw error
             }
             passes(.leased)
             (self.file, self.staging, self.stagedName) = (file, staging, stagedName)
@@ -100,7 +100,15 @@ final class AdoptedArtifact {
         file = try files.file(name)
         let status = try file.status
         guard status.isOwn, status.linkCount == 1 else { throw Refusal("the artifact has other names, or owners") }
-        try file.takeReadLease()
+        try Self.lease(file)
+    }
+
+    private static func lease(_ file: OpenFile) throws {
+        do throws(SystemError) {
+            try file.takeReadLease()
+        } catch {
+            throw error.isHeld ? Refusal("another process has it open for writing") : error
+        }
     }
 
     /// No process has tried to open the file for writing since it was taken over.

@@ -17,6 +17,7 @@ public import UpdateCore
         let module: UpdateModule
         do {
             try Files.createDirectory(directory)
+            removeLeftovers(in: directory)
             tree = FileTree(path: try Files.createTemporaryDirectory("\(directory)/space"))
         } catch {
             return done(nil)
@@ -43,6 +44,17 @@ public import UpdateCore
             try? tree.remove()
             guard succeeded else { return done(nil) }
             done(needs(lines, settings, directory))
+        }
+    }
+
+    /// Seconds after which a tree is of a query that was killed.
+    private static let leftoverAge: Seconds = 3600
+
+    private static func removeLeftovers(in directory: String) {
+        for name in (try? Files.list(directory)) ?? [] where name.hasPrefix("space.") {
+            let path = "\(directory)/\(name)"
+            guard let made = Files.modificationTime(path), Clock.wallTime - made > leftoverAge else { continue }
+            try? Files.removeTree(path)
         }
     }
 

@@ -57,8 +57,7 @@ struct FileModule: Module {
         let place = try destination(creates: false)
         let directory = place.directory
         let old = try examine(place)
-        let copied =
-            old.map { $0.user == geteuid() && !$0.isWritableByOthers && !$0.hasSpecialBits ? 0 : $0.size } ?? 0
+        let copied = old.map { canLink($0) ? 0 : $0.size } ?? 0
         let isElsewhere = try tree.files().status.identity.device != directory.status.identity.device
         guard isElsewhere || copied > 0 else { return [] }
         return [SpaceNeed(directory: directory.path, percent: isElsewhere ? 100 : 0, bytes: copied)]
@@ -151,7 +150,7 @@ struct FileModule: Module {
     private func keep(_ place: Place) throws {
         let file = try place.directory.file(place.name)
         let status = try file.status
-        if status.user == geteuid(), !status.isWritableByOthers, !status.hasSpecialBits, try link(place) {
+        if canLink(status), try link(place) {
             try tree.remember(Self.linked, "yes")
         } else {
             try put(
@@ -161,6 +160,11 @@ struct FileModule: Module {
         try tree.remember("owner", "\(status.user):\(status.group)")
         try tree.remember("mode", String(status.mode, radix: 8))
         try tree.remember("before", "old")
+    }
+
+    /// Whether a second name keeps the old file without rights for other users.
+    private func canLink(_ old: FileStatus) -> Bool {
+        old.user == geteuid() && !old.isWritableByOthers && !old.hasSpecialBits
     }
 
     /// Under which the tree remembers that the old file was not copied.

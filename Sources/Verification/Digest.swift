@@ -20,7 +20,9 @@ public enum DigestAlgorithm: Sendable {
 
 /// Computes a digest piece by piece with libcrypto.
 public final class Digest {
-    private struct Context: @unchecked Sendable {  // Unchecked: BytePipeline.finish() hands it from thread to thread.
+    /// libcrypto's context, which one thread at a time may use: that of the pipeline from `add` on, and the caller's again after
+    /// `BytePipeline.finish()`, which waits until the other one has used it.
+    private struct Context: @unchecked Sendable {  // Unchecked: never used by two threads at a time, see above.
         let pointer: OpaquePointer?
     }
 

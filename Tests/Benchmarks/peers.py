@@ -150,6 +150,23 @@ send_type="method_return"/><allow send_requested_reply="true" send_type="error"/
         self.process.wait()
 
 
+def write_configuration(root, server, rest):
+    """The configuration of a device below a directory; rest begins in the table device."""
+    path = f"{root}/etc/upgradelinkd/upgradelinkd.toml"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write(f'''[server]
+url = "{server}"
+[credentials]
+accessKey = "a"
+secretKey = "b"
+[device]
+urlKey = "k"
+devKey = "d"
+{rest}''')
+    os.chmod(path, 0o600)
+
+
 class Upgradelinkd:
     name = "upgradelinkd"
 
@@ -158,18 +175,7 @@ class Upgradelinkd:
 
     def configure(self, interval, splay=0):
         shutil.rmtree(self.directory, ignore_errors=True)
-        os.makedirs(f"{self.directory}/etc/upgradelinkd")
-        path = f"{self.directory}/etc/upgradelinkd/upgradelinkd.toml"
-        with open(path, "w") as file:
-            file.write(f'''[server]
-url = "http://127.0.0.1:{self.stub.port}"
-[credentials]
-accessKey = "a"
-secretKey = "b"
-[device]
-urlKey = "k"
-devKey = "d"
-versionCode = 1
+        write_configuration(self.directory, f"http://127.0.0.1:{self.stub.port}", f'''versionCode = 1
 [poll]
 interval = "{interval}s"
 splay = "{splay}s"
@@ -180,7 +186,6 @@ keysDirectory = "{self.directory}"
 [state]
 directory = "{self.directory}/state"
 ''')
-        os.chmod(path, 0o600)
 
     def start(self, interval):
         self.configure(interval)

@@ -18,7 +18,7 @@ import tarfile
 import threading
 import time
 
-from peers import Mender
+from peers import Mender, write_configuration
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -137,7 +137,6 @@ class Ours:
         self.done = self.ends.get(module, "nstalled v2 (code 2)")
         root = self.root = f"{disk.directory}/ours"
         shutil.rmtree(root, ignore_errors=True)
-        os.makedirs(f"{root}/etc/upgradelinkd")
         os.makedirs(f"{root}/modules")
         with open(f"{root}/version", "w") as file:
             file.write("VERSION_CODE=1\n")
@@ -151,17 +150,7 @@ class Ours:
         os.chmod(f"{root}/modules/{module}", 0o755)
         options = ", ".join(f"{name} = {json.dumps(value)}" for name, value in options.items())
         self.offer = Offer(url)
-        path = f"{root}/etc/upgradelinkd/upgradelinkd.toml"
-        with open(path, "w") as file:
-            file.write(f'''[server]
-url = "{self.offer.url}"
-[credentials]
-accessKey = "a"
-secretKey = "b"
-[device]
-urlKey = "k"
-devKey = "d"
-versionFile = "{root}/version"
+        write_configuration(root, self.offer.url, f'''versionFile = "{root}/version"
 [poll]
 splay = 0
 [download]
@@ -178,7 +167,6 @@ files = {{ {options} }}
 [state]
 directory = "{root}/state"
 ''')
-        os.chmod(path, 0o600)
 
     def update(self):
         log = f"{self.root}/log"

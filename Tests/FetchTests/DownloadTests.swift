@@ -267,6 +267,29 @@ import UpdateCore
         }
     }
 
+    /// An interrupted installer may have left the file so that the agent cannot open it: it is downloaded again.
+    @Test(.enabled(if: getuid() == 0, "taking rights away needs root"))
+    func aFileThatCannotBeOpenedIsDownloadedAgain() async throws {
+        try await with { server async throws in
+            let job = try rig.job(server.url)
+            #expect(try rig.isComplete(try await fetch.download(job)))
+            chmod("\(rig.staging)/2.artifact", 0)
+            // As the agent's user, this root has no right to open what its mode forbids.
+            let worker = Program(
+                "setpriv",
+                ["--bounding-set", "-dac_override,-dac_read_search", "\(programsDirectory)/upgradelink-fetch"],
+                streams: .pipes(), timeLimit: 60)
+            let lines = await worker.run(try JSONLine.encode(FetchJob.download(job))).lines
+            let report = try lines.last.map { try JSONLine.decode(FetchReport.self, from: Array($0.utf8)) }
+            guard case .downloaded(let result, _)? = report else {
+                Issue.record("\(lines)")
+                return
+            }
+            #expect(try rig.isComplete(result))
+            #expect(await ranges(server).count == 2)
+        }
+    }
+
     /// What cannot be installed is not downloaded.
     @Test func anInstallationThatDoesNotFitIsNotDownloaded() async throws {
         try await with { server async throws in

@@ -95,6 +95,19 @@ import UpdateCore
         #expect(await run.result == .committed)
     }
 
+    /// A query that was killed leaves its tree; a later one removes it, but not that of one that runs.
+    @Test func theTreeOfAKilledQueryIsRemoved() async throws {
+        let device = try await device("module = \"absent\"")
+        let directory = "\(device.scratch.path)/state/installer"
+        for name in ["space.old", "space.new"] { try Files.createDirectory("\(directory)/\(name)/files") }
+        var times = [timespec(tv_sec: 1_000_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000_000, tv_nsec: 0)]
+        #expect(utimensat(AT_FDCWD, "\(directory)/space.old", &times, 0) == 0)
+        _ = await InstallerClient.Route.program(
+            "\(programsDirectory)/upgradelink-installer", arguments: ["--root", device.scratch.path]
+        ).send(.space, timeLimit: 60)
+        #expect(try Files.list(directory).filter { $0.hasPrefix("space") } == ["space.new"])
+    }
+
     @Test func aMissingModuleHasNoAnswer() async throws {
         let device = try await device("module = \"absent\"")
         #expect(await needs(device) == nil)
