@@ -44,7 +44,7 @@ SWIFT = rm -rf "$(TEMPORARY)"/TemporaryDirectory.*; mkdir -p "$(TEMPORARY)"; TMP
 
 help:
 	@echo "make demo      build, and show the update of a device (installs nothing, leaves no files behind)"
-	@echo "make demo-device   build the disk of a device with two slots, and update its whole image in qemu (ARCH=arm64 for ARM)"
+	@echo "make demo-device   build the disk of a device with two slots, and update its whole image in qemu (ARCH=arm64 for ARM; MODULE=image, without RAUC)"
 	@echo "make test      install missing packages, and run every test"
 	@echo "make test-arm64   install the arm64 packages on an emulated machine, and update it with reboots and power cuts"
 	@echo "make test-machine   the same with the packages of this machine (ARCH=$(ARCH))"
@@ -87,13 +87,15 @@ modules: build
 demo: modules
 	@.build/debug/upgradelink-sim demo --programs "$(CURDIR)/.build/debug" --modules "$(CURDIR)/$(MODULES)"
 
-# A device with two slots in qemu, from the packages: with GRUB, RAUC and upgradelinkd. Everything is below .cache/device.
+# A device with two slots in qemu, from the packages: with GRUB, and upgradelinkd with the module rauc or image. Everything is below
+# .cache/device.
 .PHONY: demo-device
 demo-device: ARCH ?= $(shell dpkg --print-architecture)
+demo-device: MODULE ?= rauc
 demo-device:
 	@packaging/dependencies.sh device $(ARCH)
 	@$(MAKE) --no-print-directory deb ARCH=$(ARCH)
-	@exec /usr/bin/python3 -B demo/device/main.py --architecture $(ARCH) --packages .cache/deb --cache .cache/device
+	@exec /usr/bin/python3 -B demo/device/main.py --architecture $(ARCH) --module $(MODULE) --packages .cache/deb --cache .cache/device
 
 # The picture in README.md, generated from a real run.
 picture: modules

@@ -12,10 +12,11 @@ struct CrashScene: Sendable {
     }
 
     enum Module: String, CaseIterable, Sendable {
-        case plain, withoutRollback, unhealthy, rebooting, rebootingUnhealthy
+        case plain, withoutRollback, unhealthy, rebooting, rebootingUnhealthy, image, imageUnhealthy
 
-        var needsReboot: Bool { self == .rebooting || self == .rebootingUnhealthy }
-        var isHealthy: Bool { self != .unhealthy && self != .rebootingUnhealthy }
+        var isImage: Bool { self == .image || self == .imageUnhealthy }
+        var needsReboot: Bool { isImage || self == .rebooting || self == .rebootingUnhealthy }
+        var isHealthy: Bool { self != .unhealthy && self != .rebootingUnhealthy && self != .imageUnhealthy }
     }
 
     var policy: Policy
@@ -33,7 +34,13 @@ struct CrashScene: Sendable {
         let device = try await AgentDevice()
         let disk = try VolatileDisk(device.scratch, prefix: "\(device.scratch.path)/st")
         try disk.newBoot()
-        var version = try await device.publish(2, type: policy.upgradeType)
+        let slots = module.isImage ? try CrashSlots(device) : nil
+        var version =
+            if let slots {
+                try await slots.publish(2, type: policy.upgradeType)
+            } else {
+                try await device.publish(2, type: policy.upgradeType)
+            }
         // The server grants the offer once: a lost offer never comes again.
         version.staged = 1
         try writeModule(device)
@@ -43,7 +50,7 @@ struct CrashScene: Sendable {
             policies: ["\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf"]
         ) { bus async throws in
             try await SimulatedServer.run(configuration) { server async throws in
-                try device.configure(server: server.url, changes: changes)
+                try device.configure(server: server.url, changes: changes + (slots?.options ?? ""))
                 var chance = Chance(seed: UInt64(call))
                 var crashAt = call
                 var stop = Stop.rebooted
@@ -79,6 +86,7 @@ struct CrashScene: Sendable {
                     }
                     if stop == .rebooted || stop == .crashed && losesPower {
                         try disk.newBoot()
+                        try slots?.boot()
                         try? Files.remove("\(device.scratch.path)/rebooted")
                     }
                 }
@@ -162,7 +170,7 @@ struct CrashScene: Sendable {
                 ArtifactInstall) cmp -s "$2/files/artifact" \(directory)/files/v2 || echo Unverified >>\(directory)/states ;;
             esac
             echo "$1" >>\(directory)/states
-            exec \(modulesDirectory)/directory "$@"
+            exec \(modulesDirectory)/\(module.isImage ? "image" : "directory") "$@"
             """, mode: 0o755)
         // On a device systemd ends all processes before the reboot; here the test does.
         try device.scratch.write("reboot", "#!/bin/sh\ntouch \(directory)/rebooted\n", mode: 0o755)

@@ -22,10 +22,10 @@ class Layout:
     data: int
 
     @staticmethod
-    def of(image_bytes: int, bundle_bytes: list[int]) -> "Layout":
-        """The data partition keeps the server with its bundles, a download, the installer's copy of it, and what must stay free."""
+    def of(image_bytes: int, artifact_bytes: list[int]) -> "Layout":
+        """The data partition keeps the server with its artifacts, a download, a copy of it, and what must stay free."""
         slot = -(-image_bytes * 5 // 4 // _MEGABYTE) + 1
-        data = -(-(sum(bundle_bytes) + 2 * max(bundle_bytes)) // _MEGABYTE) + _KEPT_FREE + _SERVER
+        data = -(-(sum(artifact_bytes) + 2 * max(artifact_bytes)) // _MEGABYTE) + _KEPT_FREE + _SERVER
         return Layout(slot, data)
 
     def starts(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ import time
 import architecture
 import disk
 import image
+import publisher
 import root
 import tools
 from machine import KVMFailure, Machine, has_kvm
@@ -36,8 +37,9 @@ def packages(directory: pathlib.Path, name: str) -> list[pathlib.Path]:
 
 
 class Demonstration:
-    def __init__(self, target: architecture.Architecture, cache: pathlib.Path, debs: list[pathlib.Path]) -> None:
+    def __init__(self, target: architecture.Architecture, module: str, cache: pathlib.Path, debs: list[pathlib.Path]) -> None:
         self._target = target
+        self._module = module
         self._debs = debs
         self._narrator = Narrator()
         self._base = cache / f"{_SUITE}-{target.debian}.tar"
@@ -82,35 +84,35 @@ class Demonstration:
 
     def _build(self) -> None:
         say = self._narrator
-        say.narrate(f"The disk of a device is built: Debian {_SUITE}, {self._target.debian}, GRUB, RAUC and upgradelinkd.")
+        say.narrate(f"The disk of a device is built: Debian {_SUITE}, {self._target.debian}, GRUB, and upgradelinkd with the module "
+                    f"{self._module}.")
         if not self._base.exists():
             say.line("build", "Debian's packages, once (1 min)")
             root.make_base(self._target, _SUITE, self._base)
         for package in self._debs:
             say.line("build", package.name)
-        publisher = image.Publisher.create(self._work / "publisher")
-        tree, grub = root.build(
-            self._target, self._base, self._debs[0], publisher.minisign_key, publisher.certificate, self._work)
+        releases = publisher.Publisher.create(self._work / "publisher", self._module)
+        tree, grub = root.build(self._target, self._base, self._debs[0], releases, self._work)
         data = self._work / "data"
         for name in ("releases", "publisher", "upgradelinkd", "upgradelink-installer", "downloads", "rauc"):
             (data / name).mkdir(parents=True)
         program = data / "publisher/upgradelink-sim"
         program.write_bytes(root.server(self._debs[1]))
         program.chmod(0o755)
-        (data / "releases/v1.release.toml").write_text(image.registration(1, "http://127.0.0.1:8480/files/v1.raucb"))
+        (data / "releases/v1.release.toml").write_text(publisher.registration(1, "http://127.0.0.1:8480/files/v1"))
         say.line("build", "an image: a root file system with the kernel")
         base = self._work / "base.squashfs"
         image.write_base(tree, base)
         first = self._image(base, root.Version(1))
-        bundles = []
+        artifacts = []
         for version in (root.Version(2), root.Version(3, boots=False), root.Version(4, player=root.BROKEN_PLAYER)):
-            bundle = publisher.release(self._image(base, version), version.code, data / "releases")
-            shutil.move(publisher.directory / f"v{version.code}.release.toml", data / "publisher")
-            bundles.append(bundle.stat().st_size)
-        layout = disk.Layout.of(first.stat().st_size, bundles)
+            artifact = releases.release(self._image(base, version), version.code, data / "releases")
+            shutil.move(releases.directory / f"v{version.code}.release.toml", data / "publisher")
+            artifacts.append(artifact.stat().st_size)
+        layout = disk.Layout.of(first.stat().st_size, artifacts)
         grub_configuration = (pathlib.Path(root.__file__).parent / "guest/grub.cfg").read_text()
         disk.build(self._target, layout, grub, grub_configuration, first, data, self._work, self._disk)
-        self._sizes = {"image": first.stat().st_size, "bundle": bundles[0], "disk": layout.size << 20, "slot": layout.slot << 20,
+        self._sizes = {"image": first.stat().st_size, "artifact": artifacts[0], "disk": layout.size << 20, "slot": layout.slot << 20,
                        "data": layout.data << 20}
         say.line("build", f"a disk of {layout.size} MB: two slots of {layout.slot} MB, data {layout.data} MB")
 
@@ -129,7 +131,7 @@ class Demonstration:
         self._narrator.narrate("Summary")
         for name, text in (
             ("machine", f"{self._target.debian}, {how}; {story.boots} boots in {seconds('start', 'end')}; built in {built:.0f} s"),
-            ("image", f"{size['image']} (squashfs, with the kernel); as a bundle {size['bundle']}"),
+            ("image", f"{size['image']} (squashfs, with the kernel); {size['artifact']} are downloaded"),
             ("disk", f"{size['disk']}: two slots of {size['slot']}, data {size['data']}, {used} MiB of it used"),
             ("v1", f"up {seconds('start', 'v1 up')} after power-on, slot A"),
             ("v2", f"committed {seconds('v2 published', 'v2 committed')} after its release, slot B"),
@@ -143,6 +145,7 @@ class Demonstration:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--architecture", choices=architecture.ALL, default="amd64")
+    parser.add_argument("--module", choices=publisher.MODULES, default="rauc", help="the update module (rauc)")
     parser.add_argument("--packages", type=pathlib.Path, required=True, help="directory of our two packages")
     parser.add_argument("--cache", type=pathlib.Path, required=True, help="directory for everything that is built")
     options = parser.parse_args()
@@ -162,7 +165,7 @@ def main() -> int:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise Problem(f"another demonstration for {target.debian} runs in {cache}: wait for its end") from error
-            Demonstration(target, cache, debs).run()
+            Demonstration(target, options.module, cache, debs).run()
         return 0
     except Problem as problem:
         print(f"demo-device: {problem}", file=sys.stderr)

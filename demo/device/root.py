@@ -12,6 +12,7 @@ import modules
 import tools
 from architecture import Architecture
 from problem import Problem
+from publisher import Publisher
 from tree import Tree
 
 _GUEST = pathlib.Path(__file__).parent / "guest"
@@ -90,8 +91,7 @@ def _guest(name: str) -> str:
 
 
 def build(
-    architecture: Architecture, base: pathlib.Path, agent: pathlib.Path, publisher_key: str, certificate: bytes,
-    work: pathlib.Path,
+    architecture: Architecture, base: pathlib.Path, agent: pathlib.Path, publisher: Publisher, work: pathlib.Path,
 ) -> tuple[Tree, bytes]:
     """The tree that all versions share, and GRUB's program."""
     tree = Tree()
@@ -121,9 +121,13 @@ def build(
     tree.file("etc/fstab", _guest("fstab"))
     tree.file("etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n")
     tree.file("etc/hosts", "127.0.0.1 localhost demo-device\n")
-    tree.file("etc/rauc/system.conf", _guest("system.conf"))
-    tree.file("etc/rauc/keyring.pem", certificate)
-    tree.file("etc/upgradelinkd/upgradelinkd.toml", _guest("upgradelinkd.toml").replace("@KEY@", publisher_key), 0o640, group)
+    if publisher.module == "rauc":
+        tree.file("etc/rauc/system.conf", _guest("rauc/system.conf"))
+        tree.file("etc/rauc/keyring.pem", publisher.certificate)
+    configuration = _guest("upgradelinkd.toml").replace("@KEY@", publisher.minisign_key)
+    tree.file("etc/upgradelinkd/upgradelinkd.toml", configuration, 0o640, group)
+    tree.file("etc/upgradelinkd/upgradelinkd.toml.d/module.toml", _guest(f"{publisher.module}/module.toml"), 0o640, group)
+    tree.file("usr/lib/systemd/system/mark-good.service", _guest(f"{publisher.module}/mark-good.service"))
     tree.file("usr/libexec/demo-story", _guest("demo-story"), 0o755)
     for name in _UNITS:
         if f"usr/lib/systemd/system/{name}.service" not in tree.entries:

@@ -42,7 +42,7 @@ STEPS = [
     _boot("A", 1, "A device is switched on. Its disk has version 1 in slot A, and nothing in slot B."),
     _up(1, "A", mark="v1 up"),
     Step("the agent is active", r"demo-agent-state active$"),
-    *_offer(2, "The publisher releases v2, a complete image with its kernel. RAUC writes it to slot B."),
+    *_offer(2, "The publisher releases v2, a complete image with its kernel. It is written to slot B."),
     _boot("B", 1, "The device reboots, through GRUB, into slot B."),
     _up(2, "B"),
     Step("v2 is committed", r"demo-agent Installed v2 \(code 2\)", mark="v2 committed"),
@@ -127,8 +127,8 @@ class Story:
             self._narrator.line("GRUB", rest.replace(" attempt ", ", attempt ") + " of 3")
         elif kind == "demo-up":
             self._narrator.line("device", f"{rest.replace(' slot', ' runs from slot')}")
-        # RAUC's progress is in the status, too.
-        elif kind == "demo-agent" and not re.match(r"\d+% |installing$|idle$", rest):
+        # The progress of a module is in the status, too.
+        elif kind == "demo-agent" and not re.match(r"\d+ ?% |installing$|idle$", rest):
             self._narrator.line("agent", rest)
         elif kind == "demo-status" and rest:
             self._narrator.status(rest)
