@@ -52,6 +52,7 @@ help:
 	@echo "make soak      power cuts at thirty random moments (SEED=…)"
 	@echo "make test-asan, make test-tsan   run the tests with the address or the thread sanitizer"
 	@echo "make test-leaks   poll for an hour (POLL_SECONDS=$(POLL_SECONDS)) with the leak sanitizer"
+	@echo "make mutate    plant one-line mistakes, one at a time, and print which of them the tests notice (MUTATE='--only Host/')"
 	@echo "make fuzz      fuzz everything that reads external data (FUZZ_SECONDS=$(FUZZ_SECONDS) for each target)"
 	@echo "make install   build a release, and install it below DESTDIR with PREFIX ($(PREFIX)); then:"
 	@echo "               edit $(CONFDIR)/upgradelinkd.toml; systemctl enable --now upgradelinkd"
@@ -172,6 +173,13 @@ test-tsan:
 	@$(SWIFT) build --build-tests --scratch-path .build-tsan --sanitize=thread
 	@export UPGRADELINKD_SANITIZER=thread SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=4 TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/threads.txt; \
 	    $(SWIFT) test --skip-build --scratch-path .build-tsan --sanitize=thread $(SANITIZED)
+
+# Plants the mistakes of Tests/Mutants in a copy below .cache/mutants, one at a time, and prints which of them the tests notice.
+# MUTATE contains options: --only REGEX, --named-suites-only. Needs root.
+.PHONY: mutate
+mutate:
+	@packaging/dependencies.sh test
+	@/usr/bin/python3 -B Tests/Mutation/mutate.py $(MUTATE)
 
 # The agent polls ten times a second for POLL_SECONDS, and must not leak memory or lose a report.
 POLL_SECONDS ?= 3600

@@ -37,7 +37,7 @@ import UpdateCore
     init(_ socket: LocalSocket, arguments: [String]) {
         self.socket = socket
         self.arguments = arguments
-        watch = DescriptorWatch(socket.descriptor, release: {})
+        watch = DescriptorWatch(socket.descriptor, release: { withExtendedLifetime(socket) {} })
     }
 
     func start() {

@@ -26,7 +26,8 @@ public final class NotifySocket: Sendable {
             var buffer = [UInt8](repeating: 0, count: 8192)
             while true {
                 let count = recv(descriptor, &buffer, buffer.count, 0)
-                if count < 0, errno == EINTR { continue }
+                // Only `close()` ends it: otherwise the number would be another descriptor's when it is shut down.
+                if count < 0 { continue }
                 guard count > 0 else { break }
                 onMessage(String(decoding: buffer[..<count], as: UTF8.self))
             }

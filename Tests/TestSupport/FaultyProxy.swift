@@ -17,28 +17,16 @@ public final class FaultyProxy: Sendable {
         case drip
     }
 
-    public let port: UInt16
-    private let listener: CInt
+    public var port: UInt16 { listener.port }
+    private let listener: Listener
 
     /// - Parameters:
     ///   - address: the address of the proxy and of the server, because a certificate may name it.
     ///   - offset: bytes of the server that pass unchanged.
     public init(address: String, server port: UInt16, fault: Fault, after offset: Int) throws {
-        let listener = try Loopback.listen(address, backlog: 16)
-        self.listener = listener.descriptor
-        self.port = listener.port
-        Thread.start { [descriptor = listener.descriptor] in
-            while true {
-                let client = accept(descriptor, nil, nil)
-                guard client >= 0 else { return }
-                Thread.start { Self.serve(client, address, port, fault, offset) }
-            }
+        listener = try Listener(address, backlog: 16) { client in
+            Thread.start { Self.serve(client, address, port, fault, offset) }
         }
-    }
-
-    deinit {
-        shutdown(listener, CInt(SHUT_RDWR))
-        close(listener)
     }
 
     private static func serve(_ client: CInt, _ address: String, _ port: UInt16, _ fault: Fault, _ offset: Int) {

@@ -49,8 +49,8 @@ public final class FileHost: Sendable {
         }
     }
 
-    public let port: UInt16
-    private let descriptor: CInt
+    public var port: UInt16 { listener.port }
+    private let listener: Listener
     private let log = Log()
 
     private final class Log: Sendable {
@@ -65,21 +65,9 @@ public final class FileHost: Sendable {
     )
         throws
     {
-        let (descriptor, port) = try Loopback.listen("127.0.0.1", backlog: 64)
-        self.descriptor = descriptor
-        self.port = port
-        Thread.start { [log] in
-            while true {
-                let connection = accept(descriptor, nil, nil)
-                guard connection >= 0 else { return }
-                Thread.start { Self.serve(connection, log, files(), respond) }
-            }
+        listener = try Listener("127.0.0.1", backlog: 64) { [log] connection in
+            Thread.start { Self.serve(connection, log, files(), respond) }
         }
-    }
-
-    deinit {
-        shutdown(descriptor, CInt(SHUT_RDWR))
-        close(descriptor)
     }
 
     public var url: String { "http://127.0.0.1:\(port)" }

@@ -4,8 +4,8 @@ import Synchronization
 
 /// A TCP server that sends bytes on each connection and closes it: for responses that no HTTP library sends.
 public final class RawServer: Sendable {
-    public let port: UInt16
-    private let descriptor: CInt
+    public var port: UInt16 { listener.port }
+    private let listener: Listener
     private let log = Log()
 
     private final class Log: Sendable {
@@ -14,34 +14,24 @@ public final class RawServer: Sendable {
 
     /// - Parameter response: the pieces to send to the nth connection, with a pause after each.
     public init(_ response: @escaping @Sendable (Int) -> [(bytes: [UInt8], pause: Double)]) throws {
-        let (descriptor, port) = try Loopback.listen("127.0.0.1", backlog: 16)
-        self.descriptor = descriptor
-        self.port = port
-        Thread.start { [log] in
-            var count = 0
-            while true {
-                let connection = accept(descriptor, nil, nil)
-                guard connection >= 0 else { return }
-                count += 1
-                var buffer = [UInt8](repeating: 0, count: 65_536)
-                let received = recv(connection, &buffer, buffer.count, 0)
-                log.requests.withLock { $0.append(String(decoding: buffer[..<max(received, 0)], as: UTF8.self)) }
-                for (bytes, pause) in response(count) {
-                    _ = bytes.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
-                    if pause > 0 { usleep(UInt32(pause * 1e6)) }
-                }
-                shutdown(connection, CInt(SHUT_WR))
-                // Unread bytes would cause a reset, and the client would lose the response.
-                var limit = 0
-                while recv(connection, &buffer, buffer.count, 0) > 0, limit < 1000 { limit += 1 }
-                close(connection)
+        listener = try Listener("127.0.0.1", backlog: 16) { [log] connection in
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            let received = recv(connection, &buffer, buffer.count, 0)
+            let request = String(decoding: buffer[..<max(received, 0)], as: UTF8.self)
+            let count = log.requests.withLock {
+                $0.append(request)
+                return $0.count
             }
+            for (bytes, pause) in response(count) {
+                _ = bytes.withUnsafeBytes { send(connection, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
+                if pause > 0 { usleep(UInt32(pause * 1e6)) }
+            }
+            shutdown(connection, CInt(SHUT_WR))
+            // Unread bytes would cause a reset, and the client would lose the response.
+            var limit = 0
+            while recv(connection, &buffer, buffer.count, 0) > 0, limit < 1000 { limit += 1 }
+            close(connection)
         }
-    }
-
-    deinit {
-        shutdown(descriptor, CInt(SHUT_RDWR))
-        close(descriptor)
     }
 
     public var url: String { "http://127.0.0.1:\(port)" }
