@@ -74,6 +74,9 @@ def make(root: pathlib.Path, tree: pathlib.Path, mutants: list[Mutant]) -> None:
     for name in switches:
         _write(tree / name, _SWITCH.encode(), None)
     _remove_others(tree, names | switches)
+    # Programs of others that some tests need.
+    if not (tree / ".cache").exists():
+        (tree / ".cache").symlink_to(root / ".cache")
 
 
 def _write(target: pathlib.Path, content: bytes, source: pathlib.Path | None) -> None:
