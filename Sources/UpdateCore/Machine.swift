@@ -105,7 +105,7 @@ struct Machine {
             resumePauses()
             noteBoot()
             hasten()
-        } else if state.poll.outcome == .never {
+        } else if state.poll.outcome == .never, state.poll.unheard == 0 {
             state.poll.next = now + firstDelay()
         }
         if let code = context.installed.versionCode {

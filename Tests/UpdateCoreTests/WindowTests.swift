@@ -109,6 +109,32 @@ import Testing
         #expect(MaintenanceWindow(text) == nil)
     }
 
+    @Test func theNextOpeningIsNotTheOneThatHasJustBegun() throws {
+        // 18 January 2026 is a Sunday.
+        let windows = try windows("Sun 04:00-05:00")
+        let opens = Self.utc(2026, 1, 18, 4)
+        #expect(windows.isOpen(at: opens, .utc) && windows.nextOpening(after: opens + -1, .utc) == opens)
+        #expect(windows.nextOpening(after: opens, .utc) == opens + 7 * 86_400)
+        #expect(windows.nextOpening(after: opens + 3600, .utc) == opens + 7 * 86_400)
+        #expect([MaintenanceWindow]().nextOpening(after: opens, .utc) == nil)
+    }
+
+    @Test func onlyAWholeWindowHasPassed() throws {
+        let windows = try windows("Sun 04:00-05:00")
+        let (opens, closes) = (Self.utc(2026, 1, 18, 4), Self.utc(2026, 1, 18, 5))
+        #expect(windows.hasPassed(since: opens, until: closes, .utc))
+        #expect(!windows.hasPassed(since: opens + 1, until: closes, .utc), "its beginning was not waited for")
+        #expect(!windows.hasPassed(since: opens, until: closes + -1, .utc), "it is still open")
+        #expect(windows.hasPassed(since: opens + 1, until: closes + 7 * 86_400, .utc))
+    }
+
+    @Test func oneOfSeveralWindowsIsEnough() throws {
+        let windows = try windows("02:00-03:00", "04:00-04:30")
+        #expect(
+            open(windows, .utc, from: Self.utc(2026, 1, 14, 0), hours: 24) == ["02:00-03:00", "04:00-04:30"])
+        #expect(windows.nextOpening(after: Self.utc(2026, 1, 14, 3), .utc) == Self.utc(2026, 1, 14, 4))
+    }
+
     @Test func aWholeDayCanBeAWindow() throws {
         #expect(
             open(try windows("Wed 00:00-24:00"), .utc, from: Self.utc(2026, 1, 13, 0), hours: 72) == ["24:00-48:00"])
