@@ -175,7 +175,8 @@ let package = Package(
             name: "ArchitectureTests", dependencies: ["Host", "Simulator", "TestSupport", "UpdateCore"],
             swiftSettings: strict),
         .testTarget(
-            name: "FetchTests", dependencies: ["upgradelink-fetch", "Host", "UpdateCore", "Simulator", "TestSupport"],
+            name: "FetchTests",
+            dependencies: ["upgradelink-fetch", "Fetch", "Host", "UpdateCore", "Simulator", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "InstallationTests",

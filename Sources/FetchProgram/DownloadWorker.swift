@@ -36,6 +36,8 @@ struct DownloadWorker {
                 return .refused("its address is not a URL", code: .offerInvalid)
             }
             try Files.createDirectory(job.directory)
+            let claim = try claimDirectory()
+            defer { withExtendedLifetime(claim) {} }
             try Files.removeUnlessRegular(sidecarPath)
             let verifier = try ArtifactVerifier(job.verification)
             let sidecar = try fetchSidecar(verifier)
@@ -55,6 +57,25 @@ struct DownloadWorker {
         } catch {
             return .transientError(.worker("\(error)"))
         }
+    }
+
+    /// In seconds: a worker that is told to end needs a second, and the time for a last sync.
+    private static let patience: Seconds = 30
+
+    /// Locks the directory (flock(2)): a worker that has outlived its agent still writes to the partial file for a moment.
+    private func claimDirectory() throws -> OpenFile {
+        let directory = try OpenFile(job.directory, O_RDONLY | O_DIRECTORY)
+        let start = Clock.bootTime
+        while flock(directory.descriptor, LOCK_EX | LOCK_NB) != 0 {
+            // A file system may have no locks.
+            guard errno == EWOULDBLOCK || errno == EINTR else { break }
+            if cancellation.isCancelled { throw DownloadFailure.cancelled }
+            guard Clock.bootTime - start < Self.patience else {
+                throw DownloadFailure.transientError(.worker("another download still writes to \(job.directory)"))
+            }
+            usleep(20_000)
+        }
+        return directory
     }
 
     // MARK: the signature

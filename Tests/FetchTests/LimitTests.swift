@@ -1,0 +1,175 @@
+import Glibc
+import Host
+import Simulator
+import TestSupport
+import Testing
+import UpdateCore
+
+/// Each limit of the worker at its value, and one past it.
+@Suite struct LimitTests {
+    private let rig: Rig
+    private let fetch = FetchProgram()
+
+    init() async throws { rig = try await Rig() }
+
+    private func line(_ result: DownloadResult?) -> String {
+        switch result {
+        case .verified?: "verified"
+        case .transientError(let error)?: error.line
+        case .noSpace(let text)?, .refused(let text, _)?, .gone(let text)?: text
+        case nil: "none"
+        }
+    }
+
+    // MARK: a download
+
+    @Test func aFileOfExactlyTheSizeLimitIsDownloaded() async throws {
+        try await SimulatedServer.run(rig.configuration()) { server async throws in
+            let result = try await fetch.download(rig.job(server.url) { $0.sizeLimit = ByteCount(Rig.size) })
+            #expect(try rig.isComplete(result), "\(line(result))")
+            // The file that is there is not taken if the limit has been lowered.
+            let refused = try await fetch.download(rig.job(server.url) { $0.sizeLimit = ByteCount(Rig.size) - 1 })
+            #expect(line(refused).contains("download.sizeLimit"))
+            #expect(!rig.scratch.exists("staging/2.artifact"))
+        }
+    }
+
+    /// A file whose length the server does not tell is counted while it is received.
+    @Test(arguments: [0, 1]) func theReceivedBytesAreLimited(excess: Int) async throws {
+        let content = try Files.read("\(rig.scratch.path)/files/v2", limit: 1 << 30)
+        let signature = try Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)
+        let host = try FileHost({ ["/files/v2": content, "/files/v2.minisig": signature] }) { request in
+            request.target.hasSuffix(".minisig") ? nil : request.respond("200 OK", [], request.content)
+        }
+        let result = try await fetch.download(
+            rig.job(host.url) { $0.sizeLimit = ByteCount(Rig.size - excess) })
+        #expect(
+            excess == 0 ? line(result) == "verified" : line(result).contains("download.sizeLimit"), "\(line(result))")
+    }
+
+    /// Empty lines belong to no signature, and make its file longer.
+    @Test(arguments: [0, 1]) func aSignatureFileMayHaveSixteenKibibytes(excess: Int) async throws {
+        let file = "\(rig.scratch.path)/files/v2.minisig"
+        let signature = try Files.read(file, limit: 4096)
+        try Files.replace(file, with: signature + [UInt8](repeating: 0x0A, count: 16_384 + excess - signature.count))
+        try await SimulatedServer.run(rig.configuration()) { server async throws in
+            let result = line(try await fetch.download(rig.job(server.url)))
+            #expect(
+                excess == 0 ? result == "verified" : result.contains("the signature is longer than"), "\(result)")
+        }
+    }
+
+    // MARK: an update check
+
+    @Test(arguments: [0, 1]) func aReplyMayHaveOneMebibyte(excess: Int) async throws {
+        let reply = #"{"code":0}"#
+        let body = reply + String(repeating: " ", count: (1 << 20) + excess - reply.utf8.count)
+        let raw = try RawServer { _ in
+            [
+                (
+                    Array(
+                        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)".utf8
+                    ), 0
+                )
+            ]
+        }
+        let response = try await fetch.check(rig.checkJob(raw.url))?.response
+        #expect(
+            response == (excess == 0 ? .latest : .transientError(.unreadable("the reply is longer than 1.0 MB"))))
+    }
+
+    /// The signature of a request is for one path: what is sent is what was signed.
+    @Test func theWorkersOwnRequestHasItsHeaders() async throws {
+        let raw = try RawServer { _ in [(Array("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"code\":0}".utf8), 0)] }
+        _ = try await fetch.check(rig.checkJob(raw.url))
+        let request = try #require(raw.requests.first)
+        for header in ["Content-Type: application/json", "Accept-Encoding: identity", "X-AccessKey: ak", "X-Nonce: "] {
+            #expect(request.contains("\r\n\(header)"), "\(request)")
+        }
+        #expect(!request.lowercased().contains("expect:"))
+    }
+
+    // MARK: a local file
+
+    private func adopt(change: (inout AdoptJob) -> Void = { _ in }) async throws -> AdoptResult? {
+        var job = AdoptJob(
+            name: "v2", path: "\(rig.scratch.path)/files/v2", urlKey: Rig.urlKey, devModelKey: nil,
+            directory: rig.staging, sizeLimit: 1 << 30, keepFree: 0,
+            verification: VerificationPolicy(
+                mode: .minisign, keys: [rig.publisher.publicKey], sidecarURL: "{url}.minisig", requireVersionCode: true)
+        )
+        change(&job)
+        guard case .adopted(let result)? = try await fetch.run(.adopt(job)).reports.last else { return nil }
+        return result
+    }
+
+    private func reason(_ result: AdoptResult?) -> String {
+        switch result {
+        case .verified?: "verified"
+        case .refused(let text)?: text
+        case nil: "none"
+        }
+    }
+
+    private var staged: [String] { (try? Files.list(rig.staging)) ?? [] }
+
+    @Test func aLocalFileOfExactlyTheSizeLimitIsTaken() async throws {
+        let refused = reason(try await adopt { $0.sizeLimit = ByteCount(Rig.size) - 1 })
+        #expect(refused.hasPrefix("it is longer than download.sizeLimit"), "\(refused)")
+        #expect(staged == [])
+        let taken = try await adopt { $0.sizeLimit = ByteCount(Rig.size) }
+        guard case .verified(let offer, let artifact)? = taken else {
+            Issue.record("\(reason(taken))")
+            return
+        }
+        #expect(
+            offer.versionCode == 2 && artifact.size == ByteCount(Rig.size) && staged == ["2.artifact", "2.sidecar"])
+        #expect(
+            try Files.read(artifact.path, limit: 1 << 30)
+                == Files.read("\(rig.scratch.path)/files/v2", limit: 1 << 30))
+    }
+
+    @Test func aLocalFileKeepsSpaceFree() async throws {
+        let refused = reason(try await adopt { $0.keepFree = .max / 2 })
+        #expect(refused.contains("3.0 MB are needed in \(rig.staging)"), "\(refused)")
+        #expect(staged == [])
+    }
+
+    @Test func aLocalFileNeedsItsSignature() async throws {
+        let none = reason(try await adopt { $0.verification.mode = .none })
+        #expect(none.contains("verification.mode = \"minisign\""))
+        let other = reason(try await adopt { $0.urlKey = "other" })
+        #expect(other == "it was signed for urlKey device, and other is wanted")
+        let model = reason(try await adopt { $0.devModelKey = "m" })
+        #expect(model == "verified")
+        try Files.removeTree(rig.staging)
+        try await rig.sign("urlKey=device")
+        #expect(reason(try await adopt()) == "its trusted comment does not say which version it signs")
+        // The comment is right, and the content is not.
+        try await rig.sign()
+        let path = "\(rig.scratch.path)/files/v2"
+        let content = try Files.read(path, limit: 1 << 30)
+        try Files.replace(path, with: content.dropLast() + [content[content.count - 1] ^ 1])
+        #expect(reason(try await adopt()) == "its content is not what was signed")
+        #expect(staged == [])
+        try Files.remove(path + ".minisig")
+        #expect(reason(try await adopt()).contains("cannot open \(path).minisig"))
+        #expect(staged == [])
+    }
+
+    @Test(.timeLimit(.minutes(1)), arguments: ["v2", "v2.minisig"])
+    func aLocalFileThatIsNotRegularIsRefusedAtOnce(name: String) async throws {
+        let path = "\(rig.scratch.path)/files/\(name)"
+        unlink(path)
+        mkfifo(path, 0o600)
+        #expect(reason(try await adopt()) == "\(path) is not a regular file")
+    }
+
+    @Test(arguments: [0, 1]) func theSignatureOfALocalFileIsLimited(excess: Int) async throws {
+        let file = "\(rig.scratch.path)/files/v2.minisig"
+        let signature = try Files.read(file, limit: 4096)
+        try Files.replace(file, with: signature + [UInt8](repeating: 0x0A, count: 16_384 + excess - signature.count))
+        let result = reason(try await adopt())
+        #expect(excess == 0 ? result == "verified" : result.contains("File too large"), "\(result)")
+    }
+}
