@@ -230,6 +230,10 @@ extension Machine {
         }
         if offer.upgradeType == .forced { work.endPause(now) } else { work.deadline = nil }
         let isSameAddress = offer.urlPath == work.offer.urlPath
+        // It needed no consent before: the user has consented only by choosing a time.
+        if offer.upgradeType.needsConsent, !work.offer.upgradeType.needsConsent, work.timing == nil {
+            work.hasConsent = false
+        }
         work.offer = offer
         let isAsked = work.windowWait?.asks == true && offer.upgradeType != .forced
         work.hasConsent = work.hasConsent || !offer.upgradeType.needsConsent && !isAsked

@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 import UpdateCore
 
-/// The offer that waits: the newest stays, also if two processes store or remove one at the same time. A lost offer never comes again.
+/// The offer that waits: the newest stays, also if two processes store or remove one at the same time. A lost offer never comes
+/// again.
 @Suite struct InboxTests {
     private let scratch: Scratch
     private let inbox: Inbox

@@ -78,6 +78,35 @@ import Testing
         #expect(world.state.work?.hasConsent == true && world.state.work?.step == .ready)
     }
 
+    /// The publisher has second thoughts about a version that needed no consent.
+    @Test(arguments: [2, 3]) func aVersionThatBecomesAPromptIsNotInstalledWithoutConsent(type: Int) {
+        for isDownloaded in [true, false] {
+            var world = offered(type) {
+                $0.wallClock = DecisionTests.noon
+                $0.policy.gracePeriod = 7200
+                $0.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
+            }
+            if isDownloaded { world.download() }
+            world.respond(.offer(World.offer(2, 1)))
+            if !isDownloaded { world.download() }
+            #expect(world.state.work?.step == .consent)
+            #expect(world.effects.contains(.announce(.consentWanted(World.offer(2, 1)))))
+            world.pass(15 * 3600)
+            #expect(!world.installs)
+            world.handle(.command(.accept(versionCode: 2, .now)))
+            #expect(world.installs)
+        }
+        // The user has chosen the window for a silent version.
+        var world = offered(2) {
+            $0.wallClock = DecisionTests.noon
+            $0.policy.windows = [MaintenanceWindow("02:00-05:00")].compactMap { $0 }
+        }
+        world.download()
+        world.state.work?.timing = .window
+        world.respond(.offer(World.offer(2, 1)))
+        #expect(world.state.work?.step == .ready && world.state.work?.hasConsent == true)
+    }
+
     @Test func anOfferThatMustWaitIsNotRemovedFromTheInbox() {
         var world = offered(2)
         world.download()

@@ -109,6 +109,24 @@ import Testing
         }
     }
 
+    /// A moment that is due and cannot be used would wake the agent up again and again.
+    @Test func theAgentWakesUpForNothingElseThanItsWorker() {
+        var world = offered(2)
+        world.handle(.reported(id: 1, .delivered))
+        #expect(nextWakeUp(world.state, world.context) == nil, "the download")
+        world.download()
+        world.now = world.now + 4000
+        world.handle(.tick)
+        #expect(world.state.reports.sending != nil)
+        #expect(nextWakeUp(world.state, world.context) == nil, "the installation, and the report of the download")
+        world.finishInstall(.needsReboot(isRollback: false))
+        #expect(nextWakeUp(world.state, world.context) == world.now + 300, "the reboot")
+        world = World()
+        world.start()
+        world.poll()
+        #expect(world.state.reports.sending != nil && nextWakeUp(world.state, world.context) == nil, "the check")
+    }
+
     @Test func withoutAKnownVersionNoStartIsReported() {
         var world = World()
         world.installed = .unknown("cannot open /x")
