@@ -343,7 +343,13 @@ import UpdateCore
     @Test func aSpeedLimitIsKept() async throws {
         try await with { server async throws in
             let before = Clock.bootTime
-            #expect(try rig.isComplete(try await fetch.download(rig.job(server.url) { $0.speedLimit = 1_500_000 })))
+            // It does not count as a slow one.
+            let job = try rig.job(server.url) {
+                $0.speedLimit = 1_500_000
+                $0.lowSpeed = 10_000_000
+                $0.lowSpeedTime = 1
+            }
+            #expect(try rig.isComplete(try await fetch.download(job)))
             #expect(Clock.bootTime - before > 1)
         }
     }

@@ -191,6 +191,40 @@ import UpdateCore
         #expect(scene.passedOn == [UInt8](repeating: 2, count: 2000))
     }
 
+    /// Without a length, the end is the one that was known before.
+    @Test func aResponseWithoutALengthEndsAtTheKnownEnd() throws {
+        let scene = try Scene(try part(), requestsRange: false)
+        #expect(scene.head(200) == "body")
+        #expect(!scene.body([UInt8](repeating: 1, count: 3001)))
+        #expect(scene.verdict == "complete" && scene.part.size == 3000)
+    }
+
+    /// A server's own answer to a request for a range says how long the file is: another file of this length is the new one.
+    @Test func aConfirmedLengthReplacesThePartAtOnce() throws {
+        for (status, range) in [(416, "bytes */900"), (206, "bytes 0-899/900")] {
+            let scene = try Scene(try part())
+            #expect(scene.head(status, ["content-range": range]) == "whole")
+            scene.intake.requestsRange = false
+            #expect(scene.head(200, ["content-length": "900"]) == "body")
+            #expect(scene.body([UInt8](repeating: 5, count: 900)))
+            #expect(scene.finish() == "complete" && scene.part.size == 900 && scene.hasRestarted)
+        }
+        // One that was not confirmed is doubted.
+        let other = try Scene(try part(), requestsRange: false)
+        #expect(other.head(200, ["content-length": "900"]) == "body")
+        #expect(!other.body([UInt8](repeating: 5, count: 900)) && other.part.size == 1000)
+    }
+
+    /// A power cut loses 32 MiB at most.
+    @Test func everySoManyBytesAreSynced() throws {
+        let scene = try Scene(try part(total: nil), sizeLimit: 1 << 30)
+        #expect(scene.head(200) == "body")
+        #expect(scene.body([UInt8](repeating: 1, count: 32 << 20)))
+        #expect(scene.part.unsynced == 0 && scene.part.size == 32 << 20)
+        #expect(scene.body([1]))
+        #expect(scene.part.unsynced == 1)
+    }
+
     // MARK: the body
 
     /// The bytes that are there already are compared, and not passed on again.

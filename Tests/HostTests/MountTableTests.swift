@@ -95,6 +95,30 @@ import Testing
         #expect(MountTable(parsing: [overlay, lower, data].joined(separator: "\n")).rootDevices == ["179:2"])
     }
 
+    @Test func theOptionsOfAMountAreKnown() {
+        let table = MountTable(
+            parsing:
+                "20 1 8:1 / / rw,noexec - ext4 /dev/sda1 rw\n21 20 8:2 / /ro rw - ext4 /dev/sda2 ro\n22 20 8:3 / /x rw - ext4 /dev/sda3 rw"
+        )
+        #expect(table.mount(of: "/a")?.isNoExec == true && table.mount(of: "/x")?.isNoExec == false)
+        #expect(table.mount(of: "/ro/a")?.isReadOnly == true && table.mount(of: "/x/a")?.isReadOnly == false)
+        #expect(table.mount(of: "/x")?.device == "8:3" && table.mount(of: "/x")?.type == "ext4")
+        #expect(table.mount(of: "/")?.point == "/" && table.mount(of: "/row")?.point == "/")
+    }
+
+    @Test func aDirectoryInMemoryCausesAWarning() throws {
+        let table = MountTable(parsing: "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n21 20 0:9 / /proc rw - tmpfs tmpfs rw")
+        #expect(
+            table.warnings(about: "/nonexistent", "/proc") == [
+                "/proc is in memory (tmpfs on /proc): a reboot discards pending installations and history"
+            ])
+    }
+
+    /// An overlay on itself ends after some steps.
+    @Test func anEndlessOverlayIsUnknown() {
+        #expect(kind("/a", "24 1 0:40 / / rw - overlay o rw,lowerdir=/l,upperdir=/u") == "unknown /u")
+    }
+
     @Test func namesAreUnescapedAndNonsenseIsSkipped() {
         #expect(kind("/my data/x", root, "21 20 8:1 / /my\\040data rw - tmpfs a\\040b rw") == "volatile /my data")
         #expect(kind("/x", "nonsense", "1 2 3", "", "21 20 8:1 / / rw -", root) == "persistent /")

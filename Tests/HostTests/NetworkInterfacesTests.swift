@@ -65,6 +65,36 @@ import Testing
         }
     }
 
+    /// Each rule alone, for an interface that is suitable otherwise.
+    @Test func eachRuleAloneMakesAnInterfaceUnsuitable() throws {
+        try add("eth0", address: "00:11:22:33:44:01")
+        #expect(try address(of: "eth0").count == 6)
+        try add("bond0", address: "00:11:22:33:44:01", extra: ["bonding"])
+        try add("short0", address: "00:11:22:33:44")
+        try add("long0", address: "00:11:22:33:44:55:66")
+        try add("odd0", address: "00:11:22:33:44:xx")
+        for name in ["bond0", "short0", "long0", "odd0"] {
+            #expect(throws: NetworkInterfaces.Failure.self, "\(name)") { try address(of: name) }
+        }
+        // What a driver says is not taken if it is no address.
+        try add("set0", address: "00:11:22:33:44:05", assigned: "3")
+        #expect(throws: NetworkInterfaces.Failure.self) { try address(of: "set0", permanent: ["set0": [1, 2, 3]]) }
+        for permanent: [UInt8] in [[0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 1]] {
+            #expect(throws: NetworkInterfaces.Failure.self) { try address(of: "eth0", permanent: ["eth0": permanent]) }
+        }
+        #expect(try address(of: "eth0", permanent: ["eth0": [4, 0, 0, 0, 0, 0]]) == [4, 0, 0, 0, 0, 0])
+    }
+
+    /// A first suitable one, not only the first one; older kernels mark Wi-Fi otherwise.
+    @Test func anUnsuitableInterfaceIsPassedOver() throws {
+        try add("eth0", address: "02:11:22:33:44:01")
+        try add("eth1", address: "00:11:22:33:44:02")
+        try add("eth2", address: "00:11:22:33:44:03")
+        #expect(try address().last == 2)
+        try Files.createDirectory("\(scratch.path)/eth1/wireless")
+        #expect(try address().last == 3)
+    }
+
     @Test func theInterfacesOfThisMachineCanBeRead() {
         // Both results are correct, because this machine may have no suitable interface.
         do throws(NetworkInterfaces.Failure) {

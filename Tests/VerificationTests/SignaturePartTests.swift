@@ -168,6 +168,17 @@ import UpdateCore
         #expect(Claims("versionCode=1")?.hasInvalidMinimum == false)
     }
 
+    @Test func aMinimumThatIsNoNumberIsRefused() async throws {
+        try await publisher.sign("\(scratch.path)/file", comment: "versionCode=4 minVersionCode=0")
+        #expect(try verdict(verifier(), signature).contains("minVersionCode in its trusted comment is not"))
+        try await publisher.sign("\(scratch.path)/file", comment: "versionCode=4 minVersionCode=9")
+        #expect(try verifier().statement(signature).minVersionCode == 9)
+        #expect(try verifier().claimedVersion(signature) == 4)
+        let verified = try verifier().verify(
+            .inPlace(try file(), cached: 0), sidecar: signature, of: Self.offer(), devModelKey: nil, sizeLimit: 1 << 30)
+        #expect(verified.minVersionCode == 9)
+    }
+
     // MARK: digests
 
     @Test func aDigestFileBeginsWithAWholeDigest() throws {
@@ -204,6 +215,14 @@ import UpdateCore
         #expect(try verdict(verifier(), signature, sizeLimit: ByteCount(Self.size)) == "verified")
         #expect(try verdict(verifier(), signature, sizeLimit: ByteCount(Self.size) - 1).contains("download.sizeLimit"))
         #expect(try verdict(verifier(), signature, keepFree: .max / 2).contains("must stay so (download.keepFree)"))
+    }
+
+    @Test func whatIsNoRegularFileIsNotRead() throws {
+        for source in [
+            ArtifactSource.copy(try OpenFile("/dev/zero", O_RDONLY), to: copy),
+            .inPlace(try OpenFile("/dev/zero", O_RDONLY), cached: 0),
+        ] { #expect { _ = try begin(source) } throws: { "\($0)" == "it is not a regular file" } }
+        #expect(!scratch.exists("copy"))
     }
 
     private func begin(_ source: ArtifactSource) throws -> ArtifactReading {
