@@ -47,7 +47,7 @@ class Worker:
         command = [
             # Every process of the test ends with it; the shell waits for those whose parents have ended.
             "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "sh", "-c",
-            'mount --bind "$1" /tmp && cd / && shift && "$@"; exit $?', "sh", str(self._temporary),
+            'mount --bind "$1" /tmp && cd / && shift && setsid --wait "$@"; exit $?', "sh", str(self._temporary),
             str(self._programs / _BUNDLE), "--testing-library", "swift-testing", "--skip", NOT_RUN, "--filter", suites,
         ]
         environment = {**os.environ, "SWIFT_BACKTRACE": "enable=no"}

@@ -93,7 +93,7 @@ def _place(text: str, file: str, original: str, after: str) -> int:
         return text.index(original)
     if (count := text.count(after)) != 1:
         raise TableError(f"{file} contains {after!r} {count} times")
-    if (start := text.find(original, text.index(after))) < 0:
+    if (start := text.find(original, text.index(after) + len(after))) < 0:
         raise TableError(f"{file} does not contain {original!r} after {after!r}")
     return start
 
