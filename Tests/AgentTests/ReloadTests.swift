@@ -116,6 +116,19 @@ import UpdateCore
         }
     }
 
+    /// Run by hand, the command must not send signals to other processes.
+    @MainActor @Test(arguments: [nil, "", "1", "x"]) func withoutTheAgentsProcessNothingIsSignalled(process: String?) {
+        var environment = ["RUNTIME_DIRECTORY": directory]
+        environment["MAINPID"] = process
+        do throws(ReloadResult.Failure) {
+            try ReloadResult.request(environment, timeLimit: 0.1)
+            Issue.record("something was signalled")
+        } catch {
+            #expect(error.description.contains("--reload is for ExecReload= of the unit"))
+        }
+        #expect(!Files.exists("\(directory)/reload.request"))
+    }
+
     /// The same lines as at the start of the agent.
     @Test func aReloadChecksWhatTheAgentNeeds() async throws {
         try await SimulatedServer.run(device.server([])) { server async throws in

@@ -39,15 +39,34 @@ import UpdateCore
             try device.configure(server: server.url)
             try await AgentProcess.run(device) { agent async throws in
                 #expect(await agent.says("Up to date (v1, code 1)"))
-                let fields = OfferFields(
-                    urlKey: AgentDevice.urlKey, versionName: "v2", versionCode: 2, urlPath: "\(server.url)/files/v2",
-                    upgradeType: 2, promptUpgradeContent: "")
-                let offer = try Offer(fields, respondingTo: CheckRequest(urlKey: AgentDevice.urlKey, versionCode: 1))
+                let offer = try granted(server.url)
                 _ = try Inbox("\(device.scratch.path)/state/offer.json").store(offer)
                 #expect(await agent.says("Up to date (v2, code 2)"))
                 #expect(!device.scratch.exists("state/offer.json"))
             }
         }
         #expect(device.runs == 2)
+    }
+
+    /// It was granted before the agent was started: it does not wait for the first check.
+    @Test func anOfferInTheInboxIsTakenUpAtTheStart() async throws {
+        var version = try await device.publish(2)
+        version.staged = 0
+        try await SimulatedServer.run(device.server([version])) { server async throws in
+            try device.configure(server: server.url, changes: "[poll]\ninterval = \"10h\"\nsplay = \"10h\"")
+            try Files.createDirectory("\(device.scratch.path)/state")
+            _ = try Inbox("\(device.scratch.path)/state/offer.json").store(granted(server.url))
+            try await AgentProcess.run(device) { agent async throws in
+                #expect(await eventually { device.runs == 2 })
+            }
+            #expect(await server.polls == 0)
+        }
+    }
+
+    private func granted(_ url: String) throws -> Offer {
+        let fields = OfferFields(
+            urlKey: AgentDevice.urlKey, versionName: "v2", versionCode: 2, urlPath: "\(url)/files/v2", upgradeType: 2,
+            promptUpgradeContent: "")
+        return try Offer(fields, respondingTo: CheckRequest(urlKey: AgentDevice.urlKey, versionCode: 1))
     }
 }

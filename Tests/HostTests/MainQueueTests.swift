@@ -121,4 +121,40 @@ import UpdateCore
         watch.cancel()
         await turn()
     }
+
+    @Test func inputAloneDoesNotMakeADescriptorWritable() async throws {
+        let (mine, theirs) = try LocalSocket.pair()
+        let copy = fcntl(mine.descriptor, F_DUPFD_CLOEXEC, 3)
+        _ = fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | O_NONBLOCK)
+        let bytes = [UInt8](repeating: 0, count: 65_536)
+        while send(copy, bytes, bytes.count, CInt(MSG_NOSIGNAL)) > 0 {}
+        var readable = 0
+        var writable = 0
+        let watch = DescriptorWatch(copy) { close(copy) }
+        watch.whenReadable { readable += 1 }
+        watch.whenWritable { writable += 1 }
+        await turn()
+        #expect(readable == 0 && writable == 0)
+        try theirs.send([1])
+        await turn()
+        #expect(readable > 0 && writable == 0)
+        watch.cancel()
+        await turn()
+    }
+
+    /// The kernel does not watch a file: it is asked for again and again.
+    @Test func aFileIsAlwaysReadable() async throws {
+        let file = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        var calls = 0
+        let watch = DescriptorWatch(file) { close(file) }
+        watch.whenReadable { calls += 1 }
+        await turn(0.2)
+        #expect((2...30).contains(calls), "\(calls)")
+        watch.whenReadable(nil)
+        let before = calls
+        await turn()
+        #expect(calls == before)
+        watch.cancel()
+        await turn()
+    }
 }

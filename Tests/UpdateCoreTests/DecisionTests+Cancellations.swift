@@ -21,6 +21,19 @@ extension DecisionTests {
         #expect(world.downloads)
     }
 
+    @Test func onlyTheUserEndsACancellationInItsBoot() {
+        var world = offered(2) { $0.wallClock = Self.noon }
+        world.handle(.command(.cancel))
+        let step = world.state.work?.step
+        world.handle(.configurationChanged)
+        #expect(!world.downloads && world.state.work?.step == step, "a reload")
+        world.state.poll.awaitsClock = true
+        world.handle(.tick)
+        #expect(!world.downloads && world.state.work?.step == step, "a clock that was set")
+        world.start()
+        #expect(!world.downloads && world.state.work?.step == step, "a restart")
+    }
+
     @Test func aRetryEndsACancellation() {
         var world = offered(2) { $0.wallClock = Self.noon }
         world.handle(.command(.cancel))

@@ -117,6 +117,19 @@ import Testing
         #expect(world.effects.contains(.emptyInbox(upTo: 1)), "only what it refuses")
     }
 
+    /// The check after the installation reads the inbox, once.
+    @Test func anOfferThatWaitedCausesOneCheck() {
+        var world = offered(2)
+        world.download()
+        world.respond(.offer(World.offer(3)))
+        world.installed = .known(versionCode: 2, versionName: nil)
+        world.finishInstall(.committed)
+        #expect(world.checks && world.state.poll.isOfferHeld == nil)
+        world.respond(.latest)
+        world.handle(.tick)
+        #expect(!world.checks && world.state.poll.next - world.now > 19_000)
+    }
+
     @Test func anOlderOfferIsRemovedFromTheInbox() {
         var world = offered(1, 5)
         world.download(5)
