@@ -1,6 +1,7 @@
 /*
  * The disk of a process under test. The library is preloaded (LD_PRELOAD) and replaces functions of the C library. Environment
- * variables select the call that fails and the call before which the process is killed: see Faults.c and CrashPoints.c.
+ * variables select the call that fails, the call before which the process is killed, and where calls are written down: see Faults.c,
+ * CrashPoints.c and Calls.c.
  */
 #define _GNU_SOURCE
 #include "FaultyDisk.h"
@@ -51,6 +52,7 @@ ssize_t write(int descriptor, const void *bytes, size_t count) {
     if (fault_at(path_of(descriptor, path))) return -1;
     crash_point();
     crash_note("write", path, NULL);
+    note_call("write", path, NULL);
     return syscall(SYS_write, descriptor, bytes, count);
 }
 
@@ -60,6 +62,7 @@ ssize_t pwrite(int descriptor, const void *bytes, size_t count, off_t offset) {
     if (fault_at(path_of(descriptor, path))) return -1;
     crash_point();
     crash_note("write", path, NULL);
+    note_call("write", path, NULL);
     ssize_t result = syscall(SYS_pwrite64, descriptor, bytes, count, offset);
     const char *corrupt = getenv("FAULT_CORRUPT");
     if (result > 0 && corrupt && strcmp(path, corrupt) == 0) {
@@ -79,7 +82,19 @@ int fsync(int descriptor) {
     crash_point();
     int result = (int)syscall(SYS_fsync, descriptor);
     if (result == 0) crash_note("sync", path, NULL);
+    if (result == 0) note_call("sync", path, NULL);
     return result;
+}
+
+int syncfs(int descriptor) {
+    int result = (int)syscall(SYS_syncfs, descriptor);
+    if (result == 0) note_call("sync-all", "", NULL);
+    return result;
+}
+
+void sync(void) {
+    syscall(SYS_sync);
+    note_call("sync-all", "", NULL);
 }
 
 int ftruncate(int descriptor, off_t size) {
@@ -105,6 +120,7 @@ int rename(const char *from, const char *to) {
     if (fault_at(to)) return -1;
     crash_point();
     crash_note("rename", to, from);
+    note_call("rename", to, from);
     return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
@@ -112,6 +128,7 @@ int unlink(const char *path) {
     if (fault_at(path)) return -1;
     crash_point();
     crash_note("remove", path, NULL);
+    note_call("remove", path, NULL);
     return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
 }
 
@@ -126,7 +143,8 @@ int mkdir(const char *path, mode_t mode) {
 /* The path of a name in an open directory. */
 static const char *path_in(int directory, const char *name, char path[8192]) {
     char above[4096];
-    snprintf(path, 8192, "%s/%s", path_of(directory, above), name);
+    int is_whole = directory == AT_FDCWD || *name == '/';
+    snprintf(path, 8192, "%s%s%s", is_whole ? "" : path_of(directory, above), is_whole ? "" : "/", name);
     return path;
 }
 
@@ -151,7 +169,18 @@ int renameat(int from, const char *name, int to, const char *other) {
     if (fault_at(path_in(to, other, place))) return -1;
     crash_point();
     crash_note("rename", place, path_in(from, name, path));
+    note_call("rename", place, path_in(from, name, path));
     return (int)syscall(SYS_renameat2, from, name, to, other, 0);
+}
+
+/* As mv(1) calls it. */
+int renameat2(int from, const char *name, int to, const char *other, unsigned flags) {
+    char path[8192], place[8192];
+    int result = (int)syscall(SYS_renameat2, from, name, to, other, flags);
+    if (result == 0)
+        note_call(
+            "rename", path_in(to, other, place), path_in(from, name, path));
+    return result;
 }
 
 int linkat(int from, const char *name, int to, const char *other, int flags) {
@@ -161,11 +190,14 @@ int linkat(int from, const char *name, int to, const char *other, int flags) {
     crash_point();
     int result = (int)syscall(SYS_linkat, from, name, to, other, flags);
     if (result == 0) crash_note("link", place, NULL);
+    if (result == 0) note_call("link", place, NULL);
     return result;
 }
 
 int fchown(int descriptor, uid_t user, gid_t group) {
+    char path[4096];
     crash_point();
+    note_call("change", path_of(descriptor, path), NULL);
     return (int)syscall(SYS_fchown, descriptor, user, group);
 }
 
@@ -175,6 +207,7 @@ int unlinkat(int directory, const char *name, int flags) {
     crash_point();
     /* The journal has no directories. */
     if (!(flags & AT_REMOVEDIR)) crash_note("remove", path, NULL);
+    note_call("remove", path, NULL);
     return (int)syscall(SYS_unlinkat, directory, name, flags);
 }
 
@@ -189,11 +222,14 @@ int symlinkat(const char *target, int directory, const char *name) {
     char path[8192];
     if (fault_at(path_in(directory, name, path))) return -1;
     crash_point();
+    note_call("link", path, target);
     return (int)syscall(SYS_symlinkat, target, directory, name);
 }
 
 int fchmod(int descriptor, mode_t mode) {
+    char path[4096];
     crash_point();
+    note_call("change", path_of(descriptor, path), NULL);
     return (int)syscall(SYS_fchmod, descriptor, mode);
 }
 

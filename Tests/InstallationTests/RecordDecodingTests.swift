@@ -86,7 +86,7 @@ import UpdateCore
         #expect(try read("failure", "\"a\\nb\"").failure == "a b")
     }
 
-    /// Whoever reads a step or a result that another version has stored errs on the safe side.
+    /// A step or a result that another version has stored is read as the one that does least harm.
     @Test func anUnknownStepIsRolledBack() throws {
         let unknown = try read("step", #"{"somethingNew":{}}"#)
         #expect(unknown.step == .askSupportsRollback && unknown.failureCode == .unknown && unknown.result == nil)

@@ -56,6 +56,14 @@ struct ModuleRig: Sendable {
             errors: result.standardError)
     }
 
+    /// Enters a state, which must succeed, and returns the calls of the module.
+    func record(_ state: String) async throws -> CallLog {
+        let log = try CallLog(scratch)
+        let end = try await run(state, environment: log.environment)
+        guard end.succeeded else { throw Failure(description: "\(state): \(end.errors)") }
+        return log
+    }
+
     /// Enters the states of a successful installation.
     func install() async throws {
         for state in ["Download", "ArtifactInstall", "ArtifactCommit", "Cleanup"] {

@@ -9,3 +9,6 @@ void crash_point(void);
 
 /* Writes the journal: a change that follows, or a sync that has succeeded. */
 void crash_note(const char *what, const char *path, const char *from);
+
+/* Writes a call down for a test that examines the sequence of calls. */
+void note_call(const char *what, const char *path, const char *from);
