@@ -179,6 +179,20 @@ import UpdateCore
         #expect(stored?.value.versions.map(\.attempts) == [3] && stored?.value.versions.map(\.reboots) == [3])
     }
 
+    /// Both copies of the count are lost: the installation that is rolled back counts at least.
+    @Test func anInstallationWithoutARecordIsCounted() async throws {
+        let boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        for name in ["attempts.json", "installation.json"] {
+            try Files.remove("\(boots.scratch.path)/state/installer/\(name)")
+        }
+        #expect(try await boots.start("b") == .rebooting)
+        let stored = try StoredFile.read(
+            InstallAttempts.self, from: "\(boots.scratch.path)/state/installer/attempts.json", limit: 1 << 20)
+        #expect(stored?.value.versions.map(\.attempts) == [1])
+    }
+
     /// A taken-over agent has many signed versions that fail.
     @Test func allVersionsTogetherHaveALimit() throws {
         var attempts = InstallAttempts()

@@ -92,6 +92,15 @@ import Verification
         #expect(try await boots.boot("a", .reboot(1)) == .rebooting)
     }
 
+    /// The new version runs already: it is too late to cancel.
+    @Test func anInstallationIsNotCancelledAfterItsReboot() async throws {
+        let boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        #expect(try await boots.boot("b", .cancel(1)) == .committed)
+        #expect(try boots.chain == "Download Install VerifyReboot Commit Cleanup")
+    }
+
     /// A power cut is a reboot too.
     @Test func anUnrequestedRebootCompletesTheInstallation() async throws {
         let boots = try await Recorded()

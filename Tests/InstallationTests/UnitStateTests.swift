@@ -16,6 +16,9 @@ struct UnitStateTests {
             complaint(active + ["ActiveEnterTimestampMonotonic=55000000"])
                 == "has been active for 5 s only, of 10 s (install.healthSettle)")
         #expect(complaint(active + ["ActiveEnterTimestampMonotonic=60000001"]) != nil)
+        #expect(
+            complaint(active + ["ActiveEnterTimestampMonotonic=60000000"])
+                == "has been active for 0 s only, of 10 s (install.healthSettle)")
         #expect(complaint(active + ["ActiveEnterTimestampMonotonic="]) != nil)
         #expect(complaint(active) != nil)
     }
@@ -26,6 +29,14 @@ struct UnitStateTests {
             complaint(["LoadState=loaded", "ActiveState=activating", "ActiveEnterTimestampMonotonic=1"])
                 == "is activating")
         #expect(complaint([]) == "has no state")
+        for state in ["inactive", "failed", "deactivating", "reloading", "maintenance"] {
+            let lines = ["LoadState=loaded", "ActiveState=\(state)", "ActiveEnterTimestampMonotonic=1"]
+            #expect(complaint(lines) == "is \(state)")
+        }
+        // A unit that was active when its file was removed is not there any more.
+        #expect(
+            complaint(["LoadState=not-found", "ActiveState=active", "ActiveEnterTimestampMonotonic=1"])
+                == "does not exist")
     }
 
     private func absence(_ lines: [String], _ permitted: AgentUnit.Permission = []) -> UnitState.Absence? {
@@ -39,6 +50,8 @@ struct UnitStateTests {
         let stopped = ["LoadState=loaded", "StatusText=Stopped by a signal", "ExecMainStartTimestampMonotonic=5"]
         #expect(absence(stopped) == .stopped)
         #expect(absence(stopped + ["Job=712"]) == nil, "it is being restarted")
+        #expect(absence(stopped + ["Job="]) == .stopped)
+        #expect(absence(stopped + ["Result=exit-code"]) == nil, "it failed")
         #expect(absence(stopped + ["ActiveState=failed"]) == nil)
         #expect(absence(stopped + ["StatusText=Up to date (v2, code 2)"]) == nil, "it ended by itself")
         #expect(absence(stopped + ["ConditionResult=no"]) == nil, "its new unit file prevents its start")

@@ -148,6 +148,9 @@ import Testing
                 "sync boot"), "\(log.calls)")
         let commit = try await rig.record("ArtifactCommit")
         #expect(commit.has("sync boot/state-B.new", "rename boot/state-B.new -> boot/state-B", "sync boot"))
+        // The slot before is good again, although the bootloader may have counted the boot.
+        let returned = try await rig.record("ArtifactVerifyRollbackReboot")
+        #expect(returned.has("rename boot/state-A.new -> boot/state-A", "sync boot"), "\(returned.calls)")
         let back = try await rig.record("ArtifactRollback")
         #expect(
             back.has("rename boot/primary.new -> boot/primary", "sync boot", "rename boot/state-B.new -> boot/state-B"),
