@@ -147,6 +147,26 @@ import UpdateCore
         }
     }
 
+    /// The last byte of the last part that is loaded.
+    @Test func aProgramWithoutItsLastByteIsIncomplete() throws {
+        let bytes = try Files.read("/bin/true", limit: 16 << 20)
+        func number(_ at: Int, _ count: Int) -> Int {
+            bytes[at..<at + count].reversed().reduce(0) { $0 << 8 | Int($1) }
+        }
+        let table = number(32, 8)
+        let ends = (0..<number(56, 2)).map { table + 56 * $0 }.filter { number($0, 4) == 1 }.map {
+            number($0 + 8, 8) + number($0 + 32, 8)
+        }
+        let end = try #require(ends.max())
+        for count in [end, end - 1] {
+            let path = "\(scratch.path)/program"
+            try Files.replace(path, with: Array(bytes[..<count]), mode: 0o755)
+            chmod(path, 0o755)
+            let isIncomplete = InstalledProgram.problem(of: path)?.text.contains("incomplete") == true
+            #expect(isIncomplete == (count < end))
+        }
+    }
+
     @Test(.enabled(if: geteuid() == 0)) func onlyRootMayOwnWhatRootRuns() throws {
         let path = try scratch.write("program", "#!/bin/sh\n", mode: 0o755)
         #expect(InstalledProgram.problem(of: path) == nil)

@@ -146,6 +146,11 @@ import UpdateCore
         #expect(record.failure == "first" && record.failureCode == .versionMismatch && record.isBroken)
         record = Self.after(.failed("units"), in: .restartUnitsForRollback, Self.failed)
         #expect(record.failure == "no; after the rollback: units" && !record.isBroken)
+        // Whatever comes in a rollback.
+        for step in [InstallStep.module(.rollback), .askSupportsRollback, .module(.verifyRollbackReboot)] {
+            record = Self.after(.noSpace("full"), in: step, Self.failed)
+            #expect(record.failure == "no" && record.failureCode == .moduleFailed, "\(step)")
+        }
         // A rollback is not postponed by a busy module: its reason stays, and it is not excused.
         record = Self.after(.postponed("busy"), in: .module(.rollback), Self.failed)
         #expect(record.failure == "no" && record.isExcused == nil && record.isBroken)

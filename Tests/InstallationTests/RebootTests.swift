@@ -84,7 +84,7 @@ import Verification
         let boots = try await Recorded()
         let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
         #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
-        let refused = try await boots.boot("a", .reboot(1), reboot: "echo 'inhibited by TV' >&2; echo more; exit 1")
+        let refused = try await boots.boot("a", .reboot(1), reboot: "echo 'inhibited by TV' >&2; echo more >&2; exit 1")
         #expect(refused == .rebootRefused("inhibited by TV"))
         #expect(
             try await boots.boot("a", .reboot(1), reboot: "exit 3")
