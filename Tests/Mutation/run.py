@@ -45,8 +45,8 @@ class Worker:
         self._temporary.mkdir(mode=0o1777)
         self._temporary.chmod(0o1777)
         command = [
-            # Every process of the test ends with it; the shell waits for those whose parents have ended.
-            "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "sh", "-c",
+            # Every process of the test ends with it, and with this program; the shell waits for those whose parents have ended.
+            "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "sh", "-c",
             'mount --bind "$1" /tmp && cd / && shift && setsid --wait "$@"; exit $?', "sh", str(self._temporary),
             str(self._programs / _BUNDLE), "--testing-library", "swift-testing", "--skip", NOT_RUN, "--filter", suites,
         ]
