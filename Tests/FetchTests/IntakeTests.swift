@@ -243,12 +243,35 @@ import UpdateCore
         #expect(scene.passedOn == [UInt8](repeating: 1, count: 999) + [7, 8])
     }
 
+    /// Also one of exactly the file's length.
+    @Test func aWebPageNeverReplacesAPart() throws {
+        let scene = try Scene(try part(), requestsRange: false)
+        #expect(scene.head(200, ["content-length": "3000", "content-type": "text/html"]) == "body")
+        #expect(!scene.body(Array("<html>".utf8)))
+        #expect(scene.verdict.contains("got a web page instead of the file"), "\(scene.verdict)")
+        #expect(scene.part.size == 1000 && !scene.hasRestarted)
+    }
+
+    @Test(arguments: [
+        (["etag": "\"a\"", "last-modified": "then"], "\"a\""), (["etag": "W/\"a\"", "last-modified": "then"], "then"),
+        (["etag": "W/\"a\""], nil), (["last-modified": "then"], "then"), ([:], nil),
+    ])
+    func onlyAStrongValidatorIsOne(headers: [String: String], validator: String?) throws {
+        let url = try #require(WebURL("http://h/f"))
+        let origin = PartialFile.Origin(HTTPReply(status: 200, headers: headers), url: url, total: 5)
+        #expect(origin == PartialFile.Origin(url: "http://h/f", validator: validator, total: 5))
+    }
+
     @Test func aShortRangeIsFollowedByAnother() throws {
         let scene = try Scene(try part())
         #expect(scene.head(206, ["content-range": "bytes 1000-1999/3000", "content-length": "1000"]) == "body")
         #expect(scene.body([UInt8](repeating: 2, count: 1000)))
         #expect(scene.finish() == "rest")
         #expect(scene.part.size == 2000 && !scene.part.isComplete)
+        // The same object takes the next response. It names no validator, so the earlier one stays.
+        #expect(scene.head(206, ["content-range": "bytes 2000-2999/3000", "content-length": "1000"]) == "body")
+        #expect(scene.body([UInt8](repeating: 3, count: 1000)))
+        #expect(scene.finish() == "complete" && scene.intake.responses == 2 && scene.part.origin.validator == "\"v\"")
     }
 
     @Test func theLastByteCompletesTheFile() throws {

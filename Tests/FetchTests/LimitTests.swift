@@ -55,6 +55,20 @@ import UpdateCore
         }
     }
 
+    /// A worker that ended after the last byte and before the verification left nothing to request.
+    @Test func aCompletePartIsNotRequestedAgain() async throws {
+        let host = try host { $0.honest() }
+        let job = try rig.job(host.url)
+        try Files.createDirectory(rig.staging)
+        try await execute("cp", ["files/v2", "staging/2.part"], in: rig.scratch.path)
+        try rig.scratch.write(
+            "staging/2.part.json",
+            "{\"format\":2,\"bootID\":\"\(try Clock.bootID())\",\"synced\":0,"
+                + "\"origin\":{\"url\":\"\(job.offer.urlPath)\",\"total\":\(Rig.size)}}")
+        #expect(try rig.isComplete(try await fetch.download(job)))
+        #expect(host.requests.map(\.target) == ["/files/v2.minisig"])
+    }
+
     /// A server that sends the same piece for ever, whatever is requested.
     @Test func aServerThatSendsNoMoreIsNotAskedForEver() async throws {
         let host = try host { request in

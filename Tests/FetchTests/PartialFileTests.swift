@@ -92,6 +92,14 @@ import UpdateCore
         #expect(try Files.list(scratch.path) == [])
     }
 
+    @Test func anEndThatWasNotMarkedIsRemembered() throws {
+        try leave(1000)
+        try open().end(at: nil, unmarkedEnd: 1000)
+        #expect(try open().unmarkedEnd == 1000)
+        try open().end(at: 1000, unmarkedEnd: nil)
+        #expect(try open().unmarkedEnd == nil && open().isComplete)
+    }
+
     // MARK: refusals
 
     /// Every fourth request is for the whole file, also over several runs, and a success begins the count again.

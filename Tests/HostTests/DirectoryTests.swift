@@ -161,6 +161,23 @@ import Testing
         try Files.removeTree("\(scratch.path)/tree/below/it")
     }
 
+    @Test func oneNameMayStay() throws {
+        let name = try #require(FileName("kept"))
+        for path in ["kept/kept", "other/kept", "other/x"] { try scratch.write("tree/\(path)", "x") }
+        try Directory("\(scratch.path)/tree").removeContent(except: name)
+        #expect(scratch.exists("tree/kept/kept") && !scratch.exists("tree/other"))
+        try Directory("\(scratch.path)/tree").removeContent()
+        #expect(try Files.list("\(scratch.path)/tree") == [])
+    }
+
+    @Test(.enabled(if: isRoot)) func theOwnerOfALinkIsThatOfTheLink() throws {
+        try scratch.write("file", "x")
+        symlink("file", "\(scratch.path)/link")
+        try Directory(scratch.path).setOwner(of: try #require(FileName("link")), user: 65_534, group: 65_534)
+        #expect(FileStatus("\(scratch.path)/link", followsLinks: false)?.user == 65_534)
+        #expect(FileStatus("\(scratch.path)/file")?.user == 0)
+    }
+
     @Test(.enabled(if: isRoot), arguments: ["bind", "tmpfs"])
     func whatIsMountedInATreeStays(kind: String) async throws {
         try scratch.write("elsewhere/precious", "precious")

@@ -36,6 +36,11 @@ import Testing
         ["2 1 8:3 / /var/lib/b rw - ext4 /dev/sda3 rw"],
         ["2 1 8:1 /other /var/lib/b rw - ext4 /dev/sda1 rw", "3 1 8:4 / /other rw - tmpfs tmpfs rw"],
         ["2 1 8:1 /other /var/lib/b ro - ext4 /dev/sda1 rw", "3 1 8:4 / /other rw - tmpfs tmpfs rw"],
+        // The one mount that has both is read-only.
+        [
+            "2 1 8:2 / /both ro - ext4 /dev/sda2 ro", "3 1 8:2 /a /var/cache rw - ext4 /dev/sda2 rw",
+            "4 1 8:2 /b /var/lib/b rw - ext4 /dev/sda2 rw",
+        ],
     ])
     func noMountHasBoth(lines: [String]) {
         let table = MountTable(parsing: (["1 0 8:1 / / rw - ext4 /dev/sda1 rw"] + lines).joined(separator: "\n"))

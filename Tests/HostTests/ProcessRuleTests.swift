@@ -92,6 +92,18 @@ import UpdateCore
         #expect(killed == .signalled(SIGKILL))
     }
 
+    /// A line of an update module that never ends is cut.
+    @Test func aLongLineOfErrorsIsCut() async {
+        let lengths = await OwnThread.run { () -> [Int] in
+            var lengths: [Int] = []
+            let program = Program(
+                "/bin/sh", ["-c", "head -c 600000 /dev/zero | tr '\\0' x >&2"], streams: .errors, timeLimit: nil)
+            _ = program.runAndWait { lengths.append($0.utf8.count) }
+            return lengths
+        }
+        #expect(lengths == [524_288, 75_712])
+    }
+
     // MARK: groups
 
     @Test func onlyMembersAreInAGroup() {

@@ -163,7 +163,9 @@ import UpgradeLinkAPI
         func path(_ text: String) -> String {
             String(signer.signature(body: [], nonce: "", timestamp: "", path: text).split(separator: "url=")[1])
         }
-        #expect(path("/%41%4") == "/A%4" && path("/%4z") == "/%4z" && path("/%") == "/%" && path("/%2541") == "/%41")
+        #expect(
+            path("/%41%4") == "/A%4" && path("/%4z") == "/%4z" && path("/%") == "/%" && path("/%41") == "/A"
+                && path("/%2541") == "/%41")
     }
 
     @Test func aReportNamesBothVersions() {
