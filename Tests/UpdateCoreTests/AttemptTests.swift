@@ -33,6 +33,24 @@ import Testing
         #expect(world.state.work == nil && world.state.failures(of: 2) == 6)
     }
 
+    @Test func eachAttemptIsLoggedAndHasItsOwnBeginning() {
+        var world = offered(2)
+        let began = world.wallClock
+        world.download()
+        world.wallClock = began + 1000
+        world.finishInstall(.failed("it broke"))
+        #expect(world.state.history.map(\.started) == [began] && world.state.history.map(\.ended) == [began + 1000])
+        #expect(world.state.work?.started == began + 1000)
+        let attempts = world.notices.compactMap {
+            if case .attemptFailed(_, let reason, let attempt, let maximum, _) = $0 {
+                "\(reason.text) \(attempt) \(maximum)"
+            } else {
+                nil
+            }
+        }
+        #expect(attempts == ["it broke 1 3"])
+    }
+
     @Test(arguments: 1...3) func aVersionIsBlockedAfterTheConfiguredNumberOfFailures(attempts: Int) {
         var world = offered(2) { $0.policy.maximumAttempts = attempts }
         world.download()
@@ -71,6 +89,8 @@ import Testing
             world.download()
             world.finishInstall(result)
             #expect(upgradeCodes(world) == [code], "\(result)")
+            let isRolledBack = world.notices.contains { if case .rolledBack = $0 { true } else { false } }
+            #expect(isRolledBack == (entry == .rolledBack))
             #expect(world.state.history.map(\.result) == [entry] && world.state.failures(of: 2) == 1)
             let isKept = entry != .refused
             #expect((world.state.work?.artifact != nil) == isKept, "what was refused may be damaged")
@@ -122,6 +142,21 @@ import Testing
         #expect(world.state.work?.deadline == nil)
         for _ in 0..<5 where world.state.work?.deadline == nil { world.sleep() }
         #expect(world.state.work?.deadline == world.now + 300 && !world.installs)
+    }
+
+    /// What the last installation left is not that of the next one.
+    @Test func anInstallationBeginsAnew() {
+        var world = offered(2) { $0.inhibitors = [Inhibitor(what: [.install], who: "TV", why: "")] }
+        world.download()
+        world.state.work?.rebootWait = RebootWait(isRollback: true, since: world.now)
+        world.state.work?.mayReboot = true
+        world.state.work?.isCancelled = true
+        world.state.work?.isCancelSent = true
+        world.inhibitors = []
+        world.handle(.tick)
+        #expect(world.installs && world.state.work?.rebootWait == nil && world.state.work?.mayReboot == false)
+        #expect(world.state.work?.isCancelled == nil && world.state.work?.isCancelSent == false)
+        #expect(world.state.work?.installedBefore == 1)
     }
 
     @Test func theResultOfAnotherInstallationIsIgnored() {

@@ -23,6 +23,8 @@ import Testing
         #expect((world.state.work == nil) == ends)
         #expect(world.state.history.map(\.result) == (ends ? [.gone] : []))
         #expect(world.state.lastErrorCode == .fileMissing)
+        let text = "is not available: its file was missing for 3 d, and the server no longer offers it"
+        #expect(world.state.lastError?.contains(text) == ends)
     }
 
     @Test func onlyTheServersWordEndsIt() {
@@ -95,11 +97,29 @@ import Testing
         world.state.note(Reason("HTTP 404", .fileMissing))
         world.policy.windows = [MaintenanceWindow("02:00-02:01")].compactMap { $0 }
         world.download()
+        #expect(world.notices.contains(.verified(World.offer(2), bytes: 1000)))
         #expect(world.state.work?.obstacles == 0 && world.state.work?.goneSince == nil)
         #expect(world.state.work?.obstaclesSince == nil && world.state.lastError == nil)
         #expect(
             world.state.reports.entries.last?.report.kind
                 == .download(running: 1, version: 2, code: Report.Code.success))
+    }
+
+    /// A worker that was stopped may still report its end.
+    @Test func theEndOfADownloadThatIsNoLongerWantedIsIgnored() {
+        var world = offered(1)
+        world.download()
+        let before = world.state
+        for result in [DownloadResult.refused("cut"), .verified(World.artifact), .gone("HTTP 404")] {
+            world.handle(.downloaded(versionCode: 2, result))
+            #expect(world.state == before, "it waits for consent")
+            #expect(world.notices.map(\.level) == [.debug])
+        }
+        world = offered(2)
+        world.handle(.command(.cancel))
+        let step = world.state.work?.step
+        world.handle(.downloaded(versionCode: 2, .verified(World.artifact)))
+        #expect(world.state.work?.step == step && world.state.work?.artifact == nil)
     }
 
     /// The operator retries: the delays begin anew.

@@ -30,6 +30,15 @@ import Testing
         #expect(world.state.work?.offer == moved && world.state.work?.step == .downloading)
     }
 
+    @Test func anotherAddressDoesNotDisturbTheInstallation() {
+        var world = offered(2)
+        world.download()
+        let step = world.state.work?.step
+        world.respond(.offer(World.offer(2, url: "http://mirror.example/")))
+        #expect(world.state.work?.step == step && world.state.work?.offer == World.offer(2))
+        #expect(!world.downloads && !world.installs && world.effects.contains(.emptyInbox(upTo: 2)))
+    }
+
     @Test func anotherTypeDoesNotDisturbTheDownload() {
         var world = offered(2)
         world.respond(.offer(World.offer(2, 3)))

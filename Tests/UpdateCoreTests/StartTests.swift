@@ -66,6 +66,7 @@ import Testing
             return
         }
         #expect(at == world.now + 3600 && world.state.lastErrorCode == .noKeys)
+        #expect(world.notices.contains(.noKeys(World.offer(2))))
         world.policy.canVerify = true
         world.start()
         #expect(world.downloads)
