@@ -281,6 +281,8 @@ class Agent:
             if self.mode == "flood":
                 self.answers += 1
                 values["StatusText"] = ("s", f"{self.answers} {self.text}")
+            if self.mode == "without":
+                del values[self.value]
             if wrong in values:
                 values[wrong] = ("u", 7) if values[wrong][0] == "s" else ("s", HOSTILE)
             return self.bus.reply(message, "a{sv}", [list(values.items())])

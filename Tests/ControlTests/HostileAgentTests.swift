@@ -63,6 +63,13 @@ struct HostileAgentTests {
         }
     }
 
+    @Test func aStatusWithoutAStateIsAnError() async throws {
+        try await withAttack("without", "State") { bus async throws in
+            let run = try await ControlRun.of(["status"], bus: bus.address)
+            #expect(run.status != .exited(0) && run.output.isEmpty && run.error.contains("no State"), "\(run)")
+        }
+    }
+
     /// On a terminal there are colours, and `--watch` uses the whole screen.
     @Test func aTerminalGetsNoCommandsButOurs() async throws {
         try await withAttack("flood") { bus async throws in

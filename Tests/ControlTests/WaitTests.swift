@@ -211,6 +211,20 @@ struct WaitTests {
         }
     }
 
+    /// The state says "consent" during the check.
+    @Test func aCheckIsWaitedForWhileAnOfferWaits() async throws {
+        let (asked, silent) = (try await device.publish(2, type: 1), try await device.publish(3))
+        try await fixture.withAgent([asked], changes: quiet) { bus, _, server async throws in
+            #expect(try await ctl(bus, "check", "--wait").status == .exited(3))
+            await server.change {
+                $0.applications[0].versions = [silent]
+                $0.faults = [Fault(path: "/v1/url/upgrade", times: 1, delay: 1)]
+            }
+            let run = try await ctl(bus, "check", "--wait")
+            #expect(run.status == .exited(0) && run.output.hasSuffix("Installed v3 (code 3)\n"), "\(run)")
+        }
+    }
+
     @Test func anAgentThatIsAbsentIsReportedAtOnce() async throws {
         try await fixture.withBus { bus async throws in
             let run = try await ctl(bus.address, "check", "--wait")

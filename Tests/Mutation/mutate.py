@@ -109,6 +109,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="check the table only")
     parser.add_argument("--only", metavar="REGEX", default="", help="only mutants whose FILE:LINE matches")
+    parser.add_argument("--each", type=int, default=1, metavar="N", help="only each Nth of these")
     parser.add_argument("--named-suites-only", action="store_true", help="do not try survivors with all suites")
     parser.add_argument("--unchecked", action="store_true", help="do not run the suites without a mutant first")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4), help="runs at the same time (%(default)s)")
@@ -130,7 +131,7 @@ def main() -> int:
     _say(f"{len(mutants)} mutants are compiled")
     if subprocess.run(["make", "--no-print-directory", "-C", str(copy), "modules", "tests"], check=False).returncode != 0:
         return 1
-    chosen = [mutant for mutant in mutants if re.search(options.only, mutant.name)]
+    chosen = [mutant for mutant in mutants if re.search(options.only, mutant.name)][:: max(options.each, 1)]
     session = Session(
         copy, [mutant for mutant in chosen if not mutant.equivalent], options.jobs, not options.named_suites_only)
     if not options.unchecked and not session.check_suites():
