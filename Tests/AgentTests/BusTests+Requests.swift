@@ -116,4 +116,22 @@ extension BusTests {
             #expect(await eventually { (try? device.scratch.read("reboots")) == "x\nx\n" })
         }
     }
+    /// The installer gets the cancellation: it rolls back, which needs a reboot too.
+    @Test func anInstallationThatWaitsForItsRebootIsCancelled() async throws {
+        try device.scratch.write(
+            "modules/rebooting",
+            "#!/bin/sh\n[ \"$1\" = NeedsArtifactReboot ] && { echo Automatic; exit 0; }\nexec \(modulesDirectory)/directory \"$@\"\n",
+            mode: 0o755)
+        let version = try await device.publish(2)
+        try await withAgent(
+            [version],
+            changes:
+                "[install]\nmodule = \"rebooting\"\nreboot = \"ask\"\nrebootCommand = [\"/bin/touch\", \"@ROOT@/rebooted\"]"
+        ) { bus, agent, _ async throws in
+            #expect(await agent.says("Rebooting after the user's consent, to finish v2 (code 2)"))
+            #expect(device.runs == 2)
+            #expect(try await bus.call("Cancel").isSuccess)
+            #expect(await eventually { device.runs == 1 }, "\(agent.log)")
+        }
+    }
 }

@@ -39,10 +39,14 @@ import UpdateCore
                 let wrong = try await reload(agent.pid)
                 #expect(!wrong.isSuccess && wrong.errors.contains("poll.interval: found false"), "\(wrong.errors)")
                 #expect(wrong.errors.contains("the old one stays effective"))
+                // The directory is locked, and has the state.
+                try device.configure(server: server.url, changes: "[state]\ndirectory = \"@ROOT@/other\"")
+                let moved = try await reload(agent.pid)
+                #expect(!moved.isSuccess && moved.errors.contains("needs a restart"), "\(moved.errors)")
                 // A signal without a request has no reply.
                 kill(agent.pid, SIGHUP)
-                #expect(await eventually { agent.messages.count { $0 == "RELOADING=1" } == 3 })
-                #expect(await eventually { agent.messages.count { $0 == "READY=1" } == 4 })
+                #expect(await eventually { agent.messages.count { $0 == "RELOADING=1" } == 4 })
+                #expect(await eventually { agent.messages.count { $0 == "READY=1" } == 5 })
                 #expect(try Files.list(directory).isEmpty)
 
                 try device.configure(server: server.url)

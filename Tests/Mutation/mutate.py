@@ -47,8 +47,9 @@ class Session:
     def run(self) -> None:
         compiled = [mutant for mutant in self._mutants if mutant.kind != TEXT]
         with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
-            for mutant, outcome in pool.map(lambda m: (m, self._on_a_worker(m.number, m.suites, SUITES_LIMIT)), compiled):
-                self._take(mutant, outcome)
+            runs = {pool.submit(self._on_a_worker, m.number, m.suites, SUITES_LIMIT): m for m in compiled}
+            for run in concurrent.futures.as_completed(runs):
+                self._take(runs[run], run.result())
         for mutant in self._mutants:
             if mutant.kind == TEXT:
                 self._take(mutant, self._with_text(mutant, lambda m=mutant: self._on_a_worker(m.number, m.suites, SUITES_LIMIT)))
