@@ -15,7 +15,7 @@ struct DirectoryModule: Module {
 
     /// Under which the tree remembers the path of the new version. Another release of this module may roll back, and 0.1.0 chose
     /// the name.
-    private static let newVersion = "folder"
+    static let newVersion = "folder"
 
     private let tree: ModuleTree
 

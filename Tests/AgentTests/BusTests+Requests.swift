@@ -91,13 +91,17 @@ extension BusTests {
         }
     }
 
-    /// The module needs a reboot, and the configuration requires consent to it. A reboot command that fails once simulates an
-    /// inhibitor of logind.
-    @Test func aRebootWaitsForConsentAndIsTriedAgainAfterARefusal() async throws {
+    private func writeRebootingModule() throws {
         try device.scratch.write(
             "modules/rebooting",
             "#!/bin/sh\n[ \"$1\" = NeedsArtifactReboot ] && { echo Automatic; exit 0; }\nexec \(modulesDirectory)/directory \"$@\"\n",
             mode: 0o755)
+    }
+
+    /// The module needs a reboot, and the configuration requires consent to it. A reboot command that fails once simulates an
+    /// inhibitor of logind.
+    @Test func aRebootWaitsForConsentAndIsTriedAgainAfterARefusal() async throws {
+        try writeRebootingModule()
         let command =
             "echo x >>@ROOT@/reboots; [ $(wc -l <@ROOT@/reboots) -gt 1 ] || { echo inhibited by TV >&2; exit 1; }"
         let version = try await device.publish(2)
@@ -116,12 +120,10 @@ extension BusTests {
             #expect(await eventually { (try? device.scratch.read("reboots")) == "x\nx\n" })
         }
     }
+
     /// The installer gets the cancellation: it rolls back, which needs a reboot too.
     @Test func anInstallationThatWaitsForItsRebootIsCancelled() async throws {
-        try device.scratch.write(
-            "modules/rebooting",
-            "#!/bin/sh\n[ \"$1\" = NeedsArtifactReboot ] && { echo Automatic; exit 0; }\nexec \(modulesDirectory)/directory \"$@\"\n",
-            mode: 0o755)
+        try writeRebootingModule()
         let version = try await device.publish(2)
         try await withAgent(
             [version],

@@ -29,7 +29,6 @@ import Testing
         ("Tests/InstallationTests/LostRecordTests.swift", ["folder"]),
         ("Sources/Modules/DirectoryModule.swift", ["folder"]),
         ("Tests/ModulesTests/DirectoryModuleTests.swift", ["folder"]),
-        ("Tests/ModulesTests/ModuleSyncTests.swift", ["folder"]),
         ("packaging/debian/copyright", ["whom"]), ("Tests/AgentTests/BusTests.swift", ["nobody"]),
     ]
 

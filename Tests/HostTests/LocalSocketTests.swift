@@ -7,15 +7,6 @@ import UpdateCore
 
 /// Lines and files over sockets, with their limits.
 @Suite struct LocalSocketTests {
-    private func code(_ body: () throws -> Void) -> CInt? {
-        do {
-            try body()
-            return nil
-        } catch {
-            return (error as? SystemError)?.code
-        }
-    }
-
     @Test func aLineOfExactlyTheLimitIsReceived() throws {
         for (count, error) in [(100, nil), (101, EMSGSIZE)] as [(Int, CInt?)] {
             let (mine, theirs) = try LocalSocket.pair()

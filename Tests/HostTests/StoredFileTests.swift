@@ -27,15 +27,6 @@ import UpdateCore
 
     init() throws { scratch = try Scratch() }
 
-    private func code(_ body: () throws -> Void) -> CInt? {
-        do {
-            try body()
-            return nil
-        } catch {
-            return (error as? SystemError)?.code
-        }
-    }
-
     @Test func aFileHasTheNumberOfItsFormat() throws {
         try StoredFile.write(Note("a/b"), to: path, limit: 1000)
         #expect(try scratch.read("note.json") == #"{"format":2,"text":"a/b"}"#)

@@ -4,6 +4,8 @@ import Simulator
 import TestSupport
 import Testing
 
+@testable import Modules
+
 /// What the modules write is on the disk before anything depends on it: each sync, and its place in the sequence of calls.
 @Suite struct ModuleSyncTests {
     /// What a state leaves to the end of the installation, which removes the whole tree.
@@ -100,10 +102,12 @@ import Testing
         try await execute("tar", ["-cf", "artifact", "-C", "content", "version"], in: rig.path)
         try rig.newTree(["link": "@ROOT@/live"])
         let log = try await rig.record("ArtifactInstall")
+        let newVersion = DirectoryModule.newVersion
         #expect(log.complaints(except: Self.isTemporary) == [], "\(log.calls)")
         #expect(
             log.has(
-                "rename tree/tmp/before.new -> tree/tmp/before", "rename tree/tmp/folder.new -> tree/tmp/folder",
+                "rename tree/tmp/before.new -> tree/tmp/before",
+                "rename tree/tmp/\(newVersion).new -> tree/tmp/\(newVersion)",
                 "sync live.versions/TEMPORARY/TEMPORARY/.upgradelink-version",
                 "sync live.versions/TEMPORARY/TEMPORARY", "sync-all",
                 "rename live.versions/TEMPORARY/TEMPORARY -> live.versions/device-2", "sync live.versions",
