@@ -51,17 +51,21 @@ import UpdateCore
         let (result, log) = try await run(device, .install(job))
         #expect(result == .committed)
         #expect(complaints(log) == [], "\(log.calls)")
+        let tree = "\(Self.state)/tree"
         let record = Self.stored("installation.json")
         // The record comes before what it says, and before the copies of its counts.
-        expect(
-            log,
-            record + Self.stored("tree/installation.json") + Self.stored("tree/staged.json")
-                + ["link \(Self.state)/tree/files/payload", "change \(Self.state)/tree/files/payload"]
-                + ["remove staging/2.artifact", "sync staging"] + record + Self.stored("attempts.json")
-                + Self.stored("tree/committing")
-                + ["rename \(Self.state)/tree/committing -> \(Self.state)/tree/committed", "sync \(Self.state)/tree"]
-                + record + Self.stored("attempts.json") + Self.stored("floor.json")
-                + ["remove \(Self.state)/tree/installation.json", "remove \(Self.state)/tree/committed"] + record)
+        let steps: [[String]] = [
+            record, Self.stored("tree/installation.json"), Self.stored("tree/staged.json"),
+            [
+                "link \(tree)/files/payload", "change \(tree)/files/payload", "remove staging/2.artifact",
+                "sync staging",
+            ],
+            record, Self.stored("attempts.json"), Self.stored("tree/committing"),
+            ["rename \(tree)/committing -> \(tree)/committed", "sync \(tree)"],
+            record, Self.stored("attempts.json"), Self.stored("floor.json"),
+            ["remove \(tree)/installation.json", "remove \(tree)/committed"], record,
+        ]
+        expect(log, steps.flatMap { $0 })
     }
 
     @Test(.enabled(if: adopts, "/tmp keeps no reliable leases")) func whatIsGivenBackIsOnTheDisk() async throws {
