@@ -165,6 +165,9 @@ let package = Package(
             name: "ConfigurationTests",
             dependencies: ["Configuration", "Reference", "Host", "UpdateCore", "TestSupport"], swiftSettings: strict),
         .testTarget(
+            name: "SystemdTests", dependencies: ["Systemd", logging, "Host", "Simulator", "TestSupport", "UpdateCore"],
+            swiftSettings: strict),
+        .testTarget(
             name: "DeviceCheckTests",
             dependencies: ["DeviceChecks", "Host", "Systemd", "TestSupport", "UpdateCore"],
             swiftSettings: strict),

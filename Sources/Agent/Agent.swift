@@ -233,6 +233,10 @@ public final class Agent {
     /// Handles every event, one at a time: decides, stores the new state, then carries out the effects.
     func handle(_ event: Event) {
         waiting.append(event)
+        handleWaiting()
+    }
+
+    private func handleWaiting() {
         guard !isHandling else { return }
         isHandling = true
         defer { isHandling = false }
@@ -297,7 +301,6 @@ public final class Agent {
 
     // MARK: time
 
-    private static let storageRetry: Seconds = 10
     /// The time between the last event and the release of unused memory.
     private static let restlessTime: Seconds = 2
 
@@ -312,25 +315,14 @@ public final class Agent {
     }
 
     private func tick() {
-        if waiting.isEmpty { handle(.tick) } else { retryWaiting() }
-    }
-
-    private func retryWaiting() {
-        let event = waiting.removeFirst()
-        let rest = waiting
-        waiting = []
-        handle(event)
-        rest.forEach { handle($0) }
+        if waiting.isEmpty { handle(.tick) } else { handleWaiting() }
     }
 
     /// Schedules the next moment at which something is due. If there is none, the agent waits for other events only.
     private func armTimer() {
-        var moments: [BootInstant] = []
-        if let wake = nextWakeUp(state, context()) { moments.append(wake) }
-        if storageError != nil { moments.append(Clock.bootTime + Self.storageRetry) }
-        // A moment that stays in the past must not cause a busy loop.
-        guard let next = moments.min() else { return wakeUp?.disarm() ?? () }
-        wakeUp?.schedule(after: max(next - Clock.bootTime, 0.01))
+        let delay = WakeUp.delay(
+            until: nextWakeUp(state, context()), now: Clock.bootTime, isStored: storageError == nil)
+        if let delay { wakeUp?.schedule(after: delay) } else { wakeUp?.disarm() }
     }
 
     // MARK: status

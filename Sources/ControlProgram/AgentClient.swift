@@ -63,12 +63,8 @@ final class AgentClient {
         }.first?.text ?? ""
     }
 
-    /// The offered version, for commands without a versionCode.
-    func offeredVersion() throws(BusError) -> UInt64 {
-        let offer = try status().offer
-        guard offer.versionCode > 0 else { throw BusError("\(Self.name).Error.NotNow", "no version is offered") }
-        return offer.versionCode
-    }
+    /// The offered version, for commands without a versionCode. Without an offer it is 0, and the agent refuses the command.
+    func offeredVersion() throws(BusError) -> UInt64 { try status().offer.versionCode }
 
     // MARK: changes
 

@@ -123,6 +123,15 @@ struct BusAttackTests {
         }
     }
 
+    @Test func theNumberOfInhibitorsIsBounded() async throws {
+        try await withAgent { bus, agent async throws in
+            let before = try openFiles(agent)
+            let replies = try await attack(bus, "inhibit", count: 70)
+            #expect(replies == "64\n{\"\": 64, \"LimitsExceeded\": 6}\n")
+            #expect(await eventually { (try? openFiles(agent)).map { $0 <= before } == true })
+        }
+    }
+
     @Test func aCallIsFoundByItsInterfaceAndItsName() async throws {
         try await withAgent { bus, _ async throws in
             let replies = try await attack(bus, "headers")

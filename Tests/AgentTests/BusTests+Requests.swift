@@ -1,3 +1,4 @@
+import Glibc
 import Host
 import Simulator
 import Subprocess
@@ -88,6 +89,38 @@ extension BusTests {
             // At 100 kB/s the download would take two minutes.
             #expect(try await bus.call("SetSpeedLimit", "t", "0").isSuccess)
             #expect(await agent.says("Up to date (v2, code 2)", within: 30))
+        }
+    }
+
+    /// At 100 kB/s the download would take two minutes.
+    @Test func aCancelledDownloadDoesNotContinue() async throws {
+        let version = try await device.publish(2, ballast: 12_000_000)
+        try await withAgent([version], changes: "[download]\nspeedLimit = \"100kB\"") { bus, agent, _ async throws in
+            #expect(await agent.says("Downloading v2: "))
+            #expect(!agent.workers.isEmpty)
+            #expect(try await bus.call("Cancel").isSuccess)
+            #expect(await eventually { agent.workers.isEmpty })
+        }
+    }
+
+    /// Nothing else is due for an hour: the agent stores its state later, and then handles what was requested, in this order.
+    @Test func whatIsRequestedWhileTheDiskIsFullIsDoneLater() async throws {
+        let version = try await device.publish(2, type: 1)
+        try await device.scratch.withSmallFileSystem("state", size: "1m") { state in
+            try await withAgent([version], changes: "[poll]\ninterval = \"1h\"\nsplay = \"1h\"") {
+                bus, agent, server async throws in
+                #expect(try await bus.call("Check").isSuccess)
+                #expect(await agent.says("Waiting for consent to install v2 (code 2)"))
+                #expect(await eventually { agent.workers.isEmpty })
+                _ = try? await execute("sh", ["-c", "cat /dev/zero >\(state)/ballast"])
+                #expect(try await bus.call("Check").isSuccess)
+                #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
+                #expect(await agent.says("Cannot store the state: "))
+                #expect(device.runs == 1)
+                unlink("\(state)/ballast")
+                #expect(await agent.says("Up to date (v2, code 2)"))
+                #expect(await server.polls > 1)
+            }
         }
     }
 

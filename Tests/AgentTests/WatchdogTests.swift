@@ -41,6 +41,17 @@ import UpdateCore
         #expect(run.end == .exited(0))
     }
 
+    /// At half the interval, as sd_watchdog_enabled(3) recommends: the service manager kills an agent that is later than 8 s.
+    @Test func eachKeepAliveMessageComesInTime() async throws {
+        try device.configure(server: Loopback.unusedPort)
+        try await AgentProcess.run(device, environment: ["WATCHDOG_USEC": "8000000"]) { agent async throws in
+            #expect(await eventually(within: 60) { count(agent) == 2 })
+            let times = agent.times { $0 == "READY=1" || $0 == "WATCHDOG=1" }
+            #expect(times.count == 3)
+            #expect(zip(times, times.dropFirst()).allSatisfy { $1 - $0 < 8 }, "\(times)")
+        }
+    }
+
     /// Ends the wait of the agent, which opens the FIFO, and lets later calls pass.
     private func release(_ fifo: String) {
         let descriptor = open(fifo, O_RDWR | O_NONBLOCK | O_CLOEXEC)

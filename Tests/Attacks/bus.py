@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A hostile D-Bus client: bus.py SOCKET ATTACK [COUNT]. It becomes the user 65534, speaks the wire protocol itself,
+"""A hostile D-Bus client: bus.py SOCKET ATTACK [COUNT]. It becomes the user 65534 (except for "inhibit"), speaks the wire protocol itself,
 and shares no code with the agent.
 
 It prints one line of JSON about the replies that it got. With "held" on its own line it says that it has attacked and waits for
@@ -39,6 +39,7 @@ class Client:
         self.socket.recv(2)
         self.serial = 0
         self.data = b""
+        self.files = []
         self.call(DRIVER, "/org/freedesktop/DBus", DRIVER, "Hello")
         self.reply(self.serial)
 
@@ -78,7 +79,8 @@ class Client:
                     head, content = self.data[16:16 + fields], self.data[size - body:size]
                     self.data = self.data[size:]
                     return kind, *self.header(head), content
-            data = self.socket.recv(1 << 16)
+            data, files, _, _ = socket.recv_fds(self.socket, 1 << 16, 16)
+            self.files += files
             if not data:
                 raise EOFError
             self.data += data
@@ -240,8 +242,24 @@ def headers(path):
     return results
 
 
-os.setgroups([])
-os.setgid(65534)
-os.setuid(65534)
+def inhibit(path):
+    """Inhibitors whose descriptors stay open."""
+    client = Client(path)
+    results, body = {}, b""
+    for text in ("install", "x", "y"):
+        body = pad(body, 4) + string(text)
+    for _ in range(COUNT):
+        error = client.reply(client.agent("Inhibit", "sss", body))
+        name = error.split(".")[-1]
+        results[name] = results.get(name, 0) + 1
+    print(len(client.files), flush=True)
+    return results
+
+
+ATTACKS = {"nested": nested, "large": large, "flood": flood, "deaf": deaf, "headers": headers, "inhibit": inhibit}
+if sys.argv[2] != "inhibit":
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
 COUNT = int(sys.argv[3]) if len(sys.argv) > 3 else 1
-print(json.dumps({"nested": nested, "large": large, "flood": flood, "deaf": deaf, "headers": headers}[sys.argv[2]](sys.argv[1])))
+print(json.dumps(ATTACKS[sys.argv[2]](sys.argv[1])))

@@ -91,7 +91,13 @@ struct ControlTests {
             let wrong = try await ctl(bus, ["reject", "--version-code", "7"])
             #expect(wrong.status == .exited(1) && wrong.error.contains("version 7 is not the one that is offered"))
             #expect(try await ctl(bus, ["history"]).output == "Nothing has been installed yet.\n")
+            let tonight = try await ctl(bus, ["accept", "--tonight"])
+            #expect(
+                tonight.status == .exited(1) && tonight.error.hasPrefix("no maintenance window is configured: "),
+                "\(tonight)")
             #expect(try await ctl(bus, ["reject"]).status == .exited(0))
+            let status = try await ctl(bus, ["status"]).output
+            #expect(status.contains(/\nRejected: +v2 \(code 2\); upgradelinkctl retry 2\n/), "\(status)")
             let history = try await ctl(bus, ["history"])
             #expect(history.output.contains("  rejected  v2 (code 2), prompt, 1"), "\(history.output)")
             #expect(try await ctl(bus, ["history", "--json"]).output.contains("\"result\" : \"rejected\""))

@@ -165,11 +165,7 @@ struct WaitTests {
                     #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
                     let waiting = Task { try await ctl(bus.address, "check", "--wait") }
                     #expect(await agent.says("Downloading v2: "))
-                    let threads = "/proc/\(agent.pid)/task"
-                    let workers = try Files.list(threads).flatMap { thread in
-                        let bytes = (try? Files.read("\(threads)/\(thread)/children", limit: 4096)) ?? []
-                        return String(decoding: bytes, as: UTF8.self).split(separator: " ")
-                    }
+                    let workers = agent.workers
                     #expect(workers.count == 1)
                     kill(agent.pid, SIGKILL)
                     #expect(await eventually { agent.hasEnded })
@@ -222,6 +218,34 @@ struct WaitTests {
             }
             let run = try await ctl(bus, "check", "--wait")
             #expect(run.status == .exited(0) && run.output.hasSuffix("Installed v3 (code 3)\n"), "\(run)")
+        }
+    }
+
+    /// The version is being installed, which is what a check would have found.
+    @Test func aCheckDuringAnInstallationWaitsForIt() async throws {
+        try device.scratch.write(
+            "modules/held",
+            """
+            #!/bin/sh
+            if [ "$1" = ArtifactInstall ]; then
+                : >\(device.scratch.path)/installs
+                while [ ! -e \(device.scratch.path)/go ]; do sleep 0.1; done
+            fi
+            exec \(modulesDirectory)/directory "$@"
+
+            """, mode: 0o755)
+        let version = try await device.publish(2)
+        try await fixture.withAgent(changes: quiet + "\n[install]\nmodule = \"held\"") { bus, _, server async throws in
+            await server.change { $0.applications[0].versions.append(version) }
+            #expect(try await ctl(bus, "check").status == .exited(0))
+            #expect(await eventually { device.scratch.exists("installs") })
+            let refused = try await ctl(bus, "check")
+            #expect(
+                refused.status == .exited(1) && refused.error.hasPrefix("v2 (code 2) is being worked on"), "\(refused)")
+            async let waiting = ctl(bus, "check", "--wait", "--timeout", "1min")
+            try device.scratch.write("go", "")
+            let run = try await waiting
+            #expect(run.status == .exited(0) && run.output.hasSuffix("Installed v2 (code 2)\n"), "\(run)")
         }
     }
 

@@ -23,7 +23,7 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-class Session:
+class Score:
     def __init__(self, copy: pathlib.Path, mutants: list[Mutant], jobs: int, everything: bool) -> None:
         self._copy = copy
         self._mutants = mutants
@@ -94,21 +94,23 @@ class Session:
             _say(f"killed   {outcome.seconds:5.1f} s  {mutant}  ({outcome.why})")
 
 
-def _summarize(session: Session, equivalent: list[Mutant], begin: float) -> None:
+def _summarize(score: Score, equivalent: list[Mutant], begin: float) -> None:
     for mutant in equivalent:
         _say(f"equivalent: {mutant}: {mutant.equivalent}")
-    for mutant in session.survived:
+    for mutant in score.survived:
         _say(f"survived: {mutant}")
-    killed, survived = len(session.killed), len(session.survived)
-    score = 100 * killed / max(killed + survived, 1)
+    killed, survived = len(score.killed), len(score.survived)
+    percent = 100 * killed / max(killed + survived, 1)
     _say(
         f"{killed + survived + len(equivalent)} mutants: {killed} killed, {survived} survived, {len(equivalent)} equivalent; "
-        f"score {score:.1f} % in {(time.monotonic() - begin) / 60:.0f} min")
+        f"score {percent:.1f} % in {(time.monotonic() - begin) / 60:.0f} min")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="check the table only")
+    parser.add_argument(
+        "--table", type=pathlib.Path, default=_ROOT / "Tests/Mutants", metavar="DIRECTORY", help="another table than Tests/Mutants")
     parser.add_argument("--only", metavar="REGEX", default="", help="only mutants whose FILE:LINE matches")
     parser.add_argument("--each", type=int, default=1, metavar="N", help="only each Nth of these")
     parser.add_argument("--named-suites-only", action="store_true", help="do not try survivors with all suites")
@@ -117,9 +119,12 @@ def main() -> int:
     options = parser.parse_args()
     begin = time.monotonic()
     try:
-        mutants = table.load(_ROOT)
+        mutants = table.load(_ROOT, options.table)
     except TableError as error:
         print(f"mutate: {error}", file=sys.stderr)
+        return 1
+    if not mutants:
+        print(f"mutate: no *.toml in {options.table}", file=sys.stderr)
         return 1
     if options.check:
         _say(f"{len(mutants)} mutants")
@@ -133,13 +138,13 @@ def main() -> int:
     if subprocess.run(["make", "--no-print-directory", "-C", str(copy), "modules", "tests"], check=False).returncode != 0:
         return 1
     chosen = [mutant for mutant in mutants if re.search(options.only, mutant.name)][:: max(options.each, 1)]
-    session = Session(
+    score = Score(
         copy, [mutant for mutant in chosen if not mutant.equivalent], options.jobs, not options.named_suites_only)
-    if not options.unchecked and not session.check_suites():
+    if not options.unchecked and not score.check_suites():
         return 1
-    session.run()
-    _summarize(session, [mutant for mutant in chosen if mutant.equivalent], begin)
-    return 1 if session.survived else 0
+    score.run()
+    _summarize(score, [mutant for mutant in chosen if mutant.equivalent], begin)
+    return 1 if score.survived else 0
 
 
 if __name__ == "__main__":

@@ -40,14 +40,14 @@ class Mutant:
         return f"{self.name}  {short(self.original)}  →  {short(self.changed) or 'nothing'}"
 
 
-def load(root: pathlib.Path) -> list[Mutant]:
-    """Reads the table.
+def load(root: pathlib.Path, directory: pathlib.Path) -> list[Mutant]:
+    """Reads the files of a table about the sources in root.
 
     Throws TableError with every entry that is wrong: an original that is not in its file, or not only once, for example.
     """
     mutants: list[Mutant] = []
     problems: list[str] = []
-    for path in sorted((root / "Tests/Mutants").glob("*.toml")):
+    for path in sorted(directory.glob("*.toml")):
         try:
             entries = tomllib.loads(path.read_text())["mutant"]
         except (tomllib.TOMLDecodeError, KeyError) as error:

@@ -93,6 +93,15 @@ public final class AgentProcess: Sendable {
 
     public var hasEnded: Bool { Self.hasEnded(pid) }
 
+    /// Its workers, by process ID.
+    public var workers: [String] {
+        let threads = (try? Files.list("/proc/\(pid)/task")) ?? []
+        return threads.flatMap { thread in
+            let bytes = (try? Files.read("/proc/\(pid)/task/\(thread)/children", limit: 4096)) ?? []
+            return String(decoding: bytes, as: UTF8.self).split(separator: " ").map(String.init)
+        }
+    }
+
     /// Every line of every message to the service manager, in order.
     public var messages: [String] { received.state.withLock { $0.messages } }
     /// When messages like this came, in seconds since the boot.
