@@ -55,6 +55,21 @@ import UpdateCore
         }
     }
 
+    /// The next check is with the new keys, and of the new device.
+    @Test func aReloadChangesTheDeviceAndItsKeys() async throws {
+        try await SimulatedServer.run(device.server([])) { server async throws in
+            try device.configure(server: server.url, changes: "[credentials]\naccessKey = \"other\"")
+            try await AgentProcess.run(device, environment: ["RUNTIME_DIRECTORY": directory]) { agent async throws in
+                #expect(await agent.says("check the access key and the secret key"))
+                try device.configure(server: server.url, device: "665544332211")
+                #expect(try await reload(agent.pid).isSuccess)
+                #expect(await agent.says("Up to date"))
+                let check = await server.records.last { $0.path == "/v1/url/upgrade" }
+                #expect(check?.body.contains("665544332211") == true, "\(String(describing: check))")
+            }
+        }
+    }
+
     /// A process that ignores SIGHUP, in place of an agent that does not reply.
     private func withSilentProcess(_ body: @Sendable (Int32) async throws -> Void) async throws {
         _ = try await Subprocess.run(

@@ -46,6 +46,65 @@ import UpdateCore
         }
     }
 
+    /// No check is due, and the reload changes nothing in the state.
+    @Test func anUnchangedStateIsStoredAgain() async throws {
+        let version = try await device.publish(2, type: 1)
+        try await SimulatedServer.run(device.server([version])) { server async throws in
+            try device.configure(server: server.url)
+            let directory = "\(device.scratch.path)/state"
+            try device.scratch.write("state/identity.json", "identity")
+            try await AgentProcess.run(device) { agent async throws in
+                #expect(await agent.says("Waiting for consent to install v2"))
+                #expect(await eventually { await server.reports("app_upgrade_download").count == 1 })
+                #expect(await eventually { (try? Files.removeTree(directory)) != nil })
+                kill(agent.pid, SIGHUP)
+                #expect(await agent.logs("state was removed or emptied"))
+                #expect(await eventually { state?.work?.step == .consent })
+                #expect(try device.scratch.read("state/identity.json") == "identity")
+            }
+        }
+    }
+
+    /// The service manager creates the directory, and the agent cannot: what was its parent is not there. What the agent has just
+    /// been asked is not lost.
+    @Test(.enabled(if: getuid() == 0, "a private system bus needs root"))
+    func aLostStateIsKeptForTheNextStart() async throws {
+        let version = try await device.publish(2, type: 1)
+        let (scratch, policy) = (device.scratch, "\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf")
+        let (parent, runtime) = ("\(scratch.path)/var", "\(scratch.path)/run")
+        let directory = "\(parent)/state"
+        for path in [directory, runtime] { try Files.createDirectory(path) }
+        try scratch.write("var/state/identity.json", "identity")
+        try await PrivateBus.run(directory: scratch.path, policies: [policy]) { bus async throws in
+            try await SimulatedServer.run(device.server([version])) { server async throws in
+                try device.configure(
+                    server: server.url,
+                    changes: "[state]\ndirectory = \"\(directory)\"\n[poll]\ninterval = \"1h\"")
+                let environment = bus.environment.merging(
+                    ["STATE_DIRECTORY": "/other:\(directory)", "RUNTIME_DIRECTORY": runtime]) { $1 }
+                let first = try await AgentProcess.run(device, environment: environment) { agent async throws in
+                    #expect(await agent.says("Waiting for consent to install v2"))
+                    #expect(await eventually { await bus.property("State") == "s \"consent\"" })
+                    try Files.rename(parent, to: "\(parent).gone")
+                    try scratch.write("var", "")
+                    // There may be no reply: the agent ends.
+                    _ = try? await bus.call("Accept", "ts", "2", "now")
+                    #expect(await eventually { agent.hasEnded })
+                }
+                #expect(first.end == .exited(73))
+                #expect(first.log.contains { $0.contains("\(directory) was removed (") }, "\(first.log)")
+                #expect(first.log.contains { $0.contains("the state is kept in \(runtime)") })
+                try Files.remove(parent)
+                try Files.createDirectory(directory)
+                try await AgentProcess.run(device, environment: environment) { agent async throws in
+                    #expect(await agent.updates(to: 2, server))
+                    #expect(try Files.list(runtime) == [])
+                    #expect(try scratch.read("var/state/identity.json") == "identity")
+                }
+            }
+        }
+    }
+
     /// The rest of the file would have no place any more.
     @Test func aDownloadWhoseDirectoryIsRemovedStartsOver() async throws {
         let version = try await device.publish(2, ballast: 3_000_000)

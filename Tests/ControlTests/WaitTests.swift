@@ -242,10 +242,20 @@ struct WaitTests {
             let refused = try await ctl(bus, "check")
             #expect(
                 refused.status == .exited(1) && refused.error.hasPrefix("v2 (code 2) is being worked on"), "\(refused)")
-            async let waiting = ctl(bus, "check", "--wait", "--timeout", "1min")
-            try device.scratch.write("go", "")
-            let run = try await waiting
-            #expect(run.status == .exited(0) && run.output.hasSuffix("Installed v2 (code 2)\n"), "\(run)")
+            let run = try await Subprocess.run(
+                .path(FilePath("\(programsDirectory)/upgradelinkctl")), arguments: ["check", "--wait"],
+                environment: .inherit.updating(["DBUS_SYSTEM_BUS_ADDRESS": bus]), input: .none, output: .sequence,
+                error: .string(limit: 4096)
+            ) { check async throws in
+                var last = ""
+                for try await line in check.standardOutput.strings() {
+                    last = line
+                    if line.hasPrefix("Installing v2") { try device.scratch.write("go", "") }
+                }
+                return last
+            }
+            #expect(run.terminationStatus == .exited(0) && run.closureResult == "Installed v2 (code 2)", "\(run)")
+            #expect(run.standardError.hasPrefix("v2 (code 2) is being worked on"), "\(run.standardError)")
         }
     }
 
