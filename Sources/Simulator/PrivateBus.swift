@@ -44,10 +44,13 @@ public struct PrivateBus: Sendable {
         try Files.replace("\(directory)/bus.conf", with: Array(configuration.utf8), mode: 0o644)
         let result = try await Subprocess.run(
             .name("dbus-daemon"),
-            arguments: ["--config-file=\(directory)/bus.conf", "--nofork", "--nopidfile", "--nosyslog"],
-            input: .none, output: .discarded, error: .discarded
+            arguments: [
+                "--config-file=\(directory)/bus.conf", "--nofork", "--nopidfile", "--nosyslog", "--print-address",
+            ],
+            input: .none, output: .sequence, error: .discarded
         ) { daemon in
-            for _ in 0..<200 where !Files.exists(socket) { try await Task.sleep(for: .milliseconds(25)) }
+            // It prints its address as soon as it listens.
+            for try await _ in daemon.standardOutput.strings() { break }
             let value: Value
             do {
                 value = try await body(PrivateBus(address: "unix:path=\(socket)"))

@@ -89,13 +89,17 @@ import UpdateCore
     @Test func theEndOfTheConnectionEndsEachCallOnce() async throws {
         try await Peers.withBus { address in
             let peers = try Peers(address)
-            peers.service.serve(Peers.path) { _ in }
+            peers.service.serve(Peers.path) { if $0.member == "Reply" { $0.reply([.boolean(true)]) } }
             var replies: [Result<[BusValue], BusError>] = []
+            var early = 0
+            peers.client.call(Peers.name, Peers.path, Peers.interface, "Reply") { _ in early += 1 }
+            #expect(try peers.process { early == 1 })
             for _ in 1...2 {
                 peers.client.call(Peers.name, Peers.path, Peers.interface, "Wait") { replies.append($0) }
             }
             peers.client.close()
             #expect(replies == [.failure(.disconnected), .failure(.disconnected)])
+            #expect(early == 1, "it has its reply already")
             #expect(throws: BusError.self) { try peers.client.process(atMost: 1) }
             #expect(!peers.client.hasOutput)
             #expect(try peers.client.isRefused("Wait"))
@@ -157,6 +161,47 @@ import UpdateCore
                 try bus.callAndWait(name, Peers.path, Peers.interface, "Wait", timeout: 0.3)
             }
             #expect((0.3..<20).contains(Clock.bootTime - begin))
+        }
+    }
+
+    @Test func aCallerMayForbidQuestions() async throws {
+        try await Peers.withBus { address in
+            let peers = try Peers(address)
+            var answers: [String: Bool] = [:]
+            peers.service.serve(Peers.path) { call in
+                answers[call.member] = call.allowsInteraction
+                call.reply()
+            }
+            for (member, answer) in [("Quiet", "no"), ("Loud", "yes")] {
+                let flag = "--allow-interactive-authorization=\(answer)"
+                let arguments = ["--address=\(address)", flag, "call", Peers.name, Peers.path, Peers.interface, member]
+                Task { try await execute("busctl", arguments) }
+                #expect(try peers.process { answers[member] != nil })
+            }
+            #expect(answers == ["Quiet": false, "Loud": true])
+        }
+    }
+
+    /// The daemon stops, as one that hangs.
+    @Test func aBusThatReadsNothingIsNoticed() async throws {
+        try await Peers.withBus { address in
+            let bus = try Peers(address).service
+            // socket(7): pid_t, uid_t and gid_t.
+            var credentials: [CInt] = [0, 0, 0]
+            var size = socklen_t(MemoryLayout<CInt>.size * 3)
+            #expect(getsockopt(bus.descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0)
+            let daemon = try #require(credentials.first { $0 > 1 })
+            #expect(bus.canSend && !bus.hasOutput && bus.unreadOutput == 0)
+            #expect(kill(daemon, SIGSTOP) == 0)
+            defer { kill(daemon, SIGCONT) }
+            let text = String(repeating: "x", count: 60_000)
+            for _ in 1...1000 where bus.canSend { bus.emit(Peers.path, Peers.interface, "Changed", [.string(text)]) }
+            #expect(!bus.canSend && bus.unreadOutput > 60_000)
+            // What the socket does not take is kept.
+            for _ in 1...1000 where !bus.hasOutput { bus.emit(Peers.path, Peers.interface, "Changed", [.string(text)]) }
+            #expect(bus.hasOutput)
+            kill(daemon, SIGCONT)
+            #expect(try Peers.process([bus]) { bus.canSend && !bus.hasOutput && bus.unreadOutput == 0 })
         }
     }
 

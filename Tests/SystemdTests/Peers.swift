@@ -18,9 +18,12 @@ final class Peers {
     init(_ address: String, serviceAcceptsDescriptors: Bool = true) throws {
         service = try Bus(address: address, acceptsDescriptors: serviceAcceptsDescriptors)
         client = try Bus(address: address)
-        var isNamed = false
+        var (isNamed, isKnown) = (false, false)
         service.request(name: Self.name, replaces: false, onLoss: {}, done: { isNamed = $0 == nil })
-        guard try process(until: { isNamed }) else { throw BusError("", "the name is not there") }
+        client.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId") { _ in
+            isKnown = true
+        }
+        guard try process(until: { isNamed && isKnown }) else { throw BusError("", "the name is not there") }
     }
 
     /// Handles messages until the condition holds; false if that takes long.
@@ -31,8 +34,9 @@ final class Peers {
     static func process(_ connections: [Bus], seconds: Double = 20, until condition: () -> Bool) throws -> Bool {
         let end = Clock.bootTime + seconds
         while !condition() {
-            guard Clock.bootTime < end else { return false }
-            for bus in connections { while try bus.process(atMost: 16) {} }
+            for bus in connections {
+                repeat { guard Clock.bootTime < end else { return false } } while try bus.process(atMost: 16)
+            }
             connections.last?.wait(seconds: 0.005)
         }
         return true

@@ -97,12 +97,13 @@ import Testing
             do {
                 var files = try #require(calls.first).files(named: ["one", "two"])
                 #expect(files.map(\.path) == ["one", "two"])
+                #expect(files.allSatisfy { fcntl($0.descriptor, F_GETFD) == FD_CLOEXEC })
                 #expect(calls.first?.files(named: ["only"]).map(\.path) == ["only"], "they can be read again")
                 calls = []
                 #expect(isOpen(ends.reading), "the copies live longer than the message")
                 files = []
             }
-            #expect(!isOpen(ends.reading))
+            #expect(try peers.process { !isOpen(ends.reading) })
             close(ends.reading)
         }
     }
