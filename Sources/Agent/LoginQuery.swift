@@ -56,9 +56,10 @@ final class LoginQuery {
         connection?.flush()
     }
 
-    private func failed(_ error: BusError) {
-        finish(Self.absences.contains(error.name) ? Logins() : nil)
-    }
+    private func failed(_ error: BusError) { finish(Self.logins(without: error)) }
+
+    /// What an error says: nil if there is a logind, which did not answer.
+    static func logins(without error: BusError) -> Logins? { absences.contains(error.name) ? Logins() : nil }
 
     private func takeInhibitors(_ values: [BusValue]) {
         // a(ssssuu): what, who, why, mode, user and process.

@@ -40,7 +40,8 @@ struct StateDirectory {
     /// - Returns: whether that was necessary.
     mutating func restore() throws(SystemError) -> Bool {
         if lock.isInPlace { return false }
-        try Files.createDirectory(path, mode: mode_t(mode))
+        try Files.createDirectory(path)
+        chmod(path, mode_t(mode))
         lock.release()
         lock = try DirectoryLock(path)
         if let identity { try Files.replace("\(path)/\(Self.identityName)", with: identity) }

@@ -136,7 +136,8 @@ public enum Files {
         try OpenFile(directory(of: path), O_RDONLY | O_DIRECTORY).synchronize()
     }
 
-    /// Creates the directory with this mode, and missing directories above it with mode 0755. It is no error if it exists.
+    /// Creates the directory with this mode, and missing directories above it with mode 0755, each without the bits of the umask.
+    /// It is no error if it exists.
     public static func createDirectory(_ path: String, mode: mode_t = 0o700) throws(SystemError) {
         if mkdir(path, mode) == 0 || errno == EEXIST { return }
         guard errno == ENOENT, path != "/", !path.isEmpty else { throw SystemError("create", path) }

@@ -103,6 +103,50 @@ extension BusTests {
         }
     }
 
+    /// The worker of the cancelled download has not ended yet. Its end is none of the next download.
+    @Test func aCancelledDownloadCanBeginAgainAtOnce() async throws {
+        let version = try await device.publish(2, ballast: 3_000_000)
+        try await withAgent([version], faults: [Fault(path: "/files/v2", times: 1, bytesPerSecond: 100_000)]) {
+            bus, agent, server async throws in
+            #expect(await agent.says("Downloading v2: "))
+            let calls = [
+                ("Cancel", [String]()), ("Accept", ["ts", "2", "now"]), ("Cancel", []), ("Accept", ["ts", "2", "now"]),
+            ]
+            for (method, arguments) in calls {
+                let reply = try await bus.busctl(
+                    ["call", "org.upgradelink.Agent1", "/org/upgradelink/Agent1", "org.upgradelink.Agent1", method]
+                        + arguments)
+                #expect(reply.isSuccess, "\(method): \(reply)")
+            }
+            #expect(await agent.updates(to: 2, server))
+            #expect(!agent.log.contains { $0.contains("has to wait") || $0.contains("Ignored") }, "\(agent.log)")
+        }
+    }
+
+    /// The first is held while its worker makes its copy.
+    @Test func onlyOneFileIsTakenInAtATime() async throws {
+        _ = try await device.publish(2)
+        let fifo = "\(device.scratch.path)/hold"
+        let environment = [
+            "LD_PRELOAD": "\(programsDirectory)/libfaultydisk.so", "FAULT_PROGRAM": "upgradelink-fetch",
+            "FAULT_DIRECTORY": "\(device.scratch.path)/staging", "FAULT_HOLD": fifo,
+            "FAULT_TRACE": "\(device.scratch.path)/held",
+        ]
+        try await withAgent(changes: "[poll]\nsplay = \"1h\"", environment: environment) { bus, _, _ async throws in
+            let stick = "\(device.scratch.path)/files/v2"
+            #expect(mkfifo(fifo, 0o600) == 0)
+            async let first = bus.call("InstallFile", "s", stick)
+            #expect(await eventually { device.scratch.exists("held") })
+            let second = try await bus.call("InstallFile", "s", stick)
+            let descriptor = open(fifo, O_RDWR | O_NONBLOCK | O_CLOEXEC)
+            unlink(fifo)
+            close(descriptor)
+            #expect(!second.isSuccess && second.error.contains("another file is being verified"), "\(second)")
+            #expect(try await first.output == "t 2")
+            #expect(await eventually { device.runs == 2 })
+        }
+    }
+
     /// Nothing else is due for an hour: the agent stores its state later, and then handles what was requested, in this order.
     @Test func whatIsRequestedWhileTheDiskIsFullIsDoneLater() async throws {
         let version = try await device.publish(2, type: 1)

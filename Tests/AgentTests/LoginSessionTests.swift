@@ -34,6 +34,26 @@ import UpdateCore
         #expect(use(session) == .idle(since: BootInstant(200)))
     }
 
+    /// The clocks are read one after the other.
+    @Test func aSessionThatWasUsedJustNowIsIdleSinceNow() {
+        let session: [String: BusValue] = [
+            "Class": .string("user"), "Type": .string("wayland"), "IdleHint": .boolean(true),
+            "IdleSinceHintMonotonic": .uint64(900_000_001),
+        ]
+        #expect(use(session) == .idle(since: BootInstant(1000)))
+    }
+
+    /// Only without logind is it certain that it has no users.
+    @Test func aLogindThatDoesNotAnswerSaysNothing() {
+        for name in ["ServiceUnknown", "NameHasNoOwner", "Spawn.ServiceNotFound", "FileNotFound"] {
+            #expect(LoginQuery.logins(without: BusError("org.freedesktop.DBus.Error.\(name)", "")) == Logins())
+        }
+        for name in ["NoReply", "Timeout", "AccessDenied", "LimitsExceeded", "Disconnected", "Spawn.ChildExited"] {
+            #expect(LoginQuery.logins(without: BusError("org.freedesktop.DBus.Error.\(name)", "")) == nil)
+        }
+        #expect(LoginQuery.logins(without: BusError("org.freedesktop.systemd1.UnitMasked", "")) == Logins())
+    }
+
     @Test func whatNoUserSitsAtIsNoSession() {
         for kind in ["background", "manager", "none"] { #expect(use(["Class": .string(kind)]) == nil) }
         #expect(use(["Class": .string("user"), "State": .string("closing")]) == nil)

@@ -22,9 +22,10 @@ import UpdateCore
         try await SimulatedServer.run(device.server([version])) { server async throws in
             try device.configure(server: server.url)
             let directory = "\(device.scratch.path)/state"
+            try Files.createDirectory(directory)
+            chmod(directory, 0o750)
             try await AgentProcess.run(device) { agent async throws in
                 #expect(await agent.updates(to: 2, server))
-                chmod(directory, 0o750)
                 if isRemoved {
                     // The agent may write to it at the same time.
                     #expect(await eventually { (try? Files.removeTree(directory)) != nil })
@@ -33,8 +34,7 @@ import UpdateCore
                 }
                 #expect(await eventually { state?.history.map(\.result) == [.installed] })
                 #expect(await agent.logs("state was removed or emptied"))
-                #expect(
-                    try OpenFile(directory, O_RDONLY | O_DIRECTORY).status.permissions == (isRemoved ? 0o700 : 0o750))
+                #expect(try OpenFile(directory, O_RDONLY | O_DIRECTORY).status.permissions == 0o750)
                 // It is locked again.
                 let second = try await AgentProcess.run(device) { second in
                     #expect(await eventually { second.hasEnded })
@@ -102,6 +102,30 @@ import UpdateCore
                     #expect(try scratch.read("var/state/identity.json") == "identity")
                 }
             }
+        }
+    }
+
+    /// The service manager creates the directory of downloads. Another start does not help if it was not there at the start.
+    @Test(arguments: [true, false]) func aLostDownloadDirectoryEndsTheAgent(isLost: Bool) async throws {
+        let version = try await device.publish(2)
+        let parent = "\(device.scratch.path)/cache"
+        let directory = "\(parent)/staging"
+        if isLost { try Files.createDirectory(directory) } else { try device.scratch.write("cache", "") }
+        try await SimulatedServer.run(device.server([])) { server async throws in
+            try device.configure(server: server.url, changes: "[download]\ndirectory = \"\(directory)\"")
+            let run = try await AgentProcess.run(device, environment: ["CACHE_DIRECTORY": directory]) {
+                agent async throws in
+                #expect(await agent.says("Up to date"))
+                if isLost {
+                    try Files.removeTree(parent)
+                    try device.scratch.write("cache", "")
+                }
+                await server.change { $0.applications[0].versions.append(version) }
+                #expect(await isLost ? eventually { agent.hasEnded } : agent.says("v2 (code 2) waits: "))
+                #expect(agent.hasEnded == isLost)
+            }
+            #expect(run.end == .exited(isLost ? 73 : 0))
+            #expect(run.log.contains { $0.contains("\(directory) was removed: the agent ends, so that") } == isLost)
         }
     }
 

@@ -47,6 +47,48 @@ import UpdateCore
         #expect(!run.log.contains { $0.contains(AgentDevice.secret) })
     }
 
+    /// The update brings another poll interval.
+    @Test func aConfigurationThatAnUpdateChangesTakesEffect() async throws {
+        let drop = "\(device.scratch.path)/etc/upgradelinkd/upgradelinkd.toml.d/update.toml"
+        try device.scratch.write(
+            "modules/configuring",
+            """
+            #!/bin/sh
+            [ "$1" != ArtifactCommit ] || printf '[poll]\\ninterval = "1s"\\n' >\(drop)
+            exec \(modulesDirectory)/directory "$@"
+
+            """, mode: 0o755)
+        let version = try await device.publish(2)
+        let changes = "[poll]\ninterval = \"1h\"\n[install]\nmodule = \"configuring\""
+        _ = try await withAgent([version], changes: changes) { agent, server async throws in
+            #expect(await agent.updates(to: 2, server))
+            let polls = await server.polls
+            #expect(await eventually { await server.polls >= polls + 2 }, "\(agent.statuses)")
+        }
+    }
+
+    /// Such as of a terminal that is closed, or a journal that restarts.
+    @Test func anAgentWhoseLogHasNoReaderGoesOn() async throws {
+        let version = try await device.publish(2)
+        try await SimulatedServer.run(device.server([version])) { server async throws in
+            try device.configure(server: server.url)
+            let script = """
+                { "$1" --debug --root "$2" & echo $! >"$2/pid"; wait $!; echo $? >"$2/status"; } 2>&1 | head -c 1 >/dev/null &
+                for i in $(seq 300); do
+                    [ ! -e "$2/status" ] || break
+                    ! grep -q VERSION_CODE=2 "$2/live/version" || break
+                    sleep 0.1
+                done
+                kill "$(cat "$2/pid")" || true
+                wait
+                """
+            try await execute(
+                "sh", ["-c", script, "sh", "\(programsDirectory)/upgradelinkd", device.scratch.path])
+        }
+        #expect(try device.scratch.read("status") == "0\n")
+        #expect(device.runs == 2)
+    }
+
     @Test func aPromptUpdateIsDownloadedAndWaitsForConsent() async throws {
         let version = try await device.publish(2, type: 1)
         _ = try await withAgent([version]) { agent, server async throws in

@@ -48,8 +48,12 @@ class Score:
         compiled = [mutant for mutant in self._mutants if mutant.kind != TEXT]
         with concurrent.futures.ThreadPoolExecutor(self._jobs) as pool:
             runs = {pool.submit(self._on_a_worker, m.number, m.suites, SUITES_LIMIT): m for m in compiled}
-            for run in concurrent.futures.as_completed(runs):
-                self._take(runs[run], run.result())
+            try:
+                for run in concurrent.futures.as_completed(runs):
+                    self._take(runs[run], run.result())
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
         for mutant in self._mutants:
             if mutant.kind == TEXT:
                 self._take(mutant, self._with_text(mutant, lambda m=mutant: self._on_a_worker(m.number, m.suites, SUITES_LIMIT)))

@@ -41,7 +41,7 @@ class Worker:
 
     def run(self, mutant: int, suites: str, limit: float) -> Outcome:
         (self._programs / "mutant").write_text(f"{mutant}\n")
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        _remove(self._temporary)
         self._temporary.mkdir(mode=0o1777)
         self._temporary.chmod(0o1777)
         command = [
@@ -66,6 +66,15 @@ class Worker:
         seconds = time.monotonic() - begin
         (self._programs / "log").write_text("".join(lines))
         return _outcome(process.returncode, "".join(lines), seconds, limit)
+
+
+def _remove(directory: pathlib.Path) -> None:
+    """Removes a directory in which processes of an earlier run may write until they have ended."""
+    for _ in range(200):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            return
+        time.sleep(0.1)
 
 
 def _until_a_failure(process: subprocess.Popen[bytes]) -> list[str]:
