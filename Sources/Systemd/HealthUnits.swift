@@ -6,6 +6,10 @@ public enum HealthUnits {
     /// - Returns: a line for each such unit; nothing without systemd on the system bus.
     public static func problems(of units: [String], restarted: [String] = []) -> [String] {
         guard !(units + restarted).isEmpty, let bus = try? Bus(acceptsDescriptors: false) else { return [] }
+        return problems(of: units, restarted: restarted, bus)
+    }
+
+    static func problems(of units: [String], restarted: [String], _ bus: Bus) -> [String] {
         let named = units.map { ("healthUnits", $0) } + restarted.map { ("restartUnits", $0) }
         return named.compactMap { option, unit in
             guard let reason = try? reason(unit, bus) else { return nil }

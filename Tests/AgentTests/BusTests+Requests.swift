@@ -123,6 +123,37 @@ extension BusTests {
         }
     }
 
+    /// The module does not say yet what space it needs.
+    @Test func aDownloadThatIsCancelledBeforeItsBeginDoesNotBegin() async throws {
+        let root = device.scratch.path
+        try device.scratch.write("modules/slow.space", "")
+        try device.scratch.write(
+            "modules/slow",
+            """
+            #!/bin/sh
+            if [ "$1" = NeedsSpace ]; then
+                : >\(root)/asked
+                while [ ! -e \(root)/go ]; do sleep 0.1; done
+            fi
+            exec \(modulesDirectory)/directory "$@"
+
+            """, mode: 0o755)
+        let version = try await device.publish(2)
+        try await withAgent([version], changes: "[install]\nmodule = \"slow\"") { bus, agent, server async throws in
+            #expect(await eventually { device.scratch.exists("asked") })
+            #expect(try await bus.call("Cancel").isSuccess)
+            unlink("\(root)/asked")
+            try device.scratch.write("go", "")
+            #expect(await eventually { agent.workers.isEmpty })
+            let polls = await server.polls
+            #expect(try await bus.call("Check").isSuccess)
+            #expect(await eventually { await server.polls > polls })
+            #expect(await server.records.allSatisfy { $0.path != "/files/v2" })
+            #expect(try await bus.call("Accept", "ts", "2", "now").isSuccess)
+            #expect(await agent.updates(to: 2, server))
+        }
+    }
+
     /// The first is held while its worker makes its copy.
     @Test func onlyOneFileIsTakenInAtATime() async throws {
         _ = try await device.publish(2)

@@ -47,6 +47,8 @@ import UpdateCore
                 kill(agent.pid, SIGHUP)
                 #expect(await eventually { agent.messages.count { $0 == "RELOADING=1" } == 4 })
                 #expect(await eventually { agent.messages.count { $0 == "READY=1" } == 5 })
+                // sd_notify(3): Type=notify-reload needs the time of each.
+                #expect(agent.messages.count { $0.wholeMatch(of: /MONOTONIC_USEC=\d+/) != nil } == 4)
                 #expect(try Files.list(directory).isEmpty)
 
                 try device.configure(server: server.url)

@@ -54,6 +54,11 @@ import UpdateCore
         #expect(sandbox.user == "other" && Set(sandbox.hidden.keys) == ["/opt/a b", "/srv"])
         #expect(sandbox.properties.contains("InaccessiblePaths=\"-/opt/a b\""), "\(sandbox.properties)")
         #expect(Sandbox([:]).properties.isEmpty && Sandbox([:]).user == nil)
+        // systemd.exec(5): with read-only, they can be read.
+        for (home, isHidden) in [("tmpfs", true), ("yes", true), ("read-only", false), ("no", false)] {
+            let hidden = Set(Sandbox(["ProtectHome": .string(home)]).hidden.keys)
+            #expect(hidden == (isHidden ? ["/home", "/root", "/run/user"] : []), "\(home)")
+        }
     }
 
     @Test func theRemedyNamesWhatHidesAFile() throws {

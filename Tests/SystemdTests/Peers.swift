@@ -57,6 +57,10 @@ final class Peers {
     static func withBus<Value: Sendable>(
         _ body: @escaping @Sendable (String) throws -> Value
     ) async throws -> Value {
+        try await withAddress { address in try await OwnThread.run { Result { try body(address) } }.get() }
+    }
+
+    static func withAddress<Value: Sendable>(_ body: @Sendable (String) async throws -> Value) async throws -> Value {
         let scratch = try Scratch()
         let open = try scratch.write(
             "open.conf",
@@ -64,7 +68,7 @@ final class Peers {
             <busconfig><policy context="default"><allow own="*"/><allow send_destination="*"/></policy></busconfig>
             """)
         return try await PrivateBus.run(directory: scratch.path, policies: [open]) { bus async throws in
-            try await OwnThread.run { Result { try body(bus.address) } }.get()
+            try await body(bus.address)
         }
     }
 }
