@@ -106,7 +106,7 @@ extension BusTests {
     /// The worker of the cancelled download has not ended yet. Its end is none of the next download.
     @Test func aCancelledDownloadCanBeginAgainAtOnce() async throws {
         let version = try await device.publish(2, ballast: 3_000_000)
-        try await withAgent([version], faults: [Fault(path: "/files/v2", times: 1, bytesPerSecond: 100_000)]) {
+        try await withAgent([version], faults: [Fault(path: "/files/v2", bytesPerSecond: 500_000)]) {
             bus, agent, server async throws in
             #expect(await agent.says("Downloading v2: "))
             let calls = [
