@@ -67,6 +67,22 @@ import UpdateCore
         }
     }
 
+    /// The service manager starts the installer, with rights that the agent does not have: it does not try itself.
+    @Test func anInstallerThatTheServiceManagerDoesNotStartIsReported() async throws {
+        let version = try await device.publish(2)
+        let socket = "\(device.scratch.path)/no.socket"
+        try await SimulatedServer.run(device.server([version])) { server async throws in
+            try device.configure(server: server.url)
+            try await AgentProcess.run(device, arguments: ["--installer-socket", socket]) { agent async throws in
+                #expect(await agent.logs("see systemctl status upgradelink-installer.socket"), "\(agent.log)")
+                #expect(device.runs == 1)
+            }
+            try await AgentProcess.run(device) { agent async throws in
+                #expect(await agent.updates(to: 2, server), "the offer is not lost")
+            }
+        }
+    }
+
     /// Such as of a terminal that is closed, or a journal that restarts.
     @Test func anAgentWhoseLogHasNoReaderGoesOn() async throws {
         let version = try await device.publish(2)

@@ -25,7 +25,7 @@ import UpdateCore
     private static let state = """
         {"format":2,"bootID":"b","work":\(work),"rejected":[8],"lastCommitted":9,"lastError":"e",
          "lastErrorCode":"server-unreachable","serverClock":{"bootID":"b","atBoot":1700000005},
-         "poll":{"next":{"seconds":21},"mood":{"troubled":{"failures":5}},"awaitsClock":true,"clockOffset":22,
+         "poll":{"next":{"seconds":21},"mood":{"misconfigured":{"failures":5}},"awaitsClock":true,"clockOffset":22,
           "lastAnswer":{"unixSeconds":1700000006},"unansweredBoots":6,"unheard":7,"isOfferHeld":true},
          "trials":[{"versionCode":3,"failures":2,"reason":"r","reasonCode":"module-failed"}],
          "reports":{"nextID":24,"notBefore":{"seconds":23},"entries":[{"id":10,"tries":1,"due":{"seconds":24},

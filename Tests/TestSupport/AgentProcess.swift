@@ -30,10 +30,11 @@ public final class AgentProcess: Sendable {
     ///
     /// - Parameters:
     ///   - environment: more variables for it, such as a fake clock's.
+    ///   - arguments: more arguments for it.
     /// - Returns: what the body returned, and how the agent ended.
     @discardableResult
     public static func run<Value: Sendable>(
-        _ device: AgentDevice, environment: [String: String] = [:],
+        _ device: AgentDevice, environment: [String: String] = [:], arguments: [String] = [],
         body: @Sendable (AgentProcess) async throws -> Value
     ) async throws -> (value: Value, end: ProcessEnd, log: [String]) {
         Signals.ignore(SIGPIPE)
@@ -53,7 +54,7 @@ public final class AgentProcess: Sendable {
         for (name, value) in environment { variables[.init(stringLiteral: name)] = value }
         let result = try await Subprocess.run(
             .path(FilePath("\(programsDirectory)/upgradelinkd")),
-            arguments: ["--debug", "--root", device.scratch.path],
+            arguments: .init(["--debug", "--root", device.scratch.path] + arguments),
             environment: .inherit.updating(variables.mapValues { Optional($0) }), input: .none, output: .discarded,
             error: .sequence
         ) { execution in
