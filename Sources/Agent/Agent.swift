@@ -70,7 +70,7 @@ public final class Agent {
     /// stored.
     private var waiting: [Event] = []
     private var isHandling = false
-    private var storageError: String?
+    private var storageFailure: StorageFailure?
     private var reloadError: String?
 
     var metricsFile: MetricsFile?
@@ -246,14 +246,14 @@ public final class Agent {
                 try save(next)
             } catch {
                 // An event whose state cannot be stored has not happened: it waits, and is handled again later.
-                if storageError == nil { logger.error("The state cannot be stored: \(error)") }
-                storageError = "Cannot store the state: \(error)"
+                if storageFailure == nil { logger.error("The state cannot be stored: \(error)") }
+                storageFailure = StorageFailure(error, now: Clock.bootTime)
                 endIfDirectoryIsLost("\(error)")
                 break
             }
-            if storageError != nil {
+            if storageFailure != nil {
                 logger.notice("The state can be stored again")
-                storageError = nil
+                storageFailure = nil
             }
             waiting.removeFirst()
             state = next
@@ -320,8 +320,7 @@ public final class Agent {
 
     /// Schedules the next moment at which something is due. If there is none, the agent waits for other events only.
     private func armTimer() {
-        let delay = WakeUp.delay(
-            until: nextWakeUp(state, context()), now: Clock.bootTime, isStored: storageError == nil)
+        let delay = WakeUp.delay(until: nextWakeUp(state, context()), storageFailure, now: Clock.bootTime)
         if let delay { wakeUp?.schedule(after: delay) } else { wakeUp?.disarm() }
     }
 
@@ -336,7 +335,7 @@ public final class Agent {
         if let reloadError {
             return Reason("The configuration was not reloaded: \(reloadError)", .configurationInvalid)
         }
-        return storageError.map { Reason($0, .stateNotStored) }
+        return storageFailure.map { Reason($0.text, .stateNotStored) }
     }
 
     func announce(_ announcement: Announcement) { bus?.announce(announcement, context()) }
