@@ -36,4 +36,23 @@ struct HistoryTests {
             #expect(try await history("-n", "0").isEmpty)
         }
     }
+
+    /// What was replaced, dropped or installed needs no other attempt.
+    @Test(arguments: [(["failed", "dropped", "replaced", "installed"], 2), (["rejected", "rolledBack"], 3)])
+    func aRetryIsOfTheLatestVersionThatWasNotInstalled(results: [String], code: Int) async throws {
+        let fixture = try await ControlFixture()
+        let time = "{\"unixSeconds\":1700000000}"
+        let history = results.enumerated().map { index, result in
+            "{\"versionCode\":\(index + 2),\"versionName\":\"v\",\"upgradeType\":\"silent\",\"started\":\(time),\"ended\":\(time),"
+                + "\"bytes\":0,\"result\":\"\(result)\",\"reason\":\"\"}"
+        }
+        try fixture.device.scratch.write(
+            "state/state.json", "{\"format\":2,\"bootID\":\"\",\"history\":[\(history.joined(separator: ","))]}")
+        try await fixture.withAgent(changes: "[poll]\nsplay = \"1h\"") { bus, _, _ async throws in
+            let run = try await ControlRun.of(["retry", "--root", fixture.device.scratch.path], bus: bus)
+            #expect(run.error == "version \(code) has neither failed nor been rejected\n", "\(run)")
+            #expect(run.output == "The installer's count of version \(code) is reset\n")
+            #expect(run.status == .exited(1))
+        }
+    }
 }

@@ -84,9 +84,9 @@ import UpdateCore
         let closing = try RawServer { _ in [] }
         for place in [
             "http://USER@proxy.invalid:3128", "socks5h://USER@proxy.invalid", "socks4a://USER@127.0.0.1:1",
-            "http://USER@127.0.0.1:1", "http://USER@127.0.0.1:\(closing.port)",
-            "socks5://USER@127.0.0.1:\(closing.port)",
-            "https://USER@127.0.0.1:\(closing.port)",
+            "http://USER@127.0.0.1:1", "http://USER@\(closing.authority)",
+            "socks5://USER@\(closing.authority)",
+            "https://USER@\(closing.authority)",
         ] {
             let proxy = place.replacing("USER", with: Self.userInfo)
             let text = try await output(server: "http://server.invalid", proxy: proxy)
@@ -120,7 +120,7 @@ import UpdateCore
 
     /// The server's time is read without a trusted connection, and therefore without the password in server.url.
     @Test func theUntrustedRequestHasNoPassword() async throws {
-        let server = try RawServer { _ in
+        let server = try RawServer(address: "127.0.0.1") { _ in
             [
                 (
                     Array(

@@ -2,8 +2,10 @@ import Glibc
 import Host
 import Synchronization
 
-/// A TCP server that sends bytes on each connection and closes it: for responses that no HTTP library sends.
+/// A TCP server that sends bytes on each connection and closes it: for responses that no HTTP library sends. Its address is its own: a
+/// client of a server that had its port before does not reach it.
 public final class RawServer: Sendable {
+    private let address: String
     public var port: UInt16 { listener.port }
     private let listener: Listener
     private let log = Log()
@@ -13,8 +15,11 @@ public final class RawServer: Sendable {
     }
 
     /// - Parameter response: the pieces to send to the nth connection, with a pause after each.
-    public init(_ response: @escaping @Sendable (Int) -> [(bytes: [UInt8], pause: Double)]) throws {
-        listener = try Listener("127.0.0.1", backlog: 16) { [log] connection in
+    public init(
+        address: String = Loopback.address(), _ response: @escaping @Sendable (Int) -> [(bytes: [UInt8], pause: Double)]
+    ) throws {
+        self.address = address
+        listener = try Listener(address, backlog: 16) { [log] connection in
             var buffer = [UInt8](repeating: 0, count: 65_536)
             let received = recv(connection, &buffer, buffer.count, 0)
             let request = String(decoding: buffer[..<max(received, 0)], as: UTF8.self)
@@ -34,7 +39,9 @@ public final class RawServer: Sendable {
         }
     }
 
-    public var url: String { "http://127.0.0.1:\(port)" }
+    /// Address and port.
+    public var authority: String { "\(address):\(listener.port)" }
+    public var url: String { "http://\(authority)" }
 
     /// The request of each connection.
     public var requests: [String] { log.requests.withLock { $0 } }

@@ -56,13 +56,13 @@ public final class Scratch: Sendable {
         try Files.createDirectory(Files.directory(of: file))
         try Files.replace(file, with: Array(text.utf8), mode: mode)
         chmod(file, mode)
-        if mode & 0o111 != 0 { try Self.awaitWriters(of: file) }
+        try Self.awaitWriters(of: file)
         return file
     }
 
-    /// Waits until no process has a program open for writing, because it could not be executed then (ETXTBSY of execve(2)): a process
-    /// that another test starts has copies of this one's descriptors until its own program begins. The kernel grants a lease for
-    /// reading only then.
+    /// Waits until no process has a file open for writing: a process that another test starts has copies of this one's descriptors until
+    /// its own program begins. Until then a program could not be executed (ETXTBSY of execve(2)), and the installer would copy an
+    /// artifact. The kernel grants a lease for reading only then.
     private static func awaitWriters(of path: String) throws {
         let file = try OpenFile(path, O_RDONLY)
         let deadline = Clock.bootTime.seconds + 10
