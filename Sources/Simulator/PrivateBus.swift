@@ -44,13 +44,13 @@ public struct PrivateBus: Sendable {
         try Files.replace("\(directory)/bus.conf", with: Array(configuration.utf8), mode: 0o644)
         let result = try await Subprocess.run(
             .name("dbus-daemon"),
-            arguments: [
-                "--config-file=\(directory)/bus.conf", "--nofork", "--nopidfile", "--nosyslog", "--print-address",
-            ],
-            input: .none, output: .sequence, error: .discarded
+            arguments: ["--config-file=\(directory)/bus.conf", "--nofork", "--nopidfile", "--nosyslog"],
+            input: .none, output: .discarded, error: .discarded
         ) { daemon in
-            // It prints its address as soon as it listens.
-            for try await _ in daemon.standardOutput.strings() { break }
+            // Its socket is there a moment before it listens.
+            for _ in 0..<200 where (try? LocalSocket(connectingTo: socket)) == nil {
+                try await Task.sleep(for: .milliseconds(25))
+            }
             let value: Value
             do {
                 value = try await body(PrivateBus(address: "unix:path=\(socket)"))
