@@ -189,7 +189,8 @@ struct WaitTests {
             try await SimulatedServer.run(
                 device.server([], faults: [Fault(path: "/v1/url/upgrade", times: 1, delay: 15)])
             ) { server async throws in
-                try device.configure(server: server.url, changes: quiet)
+                try device.configure(
+                    server: server.url, changes: quiet + "\nbackOffBase = \"1h\"\nbackOffCap = \"2h\"")
                 let run = try await AgentProcess.run(device, environment: bus.environment) { agent async throws in
                     #expect(await agent.logs("On D-Bus as org.upgradelink.Agent1"))
                     let waiting = Task { try await ctl(bus.address, "check", "--wait") }
