@@ -89,7 +89,8 @@ import UpdateCore
         try await SimulatedServer.run(device.server([version])) { server async throws in
             try device.configure(server: server.url)
             let script = """
-                { "$1" --debug --root "$2" & echo $! >"$2/pid"; wait $!; echo $? >"$2/status"; } 2>&1 | head -c 1 >/dev/null &
+                { env --default-signal=PIPE "$1" --debug --root "$2" & echo $! >"$2/pid"; wait $!; echo $? >"$2/status"; } \
+                    2>&1 | head -c 1 >/dev/null &
                 for i in $(seq 300); do
                     [ ! -e "$2/status" ] || break
                     ! grep -q VERSION_CODE=2 "$2/live/version" || break

@@ -39,6 +39,26 @@ import UpdateCore
         #expect(try await boots.boot("c", .install(next)) == .needsReboot(isRollback: false))
     }
 
+    /// The installation was interrupted before it changed anything. Its record has the only copy of the counts and of the floor.
+    @Test func theCountsOfARecordThatIsRemovedStay() async throws {
+        let boots = try await Recorded()
+        try boots.scratch.write(
+            "state/installer/installation.json",
+            """
+            {"format":2,"bootID":"a","hasRestarted":false,"interruptions":0,"isBroken":false,"module":"recorder",
+             "rollbackReboots":0,"step":{"prepare":{}},
+             "attempts":{"versions":[{"versionCode":2,"attempts":2,"reboots":1}]},
+             "floor":{"floors":[{"urlKey":"device","versionCode":4}]},
+             "job":{"id":1,"offer":{"promptUpgradeContent":"","upgradeType":{"silent":{}},"urlKey":"device",
+              "urlPath":"https://h/v2","versionCode":2,"versionName":"v2"}}}
+            """)
+        #expect(try await boots.boot("a", .resume(1)) == .unknown)
+        #expect(!Files.exists(record(boots)))
+        let attempts = try boots.scratch.read("state/installer/attempts.json")
+        #expect(attempts.contains(#""attempts":2"#) && attempts.contains(#""reboots":1"#), "\(attempts)")
+        #expect(try boots.scratch.read("state/installer/floor.json").contains(#""versionCode":4"#))
+    }
+
     /// The record is removed, or something else has its name, before the first boot of the new version.
     @Test(.timeLimit(.minutes(2)), arguments: [nil] + Planted.allCases)
     func aMissingRecordLeadsToARollback(planted: Planted?) async throws {
