@@ -106,7 +106,9 @@ struct WaitOptions: ParsableArguments {
     /// Reads the state if it may have changed, or waits for a change.
     private func next(_ goal: Goal) throws(BusError) -> Result? {
         try agent.process()
-        guard hasChanged || hasFinished || lastRead.map({ Clock.bootTime - $0 >= Self.interval }) ?? true else {
+        // An end is looked up in the history after the check.
+        let isNews = hasChanged || hasFinished && !isChecking
+        guard isNews || lastRead.map({ Clock.bootTime - $0 >= Self.interval }) ?? true else {
             agent.wait(seconds: 1)
             return nil
         }

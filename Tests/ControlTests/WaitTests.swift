@@ -222,6 +222,34 @@ struct WaitTests {
         }
     }
 
+    /// The server takes its time. A loop would take it from the agent and its workers.
+    @Test func aLongCheckIsWaitedForInSleep() async throws {
+        try await fixture.withAgent(faults: [Fault(path: "/v1/url/upgrade", delay: 4)], changes: quiet) {
+            bus, _, _ async throws in
+            let run = try await Subprocess.run(
+                .path(FilePath("\(programsDirectory)/upgradelinkctl")), arguments: ["check", "--wait"],
+                environment: .inherit.updating(["DBUS_SYSTEM_BUS_ADDRESS": bus]), input: .none, output: .sequence,
+                error: .discarded
+            ) { check async throws in
+                let path = "/proc/\(check.processIdentifier.value)/status"
+                func switches() throws -> Int {
+                    let text = String(decoding: try Files.read(path, limit: 65_536), as: UTF8.self)
+                    let count = text.firstMatch(of: /\nvoluntary_ctxt_switches:\s+(\d+)/)
+                    return try #require(count.flatMap { Int($0.1) })
+                }
+                var isSeen = false
+                for try await line in check.standardOutput.strings() where line.hasPrefix("Checking for updates") {
+                    isSeen = true
+                    let before = try switches()
+                    try await Task.sleep(for: .seconds(2))
+                    #expect(try switches() < before + 50)
+                }
+                #expect(isSeen)
+            }
+            #expect(run.terminationStatus == .exited(0))
+        }
+    }
+
     /// The version is being installed, which is what a check would have found.
     @Test func aCheckDuringAnInstallationWaitsForIt() async throws {
         try device.scratch.write(
