@@ -88,6 +88,12 @@ import UpdateCore
                 let first = try await AgentProcess.run(device, environment: environment) { agent async throws in
                     #expect(await agent.says("Waiting for consent to install v2"))
                     #expect(await eventually { await bus.property("State") == "s \"consent\"" })
+                    // No other event comes before the request.
+                    for event in ["app_start", "app_upgrade_download"] {
+                        #expect(await eventually { await server.reports(event).count == 1 })
+                    }
+                    #expect(await eventually { agent.workers.isEmpty })
+                    #expect(await bus.property("State") == "s \"consent\"")
                     try Files.rename(parent, to: "\(parent).gone")
                     try scratch.write("var", "")
                     // There may be no reply: the agent ends.
@@ -95,6 +101,7 @@ import UpdateCore
                     #expect(await eventually { agent.hasEnded })
                 }
                 #expect(first.end == .exited(73))
+                #expect(first.log.contains { $0.contains("Accept by uid 0") }, "\(first.log)")
                 #expect(first.log.contains { $0.contains("\(directory) was removed (") }, "\(first.log)")
                 #expect(first.log.contains { $0.contains("the state is kept in \(runtime)") })
                 try Files.remove(parent)
