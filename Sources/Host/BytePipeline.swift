@@ -52,9 +52,10 @@ public final class BytePipeline {
 
 /// Parts that one thread puts and another one takes (pthread_cond_wait(3)).
 ///
-/// Two threads must wait for each other, which Swift's Mutex cannot do. Each function locks `mutex` before it reads or changes a variable,
-/// and only `init` and `deinit`, which have no second thread, do not.
-private final class PartQueue: @unchecked Sendable {  // Unchecked: its functions lock `mutex` first, see above.
+/// Two threads must wait for each other, which Swift's Mutex cannot do.
+// Unchecked, because the compiler does not know that each function locks `mutex` before it reads or changes a variable. Only `init` and
+// `deinit`, which have no second thread, do not.
+private final class PartQueue: @unchecked Sendable {  // Two threads share it, and each function locks `mutex` first.
     private let depth: Int
     private var parts: [[UInt8]] = []
     /// The parts that wait, and the one that is worked on.

@@ -10,9 +10,8 @@ public enum StoredFormat {
 /// Collects the fields that could not be read, for one line in the log. A decoder's user info has it under
 /// ``CodingUserInfoKey/unreadable``.
 ///
-/// A decoder's user info must be Sendable. The object never leaves one call of one decoder, which runs on one thread, and the core may not
-/// import a lock.
-public final class UnreadableFields: @unchecked Sendable {  // Unchecked: one call on one thread has it, see above.
+/// A decoder's user info must be Sendable, and the core may not import a lock.
+public final class UnreadableFields: @unchecked Sendable {  // It never leaves one call of one decoder, on one thread.
     public private(set) var paths: [String] = []
 
     public init() {}

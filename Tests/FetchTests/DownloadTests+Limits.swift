@@ -62,19 +62,17 @@ extension DownloadTests {
         }
     }
 
-    @Test func aSlowFileTimesOut() async throws {
+    /// Sends the right signature, and then these pieces.
+    private func server(ofFile pieces: [(bytes: [UInt8], pause: Double)]) throws -> RawServer {
         let sidecar = try Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)
-        let raw = try RawServer { connection in
-            connection == 1
-                ? [
-                    (
-                        Array("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(sidecar.count)\r\n\r\n".utf8)
-                            + sidecar, 0
-                    )
-                ]
-                : [(Array("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".utf8), 0)]
-                    + (0..<400).map { _ in ([1, 2, 3], 0.1) }
-        }
+        let head = Array("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(sidecar.count)\r\n\r\n".utf8)
+        return try RawServer { $0 == 1 ? [(head + sidecar, 0)] : pieces }
+    }
+
+    @Test func aSlowFileTimesOut() async throws {
+        let raw = try server(
+            ofFile: [(Array("HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".utf8), 0)]
+                + (0..<400).map { _ in ([1, 2, 3], 0.1) })
         let result = try await fetch.download(
             rig.job(raw.url) {
                 $0.lowSpeed = 10_000
@@ -88,18 +86,9 @@ extension DownloadTests {
     }
 
     @Test func anEndlessFileWithoutALengthEndsAtTheSizeLimit() async throws {
-        let sidecar = try Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)
-        let raw = try RawServer { connection in
-            connection == 1
-                ? [
-                    (
-                        Array("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: \(sidecar.count)\r\n\r\n".utf8)
-                            + sidecar, 0
-                    )
-                ]
-                : [(Array("HTTP/1.1 200 OK\r\n\r\n".utf8), 0)]
-                    + (0..<64).map { _ in ([UInt8](repeating: 7, count: 100_000), 0) }
-        }
+        let raw = try server(
+            ofFile: [(Array("HTTP/1.1 200 OK\r\n\r\n".utf8), 0)]
+                + (0..<64).map { _ in ([UInt8](repeating: 7, count: 100_000), 0) })
         guard case .refused(let line, _)? = try await fetch.download(rig.job(raw.url) { $0.sizeLimit = 2_000_000 })
         else {
             Issue.record("not refused")
