@@ -7,7 +7,8 @@ public final class NotifySocket: Sendable {
     public let path: String
     private let descriptor: CInt
 
-    /// - Parameter onMessage: called for each message, on a queue of this object.
+    /// - Parameter onMessage: called for each message, on a queue of this object. As with systemd 257, that does not include one of
+    ///   more than 4,096 bytes.
     /// - Throws: `SystemError` if the socket cannot be bound to the path.
     public init(path: String, onMessage: @escaping @Sendable (String) -> Void) throws {
         self.path = path
@@ -29,6 +30,7 @@ public final class NotifySocket: Sendable {
                 // Only `close()` ends it: otherwise the number would be another descriptor's when it is shut down.
                 if count < 0 { continue }
                 guard count > 0 else { break }
+                if count > 4096 { continue }
                 onMessage(String(decoding: buffer[..<count], as: UTF8.self))
             }
             Glibc.close(descriptor)

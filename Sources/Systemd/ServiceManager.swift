@@ -28,5 +28,12 @@ public enum ServiceManager {
 
     private static func notify(_ message: String) { sd_notify(0, message) }
 
-    private static func oneLine(_ text: String) -> String { text.sanitized(limit: 1000) }
+    /// systemd drops a whole message, with `READY=1` in it, that has more than 4,096 bytes (PIPE_BUF; notify_recv() in its
+    /// source). A character can have many bytes. One that is cut becomes U+FFFD.
+    private static let statusLimit = 3500
+
+    private static func oneLine(_ text: String) -> String {
+        let line = text.sanitized(limit: 1000)
+        return line.utf8.count > statusLimit ? String(decoding: line.utf8.prefix(statusLimit), as: UTF8.self) : line
+    }
 }

@@ -101,7 +101,7 @@ import UpdateCore
             try await AgentProcess.run(device) { agent async throws in
                 #expect(await agent.updates(to: 2, server))
                 let warning = "metrics.file cannot be written"
-                #expect(agent.log.count { $0.contains(warning) } == 1)
+                #expect(await eventually { agent.log.count { $0.contains(warning) } == 1 })
                 #expect(agent.log.contains { $0.contains(warning) && $0.contains("ReadWritePaths=") })
                 // A reload checks again.
                 kill(agent.pid, SIGHUP)

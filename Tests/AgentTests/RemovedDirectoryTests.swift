@@ -63,7 +63,7 @@ import UpdateCore
                     #expect(await eventually { state?.work?.step == .consent })
                     #expect(try device.scratch.read("state/identity.json") == "identity")
                 }
-                #expect(agent.log.count { $0.contains("state was removed or emptied") } == 2)
+                #expect(await eventually { agent.log.count { $0.contains("state was removed or emptied") } == 2 })
             }
         }
     }

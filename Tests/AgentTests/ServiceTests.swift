@@ -26,7 +26,7 @@ import UpdateCore
                 kill(agent.pid, SIGTERM)
                 #expect(await eventually(within: 5) { agent.hasEnded })
                 #expect(Clock.bootTime - before < 1)
-                #expect(agent.messages.contains("STOPPING=1"))
+                #expect(await eventually { agent.messages.contains("STOPPING=1") })
             }
             #expect(run.end == .exited(0))
             #expect(await eventually { await workers().isEmpty }, "a worker was left behind")
@@ -85,6 +85,50 @@ import UpdateCore
             #expect(agent.messages.count { $0 == "WATCHDOG=1" } == count)
             kill(agent.pid, SIGCONT)
         }
+    }
+
+    /// A second line would be another field (sd_notify(3)).
+    @Test func aStatusIsOneLine() async throws {
+        try device.configure(
+            server: "http://127.0.0.1:1", changes: "[state]\ndirectory = \"/proc/none\\nMAINPID=1\"")
+        let run = try await AgentProcess.run(device) { agent async throws in
+            #expect(await agent.says("cannot create /proc/none MAINPID=1: "), "\(agent.messages)")
+            #expect(!agent.messages.contains("MAINPID=1"))
+            #expect(await eventually { agent.hasEnded })
+        }
+        #expect(run.end == .exited(73))
+    }
+
+    /// systemd drops a longer message, and then waits for the READY=1 that was in it.
+    @Test func aStatusThatIsLongInBytesIsCut() async throws {
+        // What is above a letter belongs to its character.
+        let message = String(repeating: "a" + String(repeating: "\u{1E8D0}", count: 7), count: 200)
+        @Sendable func isLong(_ status: String) -> Bool {
+            status.utf8.count > 3000 && status.unicodeScalars.contains("\u{1E8D0}")
+        }
+        let reply = Fault(path: "/v1/url/upgrade", body: #"{"code":500000,"msg":"\#(message)"}"#)
+        try await SimulatedServer.run(device.server([], faults: [reply])) { server async throws in
+            try device.configure(server: server.url)
+            try await AgentProcess.run(device) { agent async throws in
+                #expect(await eventually { agent.statuses.contains(where: isLong) }, "\(agent.statuses)")
+            }
+            try await AgentProcess.run(device) { agent async throws in
+                #expect(await eventually { agent.messages.contains("READY=1") })
+                #expect(agent.statuses.first.map(isLong) == true, "\(agent.messages)")
+            }
+        }
+    }
+
+    /// The reader of its messages has ended.
+    @Test func anErrorWithoutAReaderHasItsExitStatus() async throws {
+        try device.configure(server: "http://127.0.0.1:1", changes: "[poll]\ninterval = false")
+        let script = """
+            mkfifo "$2/pipe" && exec 3<>"$2/pipe" 4>"$2/pipe" 3>&-
+            env --default-signal=PIPE "$1" --root "$2" 2>&4 || echo $?
+            """
+        let status = try await execute(
+            "sh", ["-c", script, "sh", "\(programsDirectory)/upgradelinkd", device.scratch.path])
+        #expect(status == "78\n")
     }
 
     @Test func aSecondAgentDoesNotStart() async throws {

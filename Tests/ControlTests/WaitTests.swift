@@ -126,6 +126,21 @@ struct WaitTests {
         }
     }
 
+    /// The server has replaced the version: another one is installed instead.
+    @Test func aRetryThatInstallsAnotherVersionHasFailed() async throws {
+        let (old, new) = (try await device.publish(2, says: 9), try await device.publish(3))
+        try await fixture.withAgent([old], changes: quiet + "\n[install]\nattempts = 1") {
+            bus, _, server async throws in
+            #expect(try await ctl(bus, "check", "--wait").status == .exited(1))
+            await server.change { $0.applications[0].versions = [new] }
+            let retry = try await ctl(bus, "retry", "2", "--wait", "--root", device.scratch.path)
+            #expect(retry.status == .exited(1), "\(retry)")
+            #expect(
+                retry.error.contains("version 2 was not installed: Up to date (v3, code 3)"), "\(retry)")
+            #expect(device.runs == 3)
+        }
+    }
+
     @Test func aTimeoutAndASignalEndOnlyTheWait() async throws {
         let version = try await device.publish(2, ballast: 4_000_000)
         try await fixture.withAgent(faults: [Fault(path: "/files/v2", bytesPerSecond: 300_000)], changes: quiet) {
@@ -224,7 +239,7 @@ struct WaitTests {
 
     /// The server takes its time. A loop would take it from the agent and its workers.
     @Test func aLongCheckIsWaitedForInSleep() async throws {
-        try await fixture.withAgent(faults: [Fault(path: "/v1/url/upgrade", delay: 4)], changes: quiet) {
+        try await fixture.withAgent(faults: [Fault(path: "/v1/url/upgrade", delay: 60)], changes: quiet) {
             bus, _, _ async throws in
             let run = try await Subprocess.run(
                 .path(FilePath("\(programsDirectory)/upgradelinkctl")), arguments: ["check", "--wait"],
@@ -243,10 +258,11 @@ struct WaitTests {
                     let before = try switches()
                     try await Task.sleep(for: .seconds(2))
                     #expect(try switches() < before + 50)
+                    kill(check.processIdentifier.value, SIGINT)
                 }
                 #expect(isSeen)
             }
-            #expect(run.terminationStatus == .exited(0))
+            #expect(run.terminationStatus == .exited(130))
         }
     }
 

@@ -26,7 +26,7 @@ extension SystemTests.Devices {
                     }
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
                     let isUpToDate = await machine.status(says: "Up to date (v2, code 2)")
-                    let journal = await machine.shell("journalctl --no-pager -o cat -t upgradelink-installer")
+                    let journal = await machine.journal("-o cat -t upgradelink-installer")
                     #expect(isUpToDate, "\(journal)")
                     #expect(journal.contains("The installation is committed"), "\(journal)")
                     #expect(

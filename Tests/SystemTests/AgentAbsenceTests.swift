@@ -29,7 +29,7 @@ extension SystemTests.Devices {
 
         private func expectCommitted(_ machine: Machine, _ fixture: DeviceFixture) async throws {
             let isUpToDate = await machine.status(says: "Up to date (v2, code 2)")
-            let journal = await machine.shell("journalctl --no-pager -o cat -n 40")
+            let journal = await machine.journal("-o cat -n 40")
             #expect(isUpToDate, "\(journal)")
             #expect(await eventually { fixture.reports(of: 2) == [0] })
             let history = try await machine.run("upgradelinkctl", "history").output

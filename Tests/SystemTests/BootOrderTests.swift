@@ -75,7 +75,7 @@ extension SystemTests.Devices {
                 }
                 try await container.boot { machine async throws in
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
-                    let journal = await machine.shell("journalctl -b --no-pager -o cat _PID=1")
+                    let journal = await machine.journal("-b -o cat _PID=1")
                     #expect(!journal.contains("ordering cycle"), "\(journal)")
                     #expect(await machine.property("ActiveState", of: "boot-complete.target") == "active")
                     #expect(await machine.property("InactiveExitTimestampMonotonic", of: Self.resume) != "0")
@@ -123,7 +123,7 @@ extension SystemTests.Devices {
                         await eventually {
                             await machine.property("ActiveState", of: Self.resume) == "inactive"
                         })
-                    let journal = await machine.shell("journalctl --no-pager -o cat -u \(Self.resume)")
+                    let journal = await machine.journal("-o cat -u \(Self.resume)")
                     #expect(fixture.states.hasSuffix("ArtifactCommit Cleanup"), "\(fixture.states) \(journal)")
                     try await machine.run("systemctl", "start", "upgradelinkd")
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))

@@ -127,7 +127,7 @@ extension SystemTests.Devices {
                     try await machine.run("systemctl", "reload", "upgradelinkd")
                     #expect(
                         await eventually {
-                            await machine.shell("journalctl -b -u upgradelinkd -o cat").contains(
+                            await machine.journal("-b -u upgradelinkd -o cat").contains(
                                 "Configuration reloaded")
                         })
                     #expect(await machine.status(says: "waits: cancelled"), "a reload does not end it")

@@ -83,7 +83,7 @@ extension SystemTests.Packages {
                 try await machine.run("systemctl", "stop", "upgradelinkd")
                 try await machine.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/upgradelinkd")
                 try await machine.run("systemctl", "start", "upgradelinkd")
-                let log = await machine.shell("journalctl -u upgradelinkd -o cat --no-pager")
+                let log = await machine.journal("-u upgradelinkd -o cat")
                 #expect(log.contains("/var/lib/upgradelinkd is in memory (tmpfs on /var/lib/upgradelinkd)"), "\(log)")
             }
         }

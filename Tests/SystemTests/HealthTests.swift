@@ -29,7 +29,7 @@ extension SystemTests.Devices {
                 try container.write("srv/healthy", "")
                 try await container.boot { machine async throws in
                     let isUpToDate = await machine.status(says: "Up to date (v2, code 2)")
-                    let journal = await machine.shell("journalctl --no-pager -o cat -n 40")
+                    let journal = await machine.journal("-o cat -n 40")
                     #expect(isUpToDate, "\(journal)")
                     #expect(await eventually { fixture.reports(of: 2) == [0] })
                 }
@@ -79,7 +79,7 @@ extension SystemTests.Devices {
                     try await machine.run("systemctl", "reload", "upgradelinkd")
                     try await machine.run("upgradelinkctl", "retry", "2")
                     let isUpToDate = await machine.status(says: "Up to date (v2, code 2)")
-                    let journal = await machine.shell("journalctl --no-pager -o cat -n 40")
+                    let journal = await machine.journal("-o cat -n 40")
                     #expect(isUpToDate, "\(journal)")
                 }
             }

@@ -65,6 +65,11 @@ struct Machine: Sendable {
         return output.hasSuffix("\n") ? String(output.dropLast()) : output
     }
 
+    /// What journalctl(1) prints with these arguments, when the journal has everything that was logged until now.
+    func journal(_ arguments: String) async -> String {
+        await shell("journalctl --sync; journalctl --no-pager \(arguments)")
+    }
+
     /// A property of the unit, as `systemctl show` has it.
     func property(_ name: String, of unit: String = "upgradelinkd") async -> String {
         let result = try? await run("systemctl", "show", "-P", name, unit)

@@ -13,7 +13,7 @@ extension SystemTests.Devices {
             try await machine.run("systemctl", "enable", "sim", "upgradelinkd")
             try await machine.run("systemctl", "start", "sim", "upgradelinkd")
             let isRefused = await machine.status(says: "no reboot came within 2 s (install.rebootTimeout)")
-            let journal = await machine.shell("journalctl --no-pager -o cat -n 40")
+            let journal = await machine.journal("-o cat -n 40")
             #expect(isRefused, "\(journal)")
         }
 
@@ -47,7 +47,7 @@ extension SystemTests.Devices {
                 #expect(first.status == .exited(133), "it rebooted")
                 try await container.boot { machine async throws in
                     let isCommitted = await machine.status(says: "Up to date (v2, code 2)")
-                    let journal = await machine.shell("journalctl --no-pager -o cat -n 40")
+                    let journal = await machine.journal("-o cat -n 40")
                     #expect(isCommitted, "\(journal)")
                     #expect(fixture.states == "Download ArtifactInstall ArtifactVerifyReboot ArtifactCommit Cleanup")
                     #expect(await eventually { fixture.reports(of: 2) == [0] })
@@ -67,7 +67,7 @@ extension SystemTests.Devices {
                     #expect(
                         await eventually { (try? await machine.run("upgradelinkctl", "cancel"))?.isSuccess == true })
                     let isCancelled = await machine.status(says: "v2 (code 2) waits: cancelled")
-                    let journal = await machine.shell("journalctl --no-pager -o cat -n 40")
+                    let journal = await machine.journal("-o cat -n 40")
                     #expect(isCancelled, "\(journal)")
                     #expect(await machine.shell("cat /opt/player/version").contains("VERSION_CODE=1"))
                     #expect(fixture.states == "Download ArtifactInstall ArtifactRollback ArtifactFailure Cleanup")

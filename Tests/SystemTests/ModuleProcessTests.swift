@@ -33,7 +33,7 @@ extension SystemTests.Devices {
 
         private static func expectSilence(_ container: Container, _ machine: Machine) async {
             let isRolledBack = await machine.has("/srv/after", within: 90)
-            let journal = await machine.shell("journalctl --no-pager -o cat -u 'upgradelink*' -n 60")
+            let journal = await machine.journal("-o cat -u 'upgradelink*' -n 60")
             #expect(isRolledBack, "\(journal)")
             #expect(await machine.status(says: "The update to v2 (code 2) failed: rolled back"), "\(journal)")
             let before = container.read("srv/before")
@@ -59,7 +59,7 @@ extension SystemTests.Devices {
                     await Self.expectSilence(container, machine)
                     #expect(await machine.property("ActiveState", of: "adopted") == "active")
                     #expect(await machine.shell("pgrep -fx 'sleep 2000'") == "")
-                    let journal = await machine.shell("journalctl --no-pager -o cat -u upgradelink-installer")
+                    let journal = await machine.journal("-o cat -u upgradelink-installer")
                     #expect(journal.contains("ArtifactInstall of leaving left process "), "\(journal)")
                     #expect(journal.contains("systemd-run or a unit (upgradelink-modules(7))"))
                     if end == "exit 1" { #expect(journal.contains("(sleep 2000) behind"), "\(journal)") }
@@ -80,7 +80,7 @@ extension SystemTests.Devices {
                     #expect(await machine.has("/srv/pid"))
                     try await machine.run("sh", "-c", "kill -9 $(cat /srv/pid)")
                     await Self.expectSilence(container, machine)
-                    let journal = await machine.shell("journalctl --no-pager -o cat -u upgradelink-installer")
+                    let journal = await machine.journal("-o cat -u upgradelink-installer")
                     #expect(journal.contains("an installer that was killed left process "), "\(journal)")
                 }
             }
@@ -207,10 +207,10 @@ extension SystemTests.Devices {
                     try await machine.run("systemd-run", "-q", "--unit=apt", "python3", "/srv/holder.py")
                     #expect(await machine.has("/run/held"))
                     try await Self.start(machine)
-                    let command = "journalctl --no-pager -o cat -u upgradelink-installer"
-                    let count = "\(command) | grep -c \"nothing is counted.*has had dpkg's lock for 2 s\""
-                    let isTriedAgain = await eventually(within: 90) { Int(await machine.shell(count)) ?? 0 > 1 }
-                    let journal = await machine.shell(command)
+                    let log = "-o cat -u upgradelink-installer"
+                    let count = "\(log) | grep -c \"nothing is counted.*has had dpkg's lock for 2 s\""
+                    let isTriedAgain = await eventually(within: 90) { Int(await machine.journal(count)) ?? 0 > 1 }
+                    let journal = await machine.journal(log)
                     #expect(isTriedAgain, "\(journal)")
                     #expect(journal.contains("python3 /srv/holder.py) has had"), "\(journal)")
                     try await machine.run("systemctl", "stop", "apt")

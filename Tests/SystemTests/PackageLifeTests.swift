@@ -185,7 +185,7 @@ extension SystemTests.Upgrades {
         private func expectCommit(_ container: Container, _ fixture: DeviceFixture, _ machine: Machine) async throws {
             try container.write("srv/healthy", "")
             let isUpToDate = await machine.status(says: "Up to date (v2, code 2)")
-            let journal = await machine.shell("journalctl --no-pager -o cat -n 60")
+            let journal = await machine.journal("-o cat -n 60")
             #expect(isUpToDate, "\(journal)")
             #expect(await eventually { fixture.reports(of: 2) == [0] })
         }
@@ -237,7 +237,7 @@ extension SystemTests.Upgrades {
                     let hasEnded = await eventually {
                         container.read(Self.record).contains("\"result\":{\"committed\"")
                     }
-                    let journal = await machine.shell("journalctl --no-pager -o cat -n 60")
+                    let journal = await machine.journal("-o cat -n 60")
                     #expect(hasEnded, "\(journal)")
                     #expect(await machine.property("ActiveState") == "inactive")
                 }
@@ -298,7 +298,7 @@ extension SystemTests.Upgrades {
                     try await dpkg(machine, "-i", "/srv/one.deb")
                     try await machine.run("systemctl", "enable", "--now", "sim", "upgradelinkd")
                     let isRolledBack = await machine.status(says: "v2 (code 2) ", within: 180)
-                    let journal = await machine.shell("journalctl --no-pager -o cat -n 60")
+                    let journal = await machine.journal("-o cat -n 60")
                     #expect(isRolledBack, "\(journal)")
                     #expect(await agentIs("active", machine))
                     #expect(await machine.shell("cat \(Self.versionFile)") == "VERSION_CODE=1")

@@ -99,7 +99,7 @@ extension SystemTests.Packages {
                 // The agent itself says why it waits.
                 _ = await machine.shell("chmod 600 \(PlantedFault.version); systemctl start upgradelinkd")
                 let hasStarted = await eventually(within: 60) {
-                    await machine.shell("journalctl -u upgradelinkd -o cat").contains("chgrp upgradelinkd")
+                    await machine.journal("-u upgradelinkd -o cat").contains("chgrp upgradelinkd")
                 }
                 #expect(hasStarted)
             }

@@ -34,7 +34,7 @@ extension SystemTests.Packages {
                             _ = try? await machine.run("upgradelinkctl", "accept")
                             return await machine.property("StatusText").contains("Up to date (v\(code), code \(code))")
                         }
-                        let journal = await machine.shell("journalctl --no-pager -o cat -n 40")
+                        let journal = await machine.journal("-o cat -n 40")
                         #expect(isInstalled, "\(removal):\n\(journal)")
                         let modes = await machine.shell(
                             "cd /var; stat -c '%a %U' lib/upgradelinkd cache/upgradelinkd lib/upgradelink-installer")
@@ -46,7 +46,7 @@ extension SystemTests.Packages {
                     let history = await machine.shell("upgradelinkctl history")
                     let results = history.matches(of: /installed {2}v(\d+) \(/).compactMap { Int($0.1) }
                     #expect(results == versions.map(\.code).reversed(), "\(history)")
-                    let journal = await machine.shell("journalctl -u upgradelinkd --no-pager -o cat")
+                    let journal = await machine.journal("-u upgradelinkd -o cat")
                     #expect(journal.contains("/var/lib/upgradelinkd was removed ("))
                     #expect(journal.contains("/var/lib/upgradelinkd was removed or emptied; "))
                     #expect(journal.contains("/var/cache/upgradelinkd was removed: "))

@@ -38,7 +38,7 @@ extension SystemTests.Devices {
                 #expect(first.status == .exited(133), "it rebooted")
                 try await container.boot { machine async throws in
                     let isCommitted = await machine.status(says: "Up to date (v2, code 2)")
-                    let journal = await machine.shell("journalctl --no-pager -o cat -n 60")
+                    let journal = await machine.journal("-o cat -n 60")
                     #expect(isCommitted, "\(journal)")
                     #expect(fixture.states == "Download ArtifactInstall ArtifactVerifyReboot ArtifactCommit Cleanup")
                     #expect(container.read("srv/health") == "checked\n")
@@ -61,7 +61,7 @@ extension SystemTests.Devices {
                 let boot = try await container.boot { machine async throws in
                     try await Self.updateDuringARecording(machine)
                     let isDown = await machine.shutsDown()
-                    let journal = isDown ? "" : await machine.shell("journalctl --no-pager -o cat -n 40")
+                    let journal = isDown ? "" : await machine.journal("-o cat -n 40")
                     #expect(isDown, "\(journal)")
                 }
                 #expect(boot.status == .exited(133), "it rebooted")
@@ -145,7 +145,7 @@ extension SystemTests.Devices {
                         fixture.states
                             == "Download ArtifactInstall ArtifactVerifyReboot ArtifactRollback "
                             + "ArtifactVerifyRollbackReboot ArtifactFailure Cleanup")
-                    let journal = await machine.shell("journalctl -u upgradelink-installer-resume --no-pager")
+                    let journal = await machine.journal("-u upgradelink-installer-resume")
                     #expect(journal.contains("upgradelinkd.service is"))
                     #expect(await eventually(within: 60) { fixture.reports(of: 2) == [3] })
                 }

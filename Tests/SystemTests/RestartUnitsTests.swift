@@ -35,7 +35,7 @@ extension SystemTests.Devices {
         @Test func theApplicationRunsTheNewVersion() async throws {
             try await run(check: "true") { machine, fixture async throws in
                 let isUpToDate = await machine.status(says: "Up to date (v2, code 2)")
-                let journal = await machine.shell("journalctl --no-pager -o cat -n 40")
+                let journal = await machine.journal("-o cat -n 40")
                 #expect(isUpToDate, "\(journal)")
                 #expect(await machine.shell("cat /run/playing").contains("VERSION_CODE=2"))
                 #expect(await machine.property("ActiveState", of: "player") == "active")
@@ -49,7 +49,7 @@ extension SystemTests.Devices {
                 machine, fixture async throws in
                 let hasFailed = await machine.status(
                     says: "rolled back: the device is not healthy after 8 s: player.service ")
-                let journal = await machine.shell("journalctl --no-pager -o cat -n 40")
+                let journal = await machine.journal("-o cat -n 40")
                 #expect(hasFailed, "\(journal)")
                 #expect(await machine.shell("cat /run/playing").contains("VERSION_CODE=1"))
                 #expect(await machine.property("ActiveState", of: "player") == "active")
@@ -93,7 +93,7 @@ extension SystemTests.Devices {
                 try await container.boot { machine async throws in
                     try await machine.run("systemctl", "start", "sim", "upgradelinkd")
                     let hasFailed = await machine.status(says: "v2 (code 2) failed: rolled back: ")
-                    let journal = await machine.shell("journalctl --no-pager -o cat -n 60")
+                    let journal = await machine.journal("-o cat -n 60")
                     #expect(hasFailed, "\(journal)")
                     #expect(await machine.property("ActiveState") == "active")
                     #expect(await eventually { fixture.reports(of: 2) == [3] })

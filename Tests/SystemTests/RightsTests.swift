@@ -93,7 +93,7 @@ extension SystemTests.Packages {
                     let closed = await machine.shell(insider + resume)
                     #expect(closed.contains("Connection reset") || closed.contains("Broken pipe"), "\(closed)")
                     #expect(
-                        await machine.shell("journalctl --no-pager -t upgradelink-installer").contains(
+                        await machine.journal("-t upgradelink-installer").contains(
                             "user 65534 may not request installations"))
                     #expect(
                         await machine.shell("/usr/bin/python3 /srv/client nonsense").contains(
@@ -179,7 +179,7 @@ extension SystemTests.Packages {
                     #expect(await machine.shell(member + "check 2>&1; echo $?") == "0")
                     #expect(await machine.shell("upgradelinkctl check 2>&1; echo $?") == "0")
                     // The agent sees the names of programs, although its unit hides other processes from it.
-                    let journal = await machine.shell("journalctl -u upgradelinkd -o cat")
+                    let journal = await machine.journal("-u upgradelinkd -o cat")
                     #expect(journal.contains(/Refused Check by uid 65534, pid \d+ \(upgradelinkctl\)/), "\(journal)")
                     #expect(journal.contains(/Check by uid 0, pid \d+ \(upgradelinkctl\)/))
                     let owner = "busctl call org.freedesktop.DBus / org.freedesktop.DBus RequestName su "

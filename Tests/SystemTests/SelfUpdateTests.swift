@@ -146,8 +146,7 @@ extension SystemTests.Packages {
         /// The agent or the installer reboots the device; otherwise the test shows what they logged.
         private func expectReboot(_ machine: Machine) async throws {
             guard await !machine.shutsDown(within: 180) else { return }
-            let log = "journalctl -n 30 --no-pager -o cat -t upgradelinkd -t upgradelink-installer"
-            Issue.record("no reboot: \(await machine.shell(log))")
+            Issue.record("no reboot: \(await machine.journal("-n 30 -o cat -t upgradelinkd -t upgradelink-installer"))")
         }
 
         private func programs(_ machine: Machine) async -> String {

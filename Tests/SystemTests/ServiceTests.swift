@@ -39,20 +39,19 @@ extension SystemTests.Packages {
         }
 
         private func expectLogEntries(of machine: Machine) async throws {
-            let entry = try await machine.run(
-                "journalctl", "-u", "upgradelinkd", "-o", "json", "MESSAGE_ID=1057c47a1d814e3792314eced6c864b0")
+            let entry = await machine.journal("-u upgradelinkd -o json MESSAGE_ID=1057c47a1d814e3792314eced6c864b0")
             for field in [
                 "\"MESSAGE\":\"Installed v2 (code 2)\"", "\"UPGRADELINK_VERSION_CODE\":\"2\"",
                 "\"UPGRADELINK_VERSION_NAME\":\"v2\"", "\"UPGRADELINK_UPGRADE_TYPE\":\"silent\"", "\"PRIORITY\":\"5\"",
             ] {
-                #expect(entry.output.contains(field), "\(field) in \(entry.output)")
+                #expect(entry.contains(field), "\(field) in \(entry)")
             }
             try await machine.run("journalctl", "--update-catalog")
-            let explained = try await machine.run("journalctl", "-x", "-u", "upgradelinkd", "--no-pager")
-            #expect(explained.output.contains("Subject: Version v2 is installed"))
-            #expect(explained.output.contains("The device runs version v2, code 2, and says so itself."))
-            #expect(!explained.output.contains("sk\n"))
-            #expect(!explained.output.contains("thread priority"), "libdispatch logs no warning")
+            let explained = await machine.journal("-x -u upgradelinkd")
+            #expect(explained.contains("Subject: Version v2 is installed"))
+            #expect(explained.contains("The device runs version v2, code 2, and says so itself."))
+            #expect(!explained.contains("sk\n"))
+            #expect(!explained.contains("thread priority"), "libdispatch logs no warning")
             #expect(try await machine.run("upgradelinkctl", "status").isSuccess)
             let doctor = try await machine.run("upgradelinkctl", "doctor")
             #expect(doctor.isSuccess, "\(doctor.output)")

@@ -39,8 +39,8 @@ extension SystemTests.Packages {
                 // The unit files of other packages are not ours.
                 let complaints =
                     "Unknown (key|section|lvalue)|credential|Invalid syntax|not executable|deprecated|legacy"
-                let journal = await machine.shell(
-                    "journalctl -b --no-hostname | grep -iE '\(complaints)' | grep -i upgradelink | grep -v tmpfiles.d")
+                let journal = await machine.journal(
+                    "-b --no-hostname | grep -iE '\(complaints)' | grep -i upgradelink | grep -v tmpfiles.d")
                 #expect(journal == "")
                 let verified = try await machine.run(["systemd-analyze", "verify", "--man=no"] + Self.units)
                 #expect(verified.isSuccess)
@@ -98,7 +98,7 @@ extension SystemTests.Packages {
                 let right = try await machine.run("systemctl", "reload", "upgradelinkd")
                 #expect(right.isSuccess, "\(right.error)")
                 #expect(await eventually { await machine.shell(limit) == "t 307200" })
-                #expect(await machine.shell("journalctl -u upgradelinkd -o cat").contains("Configuration reloaded"))
+                #expect(await machine.journal("-u upgradelinkd -o cat").contains("Configuration reloaded"))
 
                 try container.write(dropIn, "[download]\nspeedLimit = \"fast\"\n")
                 let wrong = try await machine.run("systemctl", "reload", "upgradelinkd")
@@ -108,7 +108,7 @@ extension SystemTests.Packages {
                 #expect(await machine.property("ActiveState") == "active")
                 #expect(await machine.shell(limit) == "t 307200", "the old configuration stays effective")
                 #expect(
-                    await machine.shell("journalctl -u upgradelinkd -o cat _COMM=upgradelinkd").contains(
+                    await machine.journal("-u upgradelinkd -o cat _COMM=upgradelinkd").contains(
                         "download.speedLimit: found the text \"fast\""))
 
                 // What only the running agent can see.
@@ -143,8 +143,8 @@ extension SystemTests.Packages {
                     "[metrics]\nfile = \"/var/lib/prometheus/node-exporter/upgradelinkd.prom\"\n")
                 try await machine.run("install", "-d", "-o", "upgradelinkd", "/var/lib/prometheus/node-exporter")
                 #expect(try await machine.run("systemctl", "reload", "upgradelinkd").isSuccess)
-                let warnings = "journalctl -u upgradelinkd -o cat | grep -c 'metrics.file cannot be written'"
-                #expect(await eventually { await machine.shell(warnings) == "1" })
+                let warnings = "-u upgradelinkd -o cat | grep -c 'metrics.file cannot be written'"
+                #expect(await eventually { await machine.journal(warnings) == "1" })
                 #expect(await !machine.has(file, within: 0), "the old file is removed")
 
                 // The drop-in of the examples gives it the right.
@@ -155,7 +155,7 @@ extension SystemTests.Packages {
                 try await machine.run("systemctl", "daemon-reload")
                 #expect(try await machine.run("systemctl", "restart", "upgradelinkd").isSuccess)
                 #expect(await machine.has("/var/lib/prometheus/node-exporter/upgradelinkd.prom"))
-                #expect(await machine.shell(warnings) == "1")
+                #expect(await machine.journal(warnings) == "1")
             }
         }
     }

@@ -52,7 +52,7 @@ extension SystemTests.Devices {
                 try await container.boot { machine async throws in
                     await Self.hearTheServer(machine)
                     #expect(await machine.status(says: "Up to date (v2, code 2)"))
-                    let journal = await machine.shell("journalctl -b -u upgradelinkd -o cat")
+                    let journal = await machine.journal("-b -u upgradelinkd -o cat")
                     #expect(journal.contains("no maintenance window could be used for 1 d"))
                     #expect(await eventually { device.fixture.reports(of: 2) == [0] })
                 }
