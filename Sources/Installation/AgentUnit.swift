@@ -21,12 +21,16 @@ enum AgentUnit {
 
     /// What was changed by hand since this moment. The directory and the link of another file system, which came with the new version,
     /// are older. Without a clock, nothing is known.
-    static func changes(since moment: WallTime) -> Permission {
+    ///
+    /// - Parameter root: the device's root directory.
+    static func changes(since moment: WallTime, root: String = "") -> Permission {
         guard moment >= Clock.buildTime else { return [] }
         var changes: Permission = []
-        if let time = Files.modificationTime(links), time >= moment { changes.insert(.disabled) }
-        let mask = Files.linkModificationTime("/etc/systemd/system/\(name)")
-        if Files.isLink("/run/systemd/system/\(name)") || mask.map({ $0 >= moment }) == true { changes.insert(.masked) }
+        if let time = Files.modificationTime(root + links), time >= moment { changes.insert(.disabled) }
+        let mask = Files.linkModificationTime("\(root)/etc/systemd/system/\(name)")
+        if Files.isLink("\(root)/run/systemd/system/\(name)") || mask.map({ $0 >= moment }) == true {
+            changes.insert(.masked)
+        }
         return changes
     }
 }

@@ -53,10 +53,15 @@ public struct HealthCheck: Hashable, Sendable {
     ) {
         guard let unit = rest.first else { return done(found) }
         Self.show(unit, log: { _ in }) { state in
-            let isMissing = state.map { !$0.isActive && $0.isLoaded } ?? false
-            let isAbsent = unit == AgentUnit.name && state?.absence(permitted()) != nil
-            find(rest.dropFirst(), permitted, found + (isMissing && !isAbsent ? [unit] : []), done)
+            let isMissing = Self.isMissing(unit, state, permitted)
+            find(rest.dropFirst(), permitted, found + (isMissing ? [unit] : []), done)
         }
+    }
+
+    /// Whether a unit does not run, though it was not stopped, disabled or masked.
+    static func isMissing(_ unit: String, _ state: UnitState?, _ permitted: () -> AgentUnit.Permission) -> Bool {
+        guard let state, !state.isActive, state.isLoaded else { return false }
+        return unit != AgentUnit.name || state.absence(permitted()) == nil
     }
 
     @MainActor private final class Attempt {

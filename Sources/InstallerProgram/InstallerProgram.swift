@@ -206,7 +206,7 @@ public enum InstallerProgram {
     }
 
     /// Seconds until the reboot is requested again, if it was refused or has not come by then.
-    private static func retryDelay(after result: InstallResult, _ rebootTimeout: Seconds) -> Seconds? {
+    static func retryDelay(after result: InstallResult, _ rebootTimeout: Seconds) -> Seconds? {
         switch result {
         case .rebootRefused: min(60, rebootTimeout)
         case .rebooting: rebootTimeout

@@ -39,6 +39,29 @@ import UpdateCore
         #expect(try await boots.boot("c", .install(next)) == .needsReboot(isRollback: false))
     }
 
+    /// Nothing says what is to be rolled back. The operator can look at the record, and it is not reported again.
+    @Test func anUnreadableRecordWithoutAFileTreeIsSetAside() async throws {
+        let boots = try await Recorded()
+        try boots.scratch.write("state/installer/installation.json", "{")
+        #expect(try await boots.boot("a", .resume(1)) == .unknown)
+        #expect(!Files.exists(record(boots)))
+        #expect(try boots.scratch.read("state/installer/installation.json.damaged") == "{")
+    }
+
+    /// The power failed between the note in the file tree and the record, which still names an interruption.
+    @Test func aCommitThatTheRecordDoesNotHaveIsNoFailure() async throws {
+        let boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        var found = try #require(try StoredFile.read(InstallRecord.self, from: record(boots), limit: 1 << 20)?.value)
+        found.step = .module(.commit)
+        (found.failure, found.failureCode) = ("it was interrupted", .interrupted)
+        try StoredFile.write(found, to: record(boots), limit: 1 << 20)
+        try boots.scratch.write("state/installer/tree/committed", "")
+        #expect(try await boots.start("b") == .committed)
+        #expect(try boots.chain == "Download Install Cleanup")
+    }
+
     /// The installation was interrupted before it changed anything. Its record has the only copy of the counts and of the floor.
     @Test func theCountsOfARecordThatIsRemovedStay() async throws {
         let boots = try await Recorded()

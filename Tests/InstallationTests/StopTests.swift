@@ -15,6 +15,21 @@ struct StopTests {
     private static let steps: [InstallStep] =
         [.askNeedsReboot, .checkVersion, .checkHealth, .askSupportsRollback] + ModuleState.allCases.map { .module($0) }
 
+    @Test @MainActor func aRequestToStopIsHandledOnce() {
+        var calls = 0
+        let stop = StopRequest()
+        stop.whenMade { calls += 1 }
+        #expect(calls == 0 && !stop.isMade)
+        stop.make()
+        stop.make()
+        #expect(calls == 1 && stop.isMade)
+        let other = StopRequest()
+        other.whenMade { calls += 1 }
+        other.clear()
+        other.make()
+        #expect(calls == 1 && other.isMade)
+    }
+
     /// A step before which the installer stopped has not been interrupted.
     @Test(arguments: steps) func aStoppedStepBeginsAgainAndIsNotCounted(step: InstallStep) {
         for boot in ["old", "new"] {

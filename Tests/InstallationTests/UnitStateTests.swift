@@ -1,4 +1,8 @@
+import Glibc
+import Host
+import TestSupport
 import Testing
+import UpdateCore
 
 @testable import Installation
 
@@ -61,5 +65,45 @@ struct UnitStateTests {
         #expect(absence(disabled) == nil && absence(disabled, .disabled) == .disabled)
         #expect(absence(disabled + ["ExecMainStartTimestampMonotonic=5"], .disabled) == nil)
         #expect(absence(["LoadState=loaded", "UnitFileState=enabled"], .disabled) == nil)
+    }
+
+    private func isMissing(_ unit: String, _ lines: [String], _ permitted: AgentUnit.Permission = []) -> Bool {
+        var state = UnitState()
+        lines.forEach { state.read($0) }
+        return HealthCheck.isMissing(unit, state) { permitted }
+    }
+
+    /// Only the agent may be absent: an application that was stopped before the update is no unit of the health check.
+    @Test func onlyTheAgentMayBeAbsent() {
+        let masked = ["LoadState=masked", "ActiveState=inactive"]
+        let failed = ["LoadState=loaded", "ActiveState=failed"]
+        let stopped = [
+            "LoadState=loaded", "ActiveState=inactive", "Job=0", "Result=success", "StatusText=Stopped by a signal",
+        ]
+        #expect(!isMissing("upgradelinkd.service", stopped) && isMissing("player.service", stopped))
+        #expect(isMissing("upgradelinkd.service", failed) && isMissing("player.service", failed))
+        #expect(!isMissing("upgradelinkd.service", masked) && !isMissing("player.service", masked))
+        #expect(!isMissing("player.service", ["LoadState=loaded", "ActiveState=active"]))
+        #expect(!isMissing("player.service", ["LoadState=not-found", "ActiveState=inactive"]))
+        #expect(!HealthCheck.isMissing("player.service", nil) { [] })
+    }
+
+    /// What is older than the installation came with the version. A device without a clock knows no times.
+    @Test func onlyWhatWasChangedSinceThenIsPermitted() throws {
+        let scratch = try Scratch()
+        try scratch.write("etc/systemd/system/multi-user.target.wants/other.service", "")
+        let before = Clock.wallTime + -10
+        let after = Clock.wallTime + 1000
+        func changes(_ moment: WallTime) -> AgentUnit.Permission {
+            AgentUnit.changes(since: moment, root: scratch.path)
+        }
+        #expect(changes(before) == .disabled && changes(after) == [])
+        #expect(symlink("/dev/null", "\(scratch.path)/etc/systemd/system/upgradelinkd.service") == 0)
+        #expect(changes(before) == [.disabled, .masked] && changes(after) == [])
+        #expect(changes(Clock.buildTime + -1) == [])
+        // Masked until the next boot, which no version does.
+        try Files.createDirectory("\(scratch.path)/run/systemd/system")
+        #expect(symlink("/dev/null", "\(scratch.path)/run/systemd/system/upgradelinkd.service") == 0)
+        #expect(changes(after) == .masked)
     }
 }
