@@ -7,13 +7,14 @@ struct ProgressMeter {
     private var lastReceived: ByteCount
     private var rate: Double?
 
-    init(received: ByteCount) {
-        lastTime = Clock.bootTime
+    init(received: ByteCount, now: BootInstant = Clock.bootTime) {
+        lastTime = now
         lastReceived = received
     }
 
-    mutating func update(received: ByteCount, total: ByteCount) -> DownloadProgress? {
-        let now = Clock.bootTime
+    mutating func update(
+        received: ByteCount, total: ByteCount, now: BootInstant = Clock.bootTime
+    ) -> DownloadProgress? {
         let elapsed = now - lastTime
         guard elapsed >= 0.5 else { return nil }
         // The count falls when a download starts over.

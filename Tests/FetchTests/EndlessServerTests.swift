@@ -41,6 +41,41 @@ import UpdateCore
         #expect(host.requests.filter { $0.target == "/files/v2" }.count == 2 * Rig.size / Self.piece)
     }
 
+    /// Each piece is behind a link that works once, so the next one is requested from the address of the offer.
+    @Test(.timeLimit(.minutes(1))) func aLinkThatWorksOnceIsNotUsedAgain() async throws {
+        let content = try Files.read("\(rig.scratch.path)/files/v2", limit: 1 << 30)
+        let signature = try Files.read("\(rig.scratch.path)/files/v2.minisig", limit: 4096)
+        let all = ["/files/v2": content, "/files/v2.minisig": signature, "/files/once": content]
+        let host = try FileHost({ all }) { request in
+            if request.target.contains(".minisig") { return nil }
+            if request.target == "/files/v2" {
+                let link = "Location: /files/once?\(request.earlier)"
+                return request.respond("302 Found", [link, "Content-Length: 0"], [])
+            }
+            guard request.earlier == 0 else { return request.respond("403 Forbidden", ["Content-Length: 0"], []) }
+            return range(request, from: request.start ?? 0, count: Self.piece)
+        }
+        let result = try await fetch.download(try rig.job(host.url), timeLimit: 30)
+        guard case .verified? = result else {
+            Issue.record("\(String(describing: result)) \(host.requests)")
+            return
+        }
+        #expect(host.requests.filter { $0.target == "/files/v2" }.count == Rig.size / Self.piece)
+    }
+
+    /// Its status says enough.
+    @Test func anErrorPageOfAnyLengthIsReportedByItsStatus() async throws {
+        let page = [UInt8](repeating: 0x78, count: 2_000_000)
+        let host = try FileHost({ ["/files/v2.minisig": page] }) { request in
+            request.respond("404 Not Found", ["Content-Length: \(page.count)"], page)
+        }
+        guard case .gone(let line)? = try await fetch.download(try rig.job(host.url)) else {
+            Issue.record("there is no signature")
+            return
+        }
+        #expect(line.hasPrefix("HTTP 404 for the signature"), "\(line)")
+    }
+
     /// Each response repeats the first bytes of the file, which brings nothing new: the whole file is requested once.
     @Test(.timeLimit(.minutes(1))) func aServerThatRepeatsTheStartIsLeft() async throws {
         let content = try Files.read("\(rig.scratch.path)/files/v2", limit: 1 << 30)

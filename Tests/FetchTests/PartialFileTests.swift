@@ -246,6 +246,10 @@ import UpdateCore
             // Byte by byte, without a total.
             var space = DiskSpace(part, keepFree: free - 1000)
             #expect(try space.exhausted(by: 1000) == nil)
+            // They are written, and the space is measured again.
+            try Files.replace("\(directory)/other", with: [UInt8](repeating: 1, count: 65_536))
+            #expect(try space.exhausted(by: 1) != nil)
+            try Files.remove("\(directory)/other")
             var full = DiskSpace(part, keepFree: free - 1000)
             guard case .noSpace? = try full.exhausted(by: 1001) else {
                 Issue.record("it would use what must stay free")

@@ -113,6 +113,15 @@ import UpdateCore
         limit.set(0)
         pace.wait(for: 1 << 30, limit) { true }
         #expect(Clock.bootTime - second < 5)
+        // The limit is removed during the wait.
+        limit.set(10)
+        var checks = 0
+        pace.wait(for: 1 << 30, limit) {
+            checks += 1
+            limit.set(0)
+            return checks < 20
+        }
+        #expect(checks == 1)
     }
 
     /// A download that pauses does not catch up with a burst.
@@ -123,6 +132,20 @@ import UpdateCore
         let start = Clock.bootTime
         pace.wait(for: 2000, limit) { true }
         #expect(Clock.bootTime - start >= 0.19)
+    }
+
+    /// With the speed of the last seconds, in which an earlier one counts less and less.
+    @Test func progressIsReportedTwiceASecondAtMost() {
+        let start = BootInstant(1000)
+        var meter = ProgressMeter(received: 500, now: start)
+        #expect(meter.update(received: 600, total: 9000, now: start + 0.4) == nil)
+        let first = meter.update(received: 1500, total: 9000, now: start + 1)
+        #expect(first == DownloadProgress(received: 1500, total: 9000, rate: 1000))
+        #expect(meter.update(received: 1600, total: 9000, now: start + 1.4) == nil)
+        let second = meter.update(received: 3500, total: 9000, now: start + 2)
+        #expect(second == DownloadProgress(received: 3500, total: 9000, rate: 1300))
+        // The file starts over.
+        #expect((909...910).contains(meter.update(received: 0, total: 9000, now: start + 3)?.rate ?? 0))
     }
 
     @Test func theLastProgressIsTheWholeFile() {

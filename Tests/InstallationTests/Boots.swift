@@ -16,8 +16,6 @@ struct Boots: Sendable {
     var hasConfiguration = true
     /// The device's version file.
     var versionFile: String
-    /// The request to stop of each boot.
-    var stop: @Sendable @MainActor () -> StopRequest = { StopRequest() }
 
     init(
         _ scratch: Scratch, _ publisher: Publisher, module: String, directory: String? = nil,
@@ -112,6 +110,6 @@ struct Boots: Sendable {
                         source, sidecar: job.sidecar.map { Array($0.utf8) }, of: job.offer, devModelKey: nil,
                         sizeLimit: .max)
                 },
-                report: report, stop: stop()))
+                report: report, stop: StopRequest()))
     }
 }

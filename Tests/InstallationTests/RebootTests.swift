@@ -109,19 +109,6 @@ import Verification
         #expect(try record().rebootWasTried == true && record().rebootRequestedSince == since)
     }
 
-    /// A request to stop that comes later does not end a health check that is over.
-    @Test @MainActor func aStopAfterTheHealthCheckChangesNothing() async throws {
-        var boots = try await Recorded()
-        let stop = StopRequest()
-        boots.boots.stop = { stop }
-        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
-        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
-        let healthy = HealthCheck(program: ["/bin/true"], timeLimit: 60)
-        #expect(try await boots.start("b", health: healthy) == .committed)
-        stop.make()
-        #expect(try await boots.boot("b", .resume(1)) == .committed)
-    }
-
     /// The new version runs already: it is too late to cancel.
     @Test func anInstallationIsNotCancelledAfterItsReboot() async throws {
         let boots = try await Recorded()

@@ -42,6 +42,17 @@ import Testing
         }
     }
 
+    /// Without a response ever, or in two boots in a row.
+    @Test func onlyANewDeviceAndOneThatIsSeldomOnAreEager() {
+        var poll = World().state.poll
+        #expect(poll.isEager)
+        poll.lastResponse = WallTime(unixSeconds: 1)
+        for (boots, isEager) in [(nil, false), (0, false), (1, false), (2, true), (1000, true)] {
+            poll.bootsWithoutResponse = boots
+            #expect(poll.isEager == isEager, "\(boots ?? -1)")
+        }
+    }
+
     @Test func aRestartBeforeTheFirstCheckStaysWithinTheSplay() {
         var world = World()
         world.start()
