@@ -27,6 +27,18 @@ import Testing
         #expect(world.state.lastError?.contains(text) == ends)
     }
 
+    /// The publisher has withdrawn the version, and offers an older one. Otherwise an older one is no reason to change.
+    @Test func anOlderVersionReplacesOneWhoseFileIsMissing() {
+        for isMissing in [true, false] {
+            var world = offered(2, 5)
+            let result: DownloadResult = isMissing ? .gone("HTTP 404") : .transientError(.network("down"))
+            world.handle(.downloaded(versionCode: 5, result))
+            #expect(world.state.work?.isWaiting == true)
+            world.respond(.offer(World.offer(4)))
+            #expect(world.state.work?.offer.versionCode == (isMissing ? 4 : 5) && world.downloads == isMissing)
+        }
+    }
+
     @Test func onlyTheServersWordEndsIt() {
         for response in [CheckResponse.offer(World.offer(2)), .transientError(.network("down"))] {
             var world = missing(for: 30 * 86_400, tries: 40)

@@ -62,6 +62,21 @@ import Testing
         }
     }
 
+    /// The user has deferred the version. That its file comes from another address is no reason to ask at once.
+    @Test func aVersionThatIsDownloadedAgainStaysDeferred() {
+        var world = offered(1)
+        world.download()
+        world.handle(.command(.postpone(versionCode: 2, 2 * 86_400)))
+        let end = world.now + 2 * 86_400
+        world.poll()
+        world.respond(.offer(World.offer(2, 1, url: "http://mirror.example/")))
+        #expect(world.downloads)
+        world.download()
+        #expect(!world.notices.contains(.consentWanted(World.offer(2, 1, url: "http://mirror.example/"))))
+        #expect(world.state.work?.step == .consent)
+        #expect(world.state.work?.askAgainAt.map { abs($0 - end) < 1 } == true)
+    }
+
     @Test func aVersionThatIsNoLongerForcedHasNoDeadline() {
         var world = offered(3) { $0.policy.gracePeriod = 7200 }
         world.download()

@@ -1,3 +1,4 @@
+import Host
 import Testing
 
 @testable import UpdateCore
@@ -100,6 +101,20 @@ import Testing
         }
         #expect(queue.entries.count == ReportQueue.capacity)
         #expect(queue.entries.last?.report.kind == .download(running: 1, version: 100, code: 1))
+    }
+
+    /// A damaged file has a lower number than its entries: the end of one report would remove another.
+    @Test func aStoredQueueGivesNoNumberTwice() throws {
+        var queue = ReportQueue()
+        for version in 1...3 {
+            queue.add(Report(kind: .download(running: 1, version: version, code: 1), time: WallTime(unixSeconds: 0)))
+        }
+        let text = String(decoding: try JSONLine.encode(queue), as: UTF8.self)
+        let damaged = text.replacing(#""nextID":4"#, with: #""nextID":2"#)
+        #expect(damaged != text)
+        var read = try JSONLine.decode(ReportQueue.self, from: Array(damaged.utf8))
+        read.add(Report(kind: .download(running: 1, version: 4, code: 1), time: WallTime(unixSeconds: 0)))
+        #expect(read.entries.map(\.id) == [1, 2, 3, 4])
     }
 
     @Test func reportsDoNotDelayAnUpdate() {
