@@ -365,6 +365,13 @@ import UpdateCore
     @Test func aVersionFileIsReadLikeOsRelease() throws {
         let file = try root.write(
             "release", "# comment\nNAME='Device'\nVERSION_CODE=\"42\"\nVERSION=\"4.2 \u{1B}[1m\"\n")
+        // As a shell does it, only a word begins a comment.
+        try root.write("names", "VERSION_CODE=2 # two\nVERSION=2#b # the second\nEMPTY=#\n")
+        func name(_ key: String) -> VersionSource {
+            .file(path: "\(root.path)/names", codeKey: "VERSION_CODE", nameKey: key)
+        }
+        #expect(name("VERSION").read() == .known(versionCode: 2, versionName: "2#b"))
+        #expect(name("EMPTY").read() == .known(versionCode: 2, versionName: ""))
         let source = VersionSource.file(path: file, codeKey: "VERSION_CODE", nameKey: nil)
         #expect(source.read() == .known(versionCode: 42, versionName: "4.2  [1m"))
         #expect(

@@ -93,6 +93,21 @@ import UpdateCore
         #expect(line.hasPrefix("HTTP \(status) for the file") && line.contains(words))
     }
 
+    // MARK: the end of a body
+
+    /// A body without one of these looks whole if the connection was cut (RFC 9112, section 6.3).
+    @Test func theEndOfABodyIsMarkedByALengthByChunksOrByFrames() {
+        func isMarked(_ version: String, _ headers: [String: String]) -> Bool {
+            var reply = HTTPReply(status: 200, headers: headers)
+            reply.version = version
+            return reply.hasMarkedEnd
+        }
+        #expect(!isMarked("HTTP/1.1", [:]) && !isMarked("HTTP/1.0", ["connection": "close"]))
+        #expect(isMarked("HTTP/1.1", ["content-length": "0"]) && isMarked("HTTP/2", [:]))
+        #expect(isMarked("HTTP/1.1", ["transfer-encoding": "gzip, Chunked"]))
+        #expect(!isMarked("HTTP/1.1", ["transfer-encoding": "gzip"]))
+    }
+
     // MARK: speed
 
     @Test func aPieceIsATenthOfASecond() {

@@ -31,6 +31,24 @@ import Testing
         #expect(wait > 0 && wait <= world.policy.schedule.splay)
     }
 
+    /// A worker may deliver it, and its end must find it.
+    @Test func aStartThatIsBeingSentStays() {
+        var queue = ReportQueue()
+        queue.add(Report(kind: .appStart(versionCode: 1), time: WallTime(unixSeconds: 0)))
+        queue.send(1)
+        queue.add(Report(kind: .appStart(versionCode: 2), time: WallTime(unixSeconds: 0)))
+        queue.add(Report(kind: .appStart(versionCode: 3), time: WallTime(unixSeconds: 0)))
+        #expect(queue.entries.map(\.id) == [1, 3])
+    }
+
+    @Test func noReportIsSentBeforeTheFirstPoll() {
+        var queue = ReportQueue()
+        queue.putOff(to: BootInstant(100))
+        queue.add(Report(kind: .appStart(versionCode: 1), time: WallTime(unixSeconds: 0)), due: BootInstant(50))
+        #expect(queue.wakeUp == BootInstant(100) && queue.next(BootInstant(99)) == nil)
+        #expect(queue.next(BootInstant(100)) != nil)
+    }
+
     @Test func aCrashLoopDoesNotFillTheQueue() {
         var world = started
         for _ in 0..<100 { world.start() }
@@ -66,7 +84,10 @@ import Testing
 
     /// After a power cut unsent reports wait for the first poll, because otherwise all devices send them at the same time.
     @Test func reportsOfAnEarlierBootWaitForTheFirstPoll() {
-        var world = started
+        var world = World()
+        // The device was on for a month.
+        world.now = BootInstant(2_600_000)
+        world.start()
         world.poll()
         world.respond(.offer(World.offer(2)))
         world.download()

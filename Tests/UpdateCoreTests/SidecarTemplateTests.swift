@@ -17,6 +17,7 @@ import UpdateCore
             ("{url}.minisig", "https://h/a.tar?#top", "https://h/a.tar.minisig"),
             ("{url}.minisig", "https://h/a b.tar", "https://h/a%20b.tar.minisig"),
             ("{url}", "https://h/a?b", "https://h/a?b"),
+            ("{url}.minisig?v=2", "https://h/a?b", "https://h/a.minisig?v=2"),
             ("{url}.minisig", "https://h?f=a.tar", "https://h/.minisig?f=a.tar"),
             ("https://s{path}.minisig", "https://h:8/d/a.tar?x", "https://s/d/a.tar.minisig"),
             ("https://s/{path}.minisig{query}", "https://h/d/a.tar?x=1", "https://s/d/a.tar.minisig?x=1"),
