@@ -31,6 +31,9 @@ struct InhibitTests {
                 environment: .inherit.updating(["DBUS_SYSTEM_BUS_ADDRESS": bus]), input: .string("from outside\n"),
                 output: .string(limit: 100), error: .discarded)
             #expect(input.standardOutput == "from outside\n")
+            // What is behind "--" is the command's.
+            let own = try await ControlRun.of(["inhibit", "--", "echo", "--json", "--help"], bus: bus)
+            #expect(own.output == "--json --help\n", "\(own)")
             let wrong = try await ControlRun.of(["inhibit", "--what", "tea", "--", "true"], bus: bus)
             #expect(wrong.status == .exited(125) && !wrong.error.isEmpty, "\(wrong)")
         }

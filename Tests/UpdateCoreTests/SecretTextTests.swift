@@ -88,6 +88,10 @@ import Testing
         let short = Redaction(["pw"])
         #expect(short("pw, a pwd: pw") == "***, a pwd: ***")
         #expect(Redaction([""])("abc") == "abc")
+        // One that begins with another is replaced as a whole.
+        for secrets in [["key-4711", "key-4711-long"], ["key-4711-long", "key-4711"]] {
+            #expect(Redaction(secrets)("x key-4711-long y key-4711 z") == "x *** y *** z")
+        }
     }
 
     /// A connection is sent to a worker, whose version may be another one.
