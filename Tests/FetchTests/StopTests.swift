@@ -1,4 +1,5 @@
 import Host
+import Simulator
 import TestSupport
 import Testing
 import UpdateCore
@@ -31,6 +32,21 @@ import UpdateCore
         await worker.requestEnd()
         #expect(await eventually(within: 60) { await worker.end != nil })
         return (try #require(await worker.end), Clock.bootTime - start)
+    }
+
+    /// The agent ended while it sent the job.
+    @Test func aJobThatIsCutIsNotDone() async throws {
+        let server = try RawServer { _ in [([], 0)] }
+        let line = try JSONLine.encode(FetchJob.check(rig.checkJob(server.url)))
+        try Files.replace("\(rig.scratch.path)/job", with: Array(line.dropLast()))
+        let output = try await execute(
+            "sh",
+            [
+                "-c", #""$1" <"$2" 2>&1 || echo $?"#, "sh", "\(programsDirectory)/upgradelink-fetch",
+                "\(rig.scratch.path)/job",
+            ])
+        #expect(output.contains("no job on standard input") && output.hasSuffix("\n64\n"), "\(output)")
+        #expect(server.requests.isEmpty)
     }
 
     /// The server's connection stays open, and no response comes.

@@ -71,6 +71,44 @@ import UpdateCore
         #expect(table.groups(of: Array(table.entries.values)).contains(own.group))
     }
 
+    /// The name is between parentheses in /proc (proc_pid_stat(5)).
+    @Test func aNameWithParenthesesDoesNotConfuseTheTable() async throws {
+        let scratch = try Scratch()
+        let script = """
+            cp /bin/sleep "$1/x) Z 1"
+            "$1/x) Z 1" 100 &
+            echo $$ $! >"$1/new" && mv "$1/new" "$1/pids" && wait
+            """
+        let program = Program("/bin/sh", ["-c", script, "sh", scratch.path], streams: .captured, timeLimit: 60)
+        let running = Task { await program.run() }
+        #expect(await eventually { scratch.exists("pids") })
+        let ids = try scratch.read("pids").split(whereSeparator: \.isWhitespace).compactMap { pid_t($0) }
+        try #require(ids.count == 2)
+        // The name is the new one after execve(2) only.
+        #expect(
+            await eventually {
+                (try? Files.read("/proc/\(ids[1])/comm", limit: 64)).map { String(decoding: $0, as: UTF8.self) }
+                    == "x) Z 1\n"
+            })
+        let entry = try #require(ProcessTable().entries[ids[1]])
+        #expect(entry.parent == ids[0] && entry.group == ids[0] && !entry.hasEnded)
+        kill(ids[1], SIGKILL)
+        _ = await running.value
+    }
+
+    /// Such as an update module that was removed. Other tests open some files meanwhile.
+    @Test func aProgramThatCannotBeStartedLeavesNoPipesOpen() async throws {
+        let before = try Files.list("/proc/self/fd").count
+        for _ in 0..<200 {
+            let (_, _, end) = await Program("/nonexistent/x", [], streams: .captured, timeLimit: 20).run()
+            guard case .couldNotStart = end else {
+                Issue.record("\(end)")
+                return
+            }
+        }
+        #expect(try Files.list("/proc/self/fd").count < before + 200)
+    }
+
     // MARK: waiting for a program
 
     @Test func aProgramIsWaitedForAndItsErrorsAreLines() async {

@@ -349,7 +349,8 @@ import Testing
 
     @Test(arguments: [
         ("0755", "100755"), ("600", "100600"), ("u=rwx,go=rx", "100755"), ("u+x", "100700"), ("a=r", "100444"),
-        ("+x", "100711"), ("g=u", "100660"), ("u+x-w", "100500"), ("a=r,g+u,o=g-r", "100440"), ("go=u-w", "100644"),
+        ("+x", "100711"), ("+w", "100600"), ("g=u", "100660"), ("u+x-w", "100500"), ("a=r,g+u,o=g-r", "100440"),
+        ("go=u-w", "100644"),
         ("", "100644"),
     ])
     func permissionsAreThoseOfChmod(text: String, mode: String) async throws {
