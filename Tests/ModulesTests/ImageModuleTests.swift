@@ -104,6 +104,29 @@ import Testing
         try await execute("cmp", ["tree/files/artifact", "slots/B"], in: path)
     }
 
+    /// What was compared before is no content of the slot.
+    @Test func aFileThatIsShorterThanTheImageGrows() async throws {
+        let even = [UInt8](repeating: UInt8(ascii: "B"), count: 9_000_000)
+        try Files.replace("\(rig.path)/artifact", with: even)
+        try Files.replace("\(rig.path)/slots/B", with: Array(even.prefix(4_500_000)))
+        try rig.newTree(options)
+        let end = try await rig.run("ArtifactInstall")
+        #expect(end.succeeded, "\(end.errors)")
+        #expect(try slot("B") == even)
+        try expectNoHarm(image: even)
+    }
+
+    @Test(.enabled(if: isRoot)) func aSlotOnAFullDiskIsNotSelected() async throws {
+        try await rig.scratch.withSmallFileSystem("small", size: "2m") { directory async throws in
+            chmod(directory, 0o755)
+            try Files.replace("\(directory)/B", with: [1])
+            try rig.newTree(options.merging(["slots": "A=\(rig.path)/slots/A B=\(directory)/B"]) { $1 })
+            let end = try await rig.run("ArtifactInstall")
+            #expect(!end.succeeded && end.lastError.contains("No space left on device"), "\(end.errors)")
+            #expect(boot("primary") == "A" && boot("state-B") == "bad")
+        }
+    }
+
     @Test func aRollbackSelectsTheSlotBefore() async throws {
         try rig.newTree(options)
         #expect(try await rig.run("ArtifactInstall").succeeded)
