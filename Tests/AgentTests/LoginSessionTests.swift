@@ -20,6 +20,8 @@ import UpdateCore
         // A login over the network has a terminal that is no VT: logind reports its last use.
         session["VTNr"] = .uint32(0)
         #expect(use(session) == .idle(since: BootInstant(200)))
+        session["IdleHint"] = .boolean(false)
+        #expect(use(session) == .idle(since: BootInstant(200)))
     }
 
     @Test func aGraphicalSessionReportsItself() {

@@ -137,6 +137,14 @@ import Testing
         try scratch.write(
             "state/installer/floor.json", #"{"format":2,"floors":[{"urlKey":"device","versionCode":5}]}"#)
         #expect(try await answer(file).notes?.first?.contains("2 is below 5") == true)
+        // A downgrade that the configuration wants, and a floor that cannot be read: here, a directory has its name.
+        try device.configure(server: "http://127.0.0.1:1", changes: "[device]\nappointVersionCode = 2")
+        #expect(try await answer(file).accepted == true)
+        try device.configure(server: "http://127.0.0.1:1")
+        try Files.remove("\(scratch.path)/state/installer/floor.json")
+        try Files.createDirectory("\(scratch.path)/state/installer/floor.json")
+        #expect(try await answer(file).notes?.first?.contains("the installer accepts is not known") == true)
+        try Files.removeTree("\(scratch.path)/state/installer/floor.json")
         try scratch.write(
             "state/installer/floor.json", #"{"format":2,"floors":[{"urlKey":"another","versionCode":5}]}"#)
         #expect(try await answer(file).accepted == true)

@@ -101,29 +101,6 @@ import UpdateCore
         #expect(released == 1 && calls == before)
     }
 
-    /// The epoll descriptors that watch a descriptor (proc_pid_fdinfo(5)).
-    private func watches(of descriptor: CInt) throws -> Int {
-        try Files.list("/proc/self/fd").count { name in
-            let bytes = (try? Files.read("/proc/self/fdinfo/\(name)", limit: 65_536)) ?? []
-            return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains { line in
-                let fields = line.split(separator: " ")
-                return fields.first == "tfd:" && fields.dropFirst().first == "\(descriptor)"
-            }
-        }
-    }
-
-    @Test func aWatchLeavesNoDescriptorBehind() async throws {
-        let ends = try Pipe.make()
-        defer { for end in [ends.reading, ends.writing] { close(end) } }
-        var isReleased = false
-        let watch = DescriptorWatch(ends.reading) { isReleased = true }
-        watch.whenReadable {}
-        #expect(try watches(of: ends.reading) == 1)
-        watch.cancel()
-        while !isReleased { await turn() }
-        #expect(try watches(of: ends.reading) == 0)
-    }
-
     @Test func aPipeWithSpaceIsWritable() async throws {
         let ends = try Pipe.make()
         defer { close(ends.reading) }

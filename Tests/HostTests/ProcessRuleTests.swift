@@ -96,19 +96,6 @@ import UpdateCore
         _ = await running.value
     }
 
-    /// Such as an update module that was removed. Other tests open some files meanwhile.
-    @Test func aProgramThatCannotBeStartedLeavesNoPipesOpen() async throws {
-        let before = try Files.list("/proc/self/fd").count
-        for _ in 0..<200 {
-            let (_, _, end) = await Program("/nonexistent/x", [], streams: .captured, timeLimit: 20).run()
-            guard case .couldNotStart = end else {
-                Issue.record("\(end)")
-                return
-            }
-        }
-        #expect(try Files.list("/proc/self/fd").count < before + 200)
-    }
-
     // MARK: waiting for a program
 
     @Test func aProgramIsWaitedForAndItsErrorsAreLines() async {

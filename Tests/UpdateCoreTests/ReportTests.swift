@@ -98,6 +98,9 @@ import Testing
         // The next poll itself is a day after the last one, because the offer waits.
         let wait = (world.state.reports.wakeUp ?? world.now) - world.now
         #expect(wait > 0 && wait <= world.policy.schedule.splay && world.state.poll.next > world.now)
+        // None of them has a moment of the earlier boot.
+        #expect(
+            world.state.reports.entries.compactMap(\.due).allSatisfy { $0 - world.now <= world.policy.schedule.splay })
     }
 
     @Test func aReportThatKeepsFailingIsDroppedAfterALimitedNumberOfTries() {
