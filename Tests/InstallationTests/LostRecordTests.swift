@@ -39,6 +39,25 @@ import UpdateCore
         #expect(try await boots.boot("c", .install(next)) == .needsReboot(isRollback: false))
     }
 
+    /// A shortage of open files is no damage.
+    @Test func aRecordThatCannotBeOpenedNowIsKept() async throws {
+        let boots = try await Recorded()
+        let job = try await boots.recorder.device.job(1, version: 2, artifact: "artifact-file")
+        #expect(try await boots.boot("a", .install(job)) == .needsReboot(isRollback: false))
+        let before = try boots.scratch.read("state/installer/installation.json")
+        let (result, _, _) = await boots.recorder.device.run(
+            .resume(1),
+            environment: [
+                "LD_PRELOAD=\(programsDirectory)/libfaultydisk.so", "FAULT_PROGRAM=upgradelink-installer",
+                "FAULT_DIRECTORY=\(record(boots))", "FAULT_AT=1", "FAULT_ERRNO=\(EMFILE)",
+                "FAULT_TRACE=\(boots.scratch.path)/hit",
+            ])
+        #expect(boots.scratch.exists("hit"))
+        #expect(try boots.scratch.read("state/installer/installation.json") == before, "\(result)")
+        #expect(!boots.scratch.exists("state/installer/installation.json.damaged"))
+        #expect(try await boots.start("b") == .committed)
+    }
+
     /// Nothing says what is to be rolled back. The operator can look at the record, and it is not reported again.
     @Test func anUnreadableRecordWithoutAFileTreeIsSetAside() async throws {
         let boots = try await Recorded()

@@ -1,4 +1,7 @@
 import FoundationEssentials
+import Glibc
+import Host
+import TestSupport
 import Testing
 import UpdateCore
 
@@ -28,6 +31,28 @@ struct StopTests {
         other.clear()
         other.make()
         #expect(calls == 1 && other.isMade)
+    }
+
+    /// The module has not removed everything of its own yet.
+    @Test func aCleanupThatWasStoppedRunsAgain() async throws {
+        let recorder = try await RecorderDevice(
+            .init(name: "", reboot: "No", fails: nil, chain: "", result: .committed))
+        let device = recorder.device
+        try device.scratch.write("control/hang-Cleanup", "")
+        let job = try await device.job(1, version: 2, artifact: "artifact-file")
+        async let first = device.run(.install(job))
+        func cleanups() -> Int {
+            ((try? device.scratch.read("control/log")) ?? "").split(separator: "\n").count { $0 == "Cleanup" }
+        }
+        #expect(await eventually { cleanups() == 1 })
+        kill(try #require(pid_t(try device.scratch.read("control/installer").filter(\.isNumber))), SIGTERM)
+        guard case .lost = await first.result else {
+            Issue.record("it has not stopped")
+            return
+        }
+        unlink("\(device.scratch.path)/control/hang-Cleanup")
+        #expect(await device.run(.resume(1)).result == .committed)
+        #expect(cleanups() == 2)
     }
 
     /// A step before which the installer stopped has not been interrupted.

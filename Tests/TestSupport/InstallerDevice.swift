@@ -63,18 +63,19 @@ public struct InstallerDevice: Sendable {
 
     /// Runs the installer once, with the agent's client; the result is `lost` if the installer is killed.
     ///
-    /// - Parameter boot: the number of the simulated boot.
+    /// - Parameters:
+    ///   - boot: the number of the simulated boot.
+    ///   - environment: more variables for it, such as `NAME=value`.
     public func run(
-        _ request: InstallRequest, boot: Int = 1
+        _ request: InstallRequest, boot: Int = 1, environment: [String] = []
     ) async -> (result: InstallResult, states: [String], output: [String]) {
         var states: [String] = []
         var output: [String] = []
         let id = String(repeating: "\(boot % 10)", count: 32)
         let (reports, result) = await InstallerClient.Route.program(
             "/usr/bin/env",
-            arguments: [
-                "UPGRADELINK_BOOT_ID=\(id)", "\(programsDirectory)/upgradelink-installer", "--root", scratch.path,
-            ]
+            arguments: ["UPGRADELINK_BOOT_ID=\(id)"] + environment
+                + ["\(programsDirectory)/upgradelink-installer", "--root", scratch.path]
         ).send(request, timeLimit: 60)
         for report in reports {
             switch report {
