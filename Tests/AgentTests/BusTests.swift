@@ -12,7 +12,7 @@ import UpdateCore
 @Suite(.enabled(if: getuid() == 0, "a private system bus and other users on it need root"))
 struct BusTests {
     let device: AgentDevice
-    private let policy = "\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf"
+    let policy = "\(repositoryDirectory)/packaging/dbus/org.upgradelink.Agent1.conf"
 
     init() async throws {
         device = try await AgentDevice()
