@@ -31,6 +31,7 @@ import UpdateCore
             #expect(await agent.says("Up to date (v2, code 2); next check "))
             #expect(await eventually { await server.reports("app_upgrade_upgrade").count == 1 })
             #expect(agent.messages.first == "READY=1")
+            #expect(agent.statuses.first?.hasPrefix("Started (v1, code 1); first check in ") == true)
             #expect(await agent.logs("Offered v2 (code 2), \(name)"))
             let downloads = await server.reports("app_upgrade_download")
             #expect(

@@ -81,6 +81,12 @@ enum PackageLayer {
         case .machine:
             // Without this file dpkg does not index this machine's manual pages with each package, which takes seconds.
             unlink("\(root)/var/lib/man-db/auto-update")
+            // An agent may have run on this machine. What it stored stays in the lower layer.
+            for path in [
+                "etc/upgradelinkd", "var/lib/upgradelinkd", "var/lib/upgradelink-installer", "var/cache/upgradelinkd",
+            ] {
+                try Files.removeTree("\(root)/\(path)")
+            }
             try await execute("chroot", inRoot + ["dpkg", "-i", "/tmp/upgradelinkd.deb"])
             try await installServer(root, from: "\(programsDirectory)/upgradelink-sim")
         case .debian(let suite):
