@@ -152,7 +152,9 @@ extension SystemTests.Packages {
                 chmod("\(container.root)/root/stick", 0o700)
                 try await container.boot { machine async throws in
                     try await machine.run("systemctl", "start", "upgradelinkd")
-                    #expect(await machine.status(says: "Started (v1, code 1)"))
+                    // It waits for the agent's name on the bus.
+                    let status = try await machine.run(["upgradelinkctl", "status"])
+                    #expect(status.isSuccess && status.output.contains("v1 (code 1)"), "\(status)")
                     let byName =
                         "busctl call org.upgradelink.Agent1 /org/upgradelink/Agent1 org.upgradelink.Agent1 "
                         + "InstallFile s /root/stick/v2 2>&1"
