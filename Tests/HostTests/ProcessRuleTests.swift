@@ -81,7 +81,7 @@ import UpdateCore
             """
         let program = Program("/bin/sh", ["-c", script, "sh", scratch.path], streams: .captured, timeLimit: 60)
         let running = Task { await program.run() }
-        #expect(await eventually { scratch.exists("pids") })
+        #expect(await eventually(within: 60) { scratch.exists("pids") })
         let ids = try scratch.read("pids").split(whereSeparator: \.isWhitespace).compactMap { pid_t($0) }
         try #require(ids.count == 2)
         // The name is the new one after execve(2) only.
