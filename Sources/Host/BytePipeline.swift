@@ -53,9 +53,8 @@ public final class BytePipeline {
 /// Parts that one thread puts and another one takes (pthread_cond_wait(3)).
 ///
 /// Two threads must wait for each other, which Swift's Mutex cannot do.
-// Unchecked, because the compiler does not know that each function locks `mutex` before it reads or changes a variable. Only `init` and
-// `deinit`, which have no second thread, do not.
-private final class PartQueue: @unchecked Sendable {  // Two threads share it, and each function locks `mutex` first.
+// Only `init` and `deinit`, which have no second thread, do not lock it.
+private final class PartQueue: @unchecked Sendable {  // Unchecked because every function locks `mutex` first.
     private let depth: Int
     private var parts: [[UInt8]] = []
     /// The parts that wait, and the one that is worked on.

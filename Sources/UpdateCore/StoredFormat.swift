@@ -11,7 +11,7 @@ public enum StoredFormat {
 /// ``CodingUserInfoKey/unreadable``.
 ///
 /// A decoder's user info must be Sendable, and the core may not import a lock.
-public final class UnreadableFields: @unchecked Sendable {  // It never leaves one call of one decoder, on one thread.
+public final class UnreadableFields: @unchecked Sendable {  // Unchecked because one call of one decoder has it.
     public private(set) var paths: [String] = []
 
     public init() {}

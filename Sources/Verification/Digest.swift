@@ -22,7 +22,7 @@ public enum DigestAlgorithm: Sendable {
 public final class Digest {
     /// libcrypto's context, which one thread at a time may use: that of the pipeline from `add` on, and the caller's again after
     /// `BytePipeline.finish()`, which waits until the other one has used it.
-    private struct Context: @unchecked Sendable {  // `finish()` waits: two threads never use the pointer at a time.
+    private struct Context: @unchecked Sendable {  // Unchecked because `finish()` waits for the other thread.
         let pointer: OpaquePointer?
     }
 
